@@ -1,0 +1,67 @@
+# neurosim: `make` lists what there is.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# where the MNIST and Fashion-MNIST files lie, for the slow tests and benchmarks
+DATA_DIR ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-slow lint format bench figures docs clean
+
+help:            ## list the targets
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+train: $(VENV)/.train    ## train CorInfoMax on the embedded digits (no download, a minute)
+	$(BIN)/neurosim train --dataset digits
+
+test: $(VENV)/.dev       ## run the tests, with coverage
+	rm -rf build/test-cache
+	NEUROSIM_CACHE="$(CURDIR)/build/test-cache" $(BIN)/python -m pytest \
+	  --numprocesses auto --dist loadfile \
+	  --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-slow: $(VENV)/.dev  ## run the tests that need MNIST as well: make test-slow DATA_DIR=...
+	NEUROSIM_MNIST_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev       ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build/typecheck
+	mkdir -p build/typecheck
+	cp -r neurosim build/typecheck/neurosim
+	cp -r models build/typecheck/neurosim/models
+	cp -r benchmarks build/typecheck/benchmarks
+	cd build/typecheck && ../../$(BIN)/mypy --config-file ../../setup.cfg -p neurosim -p benchmarks
+
+format: $(VENV)/.dev     ## put the code into the common format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev      ## measure speed against other implementations
+	$(BIN)/python -m benchmarks $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+
+docs: $(VENV)/.dev       ## regenerate the pages and pictures made from the models
+	$(BIN)/python docs/make_model_pages.py
+	$(BIN)/python scripts/draw_circuit.py
+
+clean:           ## remove the environment and build products (not the runs)
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info
+
+# ---------------------------------------------------------------- environment
+
+define check_tools
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 to 3.13, or say make PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "$$($(PYTHON) --version) is not supported: Python 3.11 to 3.13, e.g. make PYTHON=python3.12" >&2; exit 2; }
+	@command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || { echo "no C++ compiler found: install g++ (README, Install)" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "cannot make a virtual environment: on Debian and Ubuntu install python3-venv" >&2; exit 2; }
+endef
+
+$(VENV)/.train: setup.cfg pyproject.toml
+	$(check_tools)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.dev: setup.cfg pyproject.toml
+	$(check_tools)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,lint]"
+	touch $@ $(VENV)/.train

@@ -1,0 +1,208 @@
+"""Do all contenders compute the same update? Asked before anything is timed.
+
+==============================  ==========================================
+contender                       compared with
+==============================  ==========================================
+exact sums, one image           ``neurosim.models.reference``
+exact sums, batches             the same, its changes averaged
+thresholds above 0, C by hand   neurosim's compiled program
+thresholds above 0, all others  the C program (itself checked against the
+                                reference without thresholds)
+==============================  ==========================================
+
+A weight array passes if its distance from the expected one (root of the sum of
+squares) is at most a share of the distance the array has moved by learning, plus
+a few roundings of its entries. With thresholds both sides have the same precision:
+a rate that passes a threshold one step earlier in the other precision is no mistake.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.contender import Contender, Outcome, make_runner
+from benchmarks.problem import Problem, reference_parameters
+from neurosim.models.reference import (
+    Trajectory,
+    feedback_change,
+    feedforward_change,
+    lateral_update,
+    simulate,
+)
+
+__all__ = ["Check", "Oracle", "check_outcome", "learn_batches"]
+
+#: Share of the distance moved, and roundings, by precision and by whether all sums are exact.
+#: In single precision even another order of sums moves an event now and then.
+_TOLERANCE = {
+    ("float64", True): (1e-8, 16),
+    ("float64", False): (1e-8, 16),
+    ("float32", True): (2e-3, 16),
+    ("float32", False): (2e-2, 16),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Outcome of one comparison.
+
+    Attributes
+    ----------
+    against : str
+        What the contender was compared with.
+    images : int
+        Images learnt.
+    difference : float
+        Distance of the worst feedforward or feedback array from the expected one,
+        relative to the distance it has moved.
+    tolerance : float
+        The same, at most.
+    events : float or None
+        Relative difference of the number of counted events, where both count.
+    passed : bool
+        Whether every array is within its tolerance.
+    """
+
+    against: str
+    images: int
+    difference: float
+    tolerance: float
+    events: float | None
+    passed: bool
+
+
+class Oracle:
+    """Expected weights for every kind of contender, each computed once.
+
+    Parameters
+    ----------
+    problem : Problem
+        Network and images.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._known: dict[tuple[Any, ...], tuple[str, Outcome]] = {}
+
+    def expected(self, contender: Contender, images: int) -> tuple[str, Outcome]:
+        """Who says what the contender should have learnt, and what that is."""
+        if contender.exact:
+            key: tuple[Any, ...] = (images, contender.batch)
+        else:
+            theta, sst = contender.event_threshold, contender.sst_threshold
+            key = (images, theta, sst, contender.dtype, contender.family == "floor")
+        if key not in self._known:
+            self._known[key] = self._compute(contender, images)
+        return self._known[key]
+
+    def _compute(self, contender: Contender, images: int) -> tuple[str, Outcome]:
+        few = self._problem.head(images)
+        if contender.exact:
+            weights = learn_batches(few, contender.batch)
+            return "NumPy reference", Outcome(0, 0, 0, weights, np.empty(0))
+        other = "neurosim" if contender.family == "floor" else "floor"
+        judge = dataclasses.replace(contender, family=other)
+        runner = make_runner(judge, few)
+        try:
+            outcome = runner.run(images, learning=True)
+        finally:
+            runner.close()
+        words = {"neurosim": "neurosim", "floor": "C by hand"}
+        return f"{words[other]}, {contender.dtype}", outcome
+
+
+def check_outcome(
+    oracle: Oracle, problem: Problem, contender: Contender, outcome: Outcome, images: int
+) -> Check:
+    """Compare what a contender learnt with what it should have.
+
+    Parameters
+    ----------
+    oracle : Oracle
+        Knows what to expect.
+    problem : Problem
+        Network and images, with the weights before.
+    contender : Contender
+        Who learnt.
+    outcome : Outcome
+        Its weights and event counts.
+    images : int
+        How many images it was shown.
+    """
+    against, expected = oracle.expected(contender, images)
+    share, roundings = _TOLERANCE[contender.dtype, contender.exact]
+    rounding = roundings * float(np.finfo(contender.dtype).eps)
+    differences, passed = [0.0], True
+    for name, want in expected.weights.items():
+        error = float(np.linalg.norm(outcome.weights[name] - want))
+        change = float(np.linalg.norm(want - problem.weights[name]))
+        # a NaN compares as false, and so fails
+        passed &= error <= share * change + rounding * float(np.linalg.norm(want))
+        if name.startswith("W_"):
+            differences.append(error / max(change, 1e-300))
+    events = _event_difference(outcome.event_counts, expected.event_counts)
+    if events is not None:
+        passed &= events <= (0 if contender.dtype == "float64" else share)
+    return Check(against, images, float(np.max(differences)), share, events, bool(passed))
+
+
+def _event_difference(got: dict[str, int], want: dict[str, int]) -> float | None:
+    if not got or not want:
+        return None
+    return max(abs(got[name] - count) / max(count, 1) for name, count in want.items())
+
+
+# ---------------------------------------------------------------- the reference, with batches
+
+
+def learn_batches(problem: Problem, batch: int) -> dict[str, NDArray[np.float64]]:
+    """All images of a problem learnt by the NumPy reference.
+
+    Parameters
+    ----------
+    problem : Problem
+        Network, images and weights.
+    batch : int
+        Images per update; their changes are summed, which is the mean at the
+        published rates, and the lateral weights forget once per batch.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The learnt weights.
+    """
+    weights: dict[str, NDArray[Any]] = dict(problem.weights)
+    for start in range(0, len(problem.images), batch):
+        weights = _learn_one_batch(problem, weights, slice(start, start + batch))
+    return weights
+
+
+def _learn_one_batch(
+    problem: Problem, weights: dict[str, NDArray[Any]], chosen: slice
+) -> dict[str, NDArray[Any]]:
+    system, params = problem.system, reference_parameters(problem.system)
+    images = problem.images[chosen].astype(float)
+    targets = problem.targets[chosen].astype(float)
+    beta = float(problem.betas[chosen][0])
+    shown = [simulate(params, weights, x, y, beta) for x, y in zip(images, targets, strict=True)]
+    new = dict(weights)
+    for k, mu in enumerate(system.mu_ff):
+        changes = [feedforward_change(t, x, beta, k) for t, x in zip(shown, images, strict=True)]
+        new[f"W_ff_{k}"] = weights[f"W_ff_{k}"] + mu * np.sum(changes, axis=0)
+    for k, mu in enumerate(system.mu_fb, start=1):
+        changes = [feedback_change(weights, t, beta, k) for t in shown]
+        new[f"W_fb_{k}"] = weights[f"W_fb_{k}"] + mu * np.sum(changes, axis=0)
+    for k in range(1, system.depth + 1):
+        new[f"B_{k}"] = _mean_lateral(weights[f"B_{k}"], shown, k, system.lambda_online)
+    return new
+
+
+def _mean_lateral(B: NDArray[Any], shown: list[Trajectory], k: int, online: float) -> NDArray[Any]:
+    """The update is affine in the outer product, so its mean is the update with their mean."""
+    forgetting = online ** len(shown)
+    updates = [lateral_update(B, t.r[k][t.nudged_end], forgetting) for t in shown]
+    return np.asarray(np.mean(updates, axis=0))

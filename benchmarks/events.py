@@ -1,0 +1,64 @@
+"""neurosim's compiled back end, and the same circuit on Brian2's standard synapse path."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.contender import Contender, Outcome, Runner
+from benchmarks.problem import Problem
+from benchmarks.stopwatch import Stopwatch
+from neurosim.engine.cpp import CppBackend
+from neurosim.engine.protocol import CHUNK_IMAGES, Chunk
+
+__all__ = ["NeurosimRunner", "StandardPathRunner"]
+
+
+class NeurosimRunner(Runner):
+    """``CppBackend`` as ``neurosim train`` uses it: one run of the program per chunk."""
+
+    dense = True
+
+    def __init__(self, contender: Contender, problem: Problem) -> None:
+        super().__init__(contender, problem)
+        system = self.problem.system
+        self._phases = system.evaluation_phases()
+        self._backend = CppBackend(
+            system.circuit(), dtype=contender.dtype, max_cycles=CHUNK_IMAGES, dense=self.dense
+        )
+
+    def run(self, images: int, *, learning: bool) -> Outcome:
+        """One chunk; see :class:`~benchmarks.contender.Runner`."""
+        few = self.problem.head(images)
+        weights = {name: array.astype(self.contender.dtype) for name, array in few.weights.items()}
+        phases = {} if learning else self._phases
+        chunk = Chunk(few.inputs(), weights, phases=phases, learning=learning)
+        with Stopwatch() as watch:
+            result = self._backend.run(chunk)
+        return Outcome(
+            watch.seconds,
+            watch.cpu_seconds,
+            watch.seconds - self._loop_seconds(),
+            result.weights,
+            np.asarray(result.readouts["answer"]),
+            result.event_counts,
+        )
+
+    def _loop_seconds(self) -> float:
+        """What the program itself says its time steps took."""
+        info = self._backend._work / "job-0" / "results" / "last_run_info.txt"
+        return float(info.read_text().split()[0])
+
+    def input_bytes(self) -> int:
+        """All rows of the inputs, used or not; they are double precision in every program."""
+        layers = self.problem.system.layers
+        return CHUNK_IMAGES * (layers[0] + layers[-1] + 1) * 8
+
+    def close(self) -> None:
+        """Remove the files of past chunks."""
+        self._backend.close()
+
+
+class StandardPathRunner(NeurosimRunner):
+    """The same circuit and the same flags, but Brian2's own synapse loops and spike queues."""
+
+    dense = False

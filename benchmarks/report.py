@@ -1,0 +1,275 @@
+"""Results as files, tables and a figure."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contender import BASELINE
+from neurosim.errors import DataError
+
+__all__ = [
+    "DOCS",
+    "draw_figure",
+    "fill_markers",
+    "machine_text",
+    "markdown_table",
+    "print_tables",
+    "publish",
+    "read_results",
+    "save_figure",
+    "size_title",
+    "spread",
+    "table",
+    "write_results",
+]
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+_HEADER = (
+    "contender",
+    "training, ms per image",
+    f"relative to `{BASELINE}`",
+    "evaluation, ms per image",
+    "peak memory, MiB",
+    "bytes per synapse",
+    "graded spikes per image",
+    "SynOps per image",
+)
+
+#: Marker and filling by family: told apart without colour.
+_MARKERS = {
+    "neurosim": ("o", "black"),
+    "brian2-summed": ("s", "white"),
+    "brian2-events": ("s", "black"),
+    "numpy": ("^", "white"),
+    "torch": ("^", "black"),
+    "floor": ("D", "white"),
+}
+
+
+# ---------------------------------------------------------------- files
+
+
+def write_results(results: dict[str, Any], path: Path) -> None:
+    """Write results as JSON; the folder is made if absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Read what :func:`write_results` wrote.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or it holds something else.
+    """
+    try:
+        results: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"no results in {path} ({error}); measure first, without --report"
+        ) from error
+    return results
+
+
+def fill_markers(path: Path, name: str, text: str) -> None:
+    """Replace what stands between ``<!-- name:begin -->`` and ``<!-- name:end -->``.
+
+    Parameters
+    ----------
+    path : Path
+        A Markdown file.
+    name : str
+        Which pair of markers.
+    text : str
+        What goes between them.
+
+    Raises
+    ------
+    DataError
+        If the file lacks the markers.
+    """
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    page = path.read_text() if path.exists() else ""
+    before, opened, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not opened or not closed:
+        raise DataError(f"{path} lacks {begin} ... {end}; put both where the table should go")
+    path.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}")
+
+
+def publish(results: dict[str, Any]) -> None:
+    """Draw the figure and fill the tables of ``docs/performance.md``."""
+    draw_figure(results, DOCS / "images" / "performance")
+    parts = [machine_text(results)]
+    for size in results["sizes"]:
+        parts += [f"### {size_title(size)}", markdown_table(_HEADER, table(size))]
+    fill_markers(DOCS / "performance.md", "bench", "\n\n".join(parts))
+
+
+# ---------------------------------------------------------------- tables
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median with smallest and largest value, three digits each.
+
+    Examples
+    --------
+    >>> spread([0.21, 0.2, 0.25])
+    '0.21 (0.2–0.25)'
+    """
+    middle, low, high = statistics.median(values), min(values), max(values)
+    return f"{_digits(middle)} ({_digits(low)}–{_digits(high)})"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def size_title(size: dict[str, Any]) -> str:
+    """Layers and images of one measurement."""
+    return f"{'-'.join(map(str, size['layers']))}, {size['source']} images"
+
+
+def table(size: dict[str, Any]) -> list[list[str]]:
+    """One row per contender, in the order of the header of the tables."""
+    return [_row(entry, _relative(entry, size)) for entry in size["contenders"]]
+
+
+def _row(entry: dict[str, Any], relative: list[float]) -> list[str]:
+    return [
+        entry["label"],
+        spread(entry["train_ms"]),
+        spread(relative) if relative else "",
+        spread(entry["evaluate_ms"]),
+        f"{entry['peak_mib']:.0f}",
+        f"{entry['bytes_per_synapse']:.1f}",
+        _count(entry["spikes_per_image"]),
+        _count(entry["synops_per_image"]),
+    ]
+
+
+def _count(number: float | None) -> str:
+    return "dense" if number is None else f"{number:,.0f}".replace(",", " ")
+
+
+def _relative(entry: dict[str, Any], size: dict[str, Any]) -> list[float]:
+    """Training time over the baseline's of the same round."""
+    base = [other for other in size["contenders"] if other["name"] == BASELINE]
+    if not base:
+        return []
+    pairs = zip(entry["train_ms"], base[0]["train_ms"], strict=True)
+    return [mine / its for mine, its in pairs]
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    rule = ["---", *("---:" for _ in header[1:])]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows))
+
+
+def machine_text(results: dict[str, Any]) -> str:
+    """A paragraph that says when, where and how it was measured."""
+    machine, settings = results["machine"], results["settings"]
+    packages = ", ".join(
+        f"{name} {version}" for name, version in machine["packages"].items() if version != "absent"
+    )
+    caches = ", ".join(f"{name} {size}" for name, size in machine["caches"].items())
+    share = statistics.median(
+        turn["cpu_seconds"] / turn["seconds"]
+        for size in results["sizes"]
+        for entry in size["contenders"]
+        for turn in entry["raw"]["train"]
+    )
+    return (
+        f"Measured {results['date'][:10]} on {machine['processor']} ({machine['cores']} cores, "
+        f"caches {caches}), {machine['memory_gib']:g} GiB, {machine['system']}; "
+        f"{machine['compiler']}, `{machine['flags']}`; Python {machine['python']}, {packages}; "
+        f"NumPy with {machine['blas']}. Medians of {settings['rounds']} rounds, smallest and "
+        f"largest in brackets; one thread each. While timed, a contender had the processor "
+        f"{100 * share:.0f} % of the time (median). Source at {machine['commit'] or 'no commit'}."
+    )
+
+
+def print_tables(results: dict[str, Any]) -> None:
+    """Show the tables on the terminal."""
+    for size in results["sizes"]:
+        print(f"\n{size_title(size)}, {size['synapses']} synapses")
+        rows = [list(_HEADER), *table(size)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            first, *others = (f"{cell:{width}s}" for cell, width in zip(row, widths, strict=True))
+            print("  ".join([first, *others]))
+        for name, reason in size["left_out"].items():
+            print(f"left out: {name}: {reason}")
+
+
+# ---------------------------------------------------------------- figure
+
+
+def draw_figure(results: dict[str, Any], stem: Path) -> None:
+    """Draw times per training image, one panel per size, as PNG and SVG.
+
+    Parameters
+    ----------
+    results : dict
+        What was measured.
+    stem : Path
+        File name without its ending.
+    """
+    from matplotlib.figure import Figure
+
+    sizes = results["sizes"]
+    columns = min(len(sizes), 2)
+    rows = -(-len(sizes) // 2)
+    tallest = max(len(size["contenders"]) for size in sizes)
+    height = rows * (1.2 + 0.19 * tallest)
+    figure = Figure(figsize=(5.5 * columns, height), dpi=120, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    for axis in axes[len(sizes) :]:
+        axis.set_visible(False)
+    for axis, size in zip(axes, sizes, strict=False):
+        _draw_size(axis, size)
+    times = [time for size in sizes for entry in size["contenders"] for time in entry["train_ms"]]
+    # room for the numbers on the right
+    axes[0].set_xlim(min(times) / 1.6, max(times) * 3.5)
+    save_figure(figure, stem)
+
+
+def save_figure(figure: Any, stem: Path) -> None:
+    """Save a figure as PNG and SVG; the same numbers give the same files."""
+    import matplotlib as mpl
+
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(stem.with_suffix(".png"))
+    with mpl.rc_context({"svg.hashsalt": "neurosim"}):
+        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+
+
+def _draw_size(axis: Any, size: dict[str, Any]) -> None:
+    entries = list(reversed(size["contenders"]))
+    for place, entry in enumerate(entries):
+        times = entry["train_ms"]
+        marker, filling = _MARKERS[entry["family"]]
+        axis.hlines(place, min(times), max(times), color="black", linewidth=1.2)
+        axis.plot(
+            statistics.median(times), place, marker, color="black", markerfacecolor=filling,
+            markersize=5,
+        )  # fmt: skip
+        axis.annotate(
+            _digits(statistics.median(times)), (max(times), place), xytext=(6, 0), fontsize=7,
+            va="center", textcoords="offset points",
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.set_ylim(-0.7, len(entries) - 0.3)
+    axis.set_yticks(range(len(entries)), [entry["label"] for entry in entries], fontsize=7)
+    axis.set_xlabel("time per training image (ms)")
+    axis.tick_params(labelbottom=True)
+    axis.set_title(size_title(size), fontsize=9)
+    axis.grid(axis="both", color="0.85", linewidth=0.6)
+    axis.set_axisbelow(True)

@@ -1,0 +1,577 @@
+"""Write ``docs/models/<system>.md`` from what the models say of themselves.
+
+    python docs/make_model_pages.py
+
+No equation is typed a second time: the page is made from the very strings that
+run (a system's circuit), from their comments, which carry the paper's equation
+numbers, from the declared parameters, and from the head of the model's file.
+``tests/test_docs.py`` fails when a page is out of date.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, Equations
+from brian2.parsing.sympytools import str_to_sympy
+from sympy.printing.latex import LatexPrinter
+
+from neurosim.circuit import MOMENTS, Circuit, Event, Pathway, Population, Projection
+from neurosim.data import DATASETS
+from neurosim.models import SYSTEMS
+from neurosim.parameters import describe_parameters
+from neurosim.system import System
+
+FOLDER = Path(__file__).parent / "models"
+
+#: Other choices of a system's options that give other equations, in words.
+VARIANTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
+    "corinfomax": (
+        (
+            'Output conductance as printed in the paper, `output_apical="nudge"`',
+            {"output_apical": "nudge"},
+        ),
+        (
+            "Leaky dendrites, `tau_basal > 0` and `tau_apical > 0`",
+            {"tau_basal": 5.0, "tau_apical": 5.0},
+        ),
+    )
+}
+
+
+#: What a system is about, in a few sentences.
+DESCRIPTIONS = {
+    "corinfomax": """\
+Every layer of pyramidal cells predicts the layer above through feedforward
+synapses and the layer below through feedback synapses. Two sets of synapses
+learn two predictions, so no synapse needs the weight of another: there is no
+weight transport. The soma of a cell sits between a basal dendrite, which
+carries the prediction from below, and an apical dendrite, which carries the
+prediction from above, the cell's autapse and the inhibition of its SST
+interneuron. The differences between soma and dendrites are the prediction
+errors. A synapse contrasts error times presynaptic rate at the end of the
+nudged phase with the same product at the end of the free phase.
+
+![The circuit](../images/circuit.svg)
+"""
+}
+
+# ---------------------------------------------------------------- mathematics
+
+
+class Printer(LatexPrinter):
+    """LaTeX of Brian2 expressions, with the names of a model's symbols.
+
+    Parameters
+    ----------
+    symbols : dict of str to str
+        LaTeX of names that are not spelt by the common rule.
+    """
+
+    def __init__(self, symbols: dict[str, str]) -> None:
+        super().__init__({"mul_symbol": r"\,"})
+        self._symbols = symbols
+
+    def name(self, name: str) -> str:
+        """LaTeX of a variable: ``e_B_free_post`` is e with indices B and free, post above."""
+        if name in self._symbols:
+            return self._symbols[name]
+        stem, _, side = name.rpartition("_")
+        if stem and side in ("pre", "post"):
+            return rf"{self.name(stem)}^{{\mathrm{{{side}}}}}"
+        first, *indices = name.split("_")
+        if len(first) > 1 and first not in _GREEK:
+            upright = name.replace("_", r"\_")
+            return rf"\mathrm{{{upright}}}"
+        below = ",".join(_word(index) for index in indices if index)
+        return f"{_word(first)}_{{{below}}}" if below else _word(first)
+
+    def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:
+        terms = super()._as_ordered_terms(expr, order=order)
+        return sorted(terms, key=lambda term: bool(term.could_extract_minus_sign()))
+
+    def _print_Symbol(self, expr: Any, style: str = "plain") -> str:
+        del style
+        return self.name(expr.name)
+
+    def _print_Function(self, expr: Any, exp: Any = None) -> str:
+        arguments = [self._print(argument) for argument in expr.args]
+        name = expr.func.__name__
+        if name == "int_":
+            text = rf"\left[{arguments[0]}\right]"
+        else:
+            text = rf"\mathrm{{{name}}}\left({', '.join(arguments)}\right)"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+    def _print_Abs(self, expr: Any, exp: Any = None) -> str:
+        text = rf"\left\lvert {self._print(expr.args[0])} \right\rvert"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+    def _print_And(self, expr: Any) -> str:
+        return r" \text{ and } ".join(self._clause(part) for part in _sorted(expr.args))
+
+    def _print_Or(self, expr: Any) -> str:
+        return r" \text{ or } ".join(self._clause(part) for part in _sorted(expr.args))
+
+    def _clause(self, expr: Any) -> str:
+        text = self._print(expr)
+        return text if expr.is_Symbol or expr.is_Relational else rf"\left({text}\right)"
+
+
+def _sorted(parts: Iterable[Any]) -> list[Any]:
+    """Simple clauses first, then in alphabetical order."""
+    return sorted(parts, key=lambda part: (not part.is_Symbol, part.is_Boolean, str(part)))
+
+
+def _word(text: str) -> str:
+    """One part of a name: a Greek letter, a single letter, or an upright word."""
+    if text in _GREEK:
+        return rf"\{text}"
+    return text if len(text) == 1 else rf"\mathrm{{{text}}}"
+
+
+_GREEK = frozenset(
+    ("beta", "gamma", "epsilon", "theta", "lambda", "mu", "tau", "sigma", "kappa", "eta", "delta")
+)
+
+
+# ---------------------------------------------------------------- equations and their comments
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One line of an equation string.
+
+    Attributes
+    ----------
+    name, unit, comment : str
+        Variable, unit and the words after ``#``.
+    expression : str
+        Right-hand side; empty for a plain variable.
+    kind : str
+        Brian2's type of the equation.
+    flags : tuple of str
+        Brian2's flags.
+    """
+
+    name: str
+    unit: str
+    comment: str
+    expression: str
+    kind: str
+    flags: tuple[str, ...]
+
+
+def read_equations(text: str) -> list[Line]:
+    """Take an equation string apart, keeping what its comments say."""
+    lines = []
+    for written in text.splitlines():
+        code, _, comment = written.partition("#")
+        if not code.strip():
+            continue
+        (parsed,) = Equations(code).values()
+        unit = re.sub(r"\(.*\)", "", code.rpartition(":")[2]).strip()
+        expression = "" if parsed.type == PARAMETER else parsed.expr.code
+        lines.append(
+            Line(
+                parsed.varname, unit, comment.strip(), expression, parsed.type, tuple(parsed.flags)
+            )
+        )
+    return lines
+
+
+def equation_block(lines: Sequence[Line], printer: Printer) -> str:
+    """The equations among ``lines`` as one block of mathematics."""
+    rows = []
+    for line in lines:
+        if not line.expression:
+            continue
+        left = printer.name(line.name)
+        if line.kind == DIFFERENTIAL_EQUATION:
+            left = rf"\frac{{\mathrm{{d}} {left}}}{{\mathrm{{d}} t}}"
+        right = printer.doprint(str_to_sympy(line.expression))
+        note = rf" && \text{{{_text(line.comment)}}}" if line.comment else ""
+        rows.append(f"{left} &= {right}{note}")
+    return math_block(rows)
+
+
+def math_block(rows: Sequence[str]) -> str:
+    """Rows, aligned at ``&``, as a displayed formula."""
+    body = " \\\\\n".join(rows)
+    return f"```math\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n```"
+
+
+def _text(comment: str) -> str:
+    return comment.replace("_", r"\_").replace("^", r"\^{}")
+
+
+def statement(code: str, printer: Printer) -> str:
+    """A synaptic or cell statement, e.g. ``w += mu*x``, as a formula."""
+    name, operator, expression = re.split(r"\s*(\+=|-=|\*=|/=|=)\s*", code.strip(), maxsplit=1)
+    sign = r"\leftarrow" if operator == "=" else rf"\mathrel{{{operator[0]}}}="
+    return f"{printer.name(name)} {sign} {printer.doprint(str_to_sympy(expression))}"
+
+
+def constant_comments(module: ModuleType) -> dict[str, str]:
+    """What ``#:`` comments say of the string constants of a module, by the string."""
+    source = inspect.getsource(module)
+    found = re.findall(r"((?:^#: .*\n)+)^([A-Z_]+) = ", source, flags=re.M)
+    return {
+        getattr(module, name): " ".join(re.findall(r"#: (.*)", comment))
+        for comment, name in found
+        if isinstance(getattr(module, name, None), str)
+    }
+
+
+# ---------------------------------------------------------------- markdown
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def code(text: str) -> str:
+    """Text as code, several statements on one line."""
+    joined = "; ".join(line.strip() for line in text.strip().splitlines())
+    return f"`{joined}`" if joined else ""
+
+
+def formula(text: str) -> str:
+    """Inline mathematics."""
+    return f"${text}$" if text else ""
+
+
+def _alike(populations: Sequence[Population]) -> list[list[Population]]:
+    """Populations in groups of the same equations and role."""
+    groups: dict[tuple[str, str], list[Population]] = {}
+    for population in populations:
+        groups.setdefault((population.equations, population.role), []).append(population)
+    return list(groups.values())
+
+
+def _names(populations: Sequence[Population]) -> str:
+    return ", ".join(f"`{population.name}`" for population in populations)
+
+
+# ---------------------------------------------------------------- the head of the model's file
+
+
+def docstring_sections(module: ModuleType) -> dict[str, str]:
+    """Sections of a module's docstring by heading; the first line under ``""``."""
+    text = inspect.cleandoc(module.__doc__ or "")
+    parts = re.split(r"^(\S.*)\n-{3,}\n", text, flags=re.M)
+    sections = {"": parts[0].strip()}
+    sections.update(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+    return sections
+
+
+def _symbol_table(section: str) -> str:
+    """The reStructuredText table of symbols as a markdown table, and the words after it."""
+    lines = section.splitlines()
+    if not lines:
+        return ""
+    rules = [number for number, line in enumerate(lines) if line.startswith("===")]
+    columns = [match.span() for match in re.finditer("=+", lines[rules[0]])]
+
+    def cells(line: str) -> list[str]:
+        last = len(columns) - 1
+        return [
+            line[start : None if n == last else stop]
+            .strip()
+            .replace("|", r"\|")
+            .replace(r"\_", "_")
+            for n, (start, stop) in enumerate(columns)
+        ]
+
+    body = [cells(line) for line in lines[rules[1] + 1 : rules[2]]]
+    words = "\n".join(lines[rules[2] + 1 :]).strip()
+    return f"{table(cells(lines[rules[0] + 1]), body)}\n\n{words}"
+
+
+def _paragraph(text: str) -> str:
+    return text.replace("``", "`")
+
+
+# ---------------------------------------------------------------- sections
+
+
+def _overview(circuit: Circuit) -> str:
+    populations = table(
+        ("population", "cells", "what"),
+        ((f"`{p.name}`", str(p.size), p.role) for p in circuit.populations),
+    )
+    projections = table(
+        ("projection", "from", "to", "wiring", "learns", "what"),
+        (
+            (
+                f"`{p.name}`",
+                f"`{p.source}`",
+                f"`{p.target}`",
+                p.wiring.replace("_", " "),
+                "yes" if p.plastic else "no",
+                p.role,
+            )
+            for p in circuit.projections
+        ),
+    )
+    phases = ", then ".join(f"**{p.name}** ({p.steps * circuit.dt:g} ms)" for p in circuit.phases)
+    return (
+        f"The circuit for layers of the default sizes. One cycle shows one image: {phases}, in "
+        f"steps of {circuit.dt:g} ms.\n\n{populations}\n\n{projections}"
+    )
+
+
+def _equations(circuit: Circuit, printer: Printer) -> str:
+    parts = [
+        r"In these formulas $[\,\cdot\,]$ is 1 where the condition in it holds and 0 elsewhere. "
+        "Equation numbers are the paper's."
+    ]
+    for group in _alike(circuit.populations):
+        block = equation_block(read_equations(group[0].equations), printer)
+        parts.append(f"### {group[0].role} ({_names(group)})\n\n{block}")
+    return "\n\n".join(parts)
+
+
+def _variants(system: type[System], printer: Printer) -> str:
+    parts = []
+    usual = {p.name: set(read_equations(p.equations)) for p in system().circuit().populations}
+    for title, options in VARIANTS.get(system.name, ()):
+        parts.append(f"### {title}")
+        for group in _alike(system(**options).circuit().populations):
+            changed = [
+                line
+                for line in read_equations(group[0].equations)
+                if line.expression and line not in usual[group[0].name]
+            ]
+            if changed:
+                parts.append(f"{group[0].role}:\n\n{equation_block(changed, printer)}")
+    return "\n\n".join(parts)
+
+
+def _synapses(circuit: Circuit, printer: Printer, comments: dict[str, str]) -> str:
+    parts = []
+    for projections in _like_projections(circuit.projections):
+        first = projections[0]
+        names = ", ".join(f"`{p.name}`" for p in projections)
+        rows = [row for p in first.pathways for row in _pathway_rows(p, printer, comments)]
+        parts.append(f"### {first.role} ({names})\n\n{math_block(rows)}")
+        parts.append(
+            "\n".join(
+                f"- *{pathway.name}*, on `{pathway.event}` of the "
+                f"{'source' if pathway.side == 'pre' else 'target'}: {code(pathway.code)}"
+                f"{_rest_of_comment(comments.get(pathway.code, ''))}"
+                for pathway in first.pathways
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def _rest_of_comment(comment: str) -> str:
+    _, found, rest = comment.partition(", with ")
+    return f", with `{rest}`" if found else ""
+
+
+def _like_projections(projections: Sequence[Projection]) -> list[list[Projection]]:
+    groups: dict[tuple[Any, ...], list[Projection]] = {}
+    for projection in projections:
+        groups.setdefault((projection.pathways, projection.role), []).append(projection)
+    return list(groups.values())
+
+
+def _pathway_rows(pathway: Pathway, printer: Printer, comments: dict[str, str]) -> list[str]:
+    """One row per statement; the equation number stands beside the last, the rest below."""
+    rows = []
+    for written in filter(str.strip, pathway.code.splitlines()):
+        name, _, rest = statement(written, printer).partition(" ")
+        rows.append(f"{name} &{rest}")
+    note = comments.get(pathway.code, "").partition(", with ")[0]
+    if note:
+        rows[-1] += rf" && \text{{{_text(note)}}}"
+    return rows
+
+
+def _events(circuit: Circuit) -> str:
+    rows = []
+    for group in _alike(circuit.populations):
+        for event in group[0].events:
+            rows.append(
+                (
+                    _names(group),
+                    f"`{event.name}`" + (" (counted)" if event.counted else ""),
+                    f"`{event.moment}`",
+                    code(event.condition),
+                    code(event.action),
+                )
+            )
+    moments = "\n".join(f"- `{name}`: {words}" for name, words in MOMENTS.items())
+    head = ("population", "event", "moment", "when", "what the cell does")
+    return f"{table(head, rows)}\n\nThe moments of a time step, in order:\n\n{moments}"
+
+
+def _parameters(system: type[System]) -> str:
+    defaults = {field.name: field.default for field in dataclasses.fields(system)}
+    rows = []
+    for name, info in describe_parameters(system).items():
+        value = defaults[name]
+        shown = ", ".join(f"{item:g}" for item in value) if isinstance(value, tuple) else f"{value}"
+        allowed = "true or false" if isinstance(value, bool) else info.range_text()
+        rows.append((f"`{name}`", formula(info.symbol), f"`{shown}`", info.unit, allowed, info.doc))
+    return table(("parameter", "symbol", "default", "unit", "allowed", "meaning"), rows)
+
+
+def _state_variables(circuit: Circuit, printer: Printer) -> str:
+    parts = []
+    for group in _alike(circuit.populations):
+        rows = []
+        for line in read_equations(group[0].equations):
+            if "constant" in line.flags or (line.expression and line.kind != DIFFERENTIAL_EQUATION):
+                continue
+            writers = "; ".join(_writers(circuit, group[0], line))
+            symbol = formula(printer.name(line.name))
+            rows.append((f"`{line.name}`", symbol, line.unit, line.comment, writers))
+        head = ("variable", "symbol", "unit", "meaning", "changed by")
+        parts.append(f"### {group[0].role} ({_names(group)})\n\n{table(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def _writers(circuit: Circuit, population: Population, line: Line) -> list[str]:
+    """What changes a variable of a population: its equation, events, synapses or a link."""
+    writers = []
+    if line.kind == DIFFERENTIAL_EQUATION:
+        writers.append("its differential equation")
+    if line.name in population.links:
+        other, variable = population.links[line.name]
+        writers.append(f"read from `{other}.{variable}`")
+    writers += [f"event `{e.name}`" for e in population.events if _assigns(e, line.name)]
+    for projection in circuit.projections:
+        for pathway in projection.pathways:
+            if projection.target == population.name and f"{line.name}_post +=" in pathway.code:
+                writers.append(f"synapses `{projection.name}`")
+    return writers
+
+
+def _assigns(event: Event, name: str) -> bool:
+    return any(re.match(rf"\s*{name}\s*[-+*/]?=", text) for text in event.action.splitlines())
+
+
+def _receives_and_sends(circuit: Circuit) -> str:
+    rows = []
+    for population in circuit.populations:
+        comes = [
+            f"`{projection.name}` from `{projection.source}`: {code(pathway.code)}"
+            for projection in circuit.projections
+            for pathway in projection.pathways
+            if projection.target == population.name and not pathway.learns
+        ]
+        comes += [
+            f"`{name}(cycle_time, i)`, anew in every cycle"
+            for name in _inputs_read(circuit, population)
+        ]
+        goes = [
+            f"`{pathway.event}` through `{projection.name}`"
+            for projection in circuit.projections
+            for pathway in projection.pathways
+            if projection.source == population.name and not pathway.learns
+        ]
+        links = [
+            f"`{other.name}.{variable}` reads `{name}`"
+            for other in circuit.populations
+            for variable, (source, name) in other.links.items()
+            if source == population.name
+        ]
+        rows.append((f"`{population.name}`", "<br>".join(comes), "<br>".join(goes + links)))
+    return table(("population", "receives", "sends"), rows)
+
+
+def _inputs_read(circuit: Circuit, population: Population) -> list[str]:
+    text = " ".join(event.action for event in population.events) + population.equations
+    return [item.name for item in circuit.inputs if f"{item.name}(" in text]
+
+
+def _presets(system: type[System]) -> str:
+    rows = []
+    for dataset in DATASETS:
+        preset = system.preset(dataset)
+        values = ", ".join(
+            f"`{name}={_plain(value)}`" for name, value in sorted(preset.parameters.items())
+        )
+        hidden = "-".join(map(str, preset.hidden))
+        rows.append((f"`{dataset}`", hidden, str(preset.epochs), values, preset.source))
+    head = ("data set", "hidden", "epochs", "differs from the defaults by", "source")
+    return table(head, rows)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(f"{item:g}" for item in value)
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
+
+
+# ---------------------------------------------------------------- the page
+
+
+def render(system: type[System]) -> str:
+    """The page of one system.
+
+    Parameters
+    ----------
+    system : type[System]
+        A system from ``models/``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    module = inspect.getmodule(system)
+    assert module is not None
+    head = docstring_sections(module)
+    circuit = system().circuit()
+    symbols = {name: info.symbol for name, info in describe_parameters(system).items()}
+    printer = Printer({name: symbol for name, symbol in symbols.items() if symbol})
+    file = f"models/{Path(inspect.getfile(system)).name}"
+    sections = {
+        "Short description": head[""],
+        "Description": f"{DESCRIPTIONS.get(system.name, '')}\n{_overview(circuit)}".strip(),
+        "Equations of the cells": _equations(circuit, printer),
+        "Variants": _variants(system, printer),
+        "Synapses and learning": _synapses(circuit, printer, constant_comments(module)),
+        "Events": _events(circuit),
+        "Parameters": _parameters(system),
+        "Symbols": _symbol_table(head.get("Symbols", "")),
+        "State variables": _state_variables(circuit, printer),
+        "Receives and sends": _receives_and_sends(circuit),
+        "Presets": _presets(system),
+        "Differences from the paper": _paragraph(head.get("Differences from the paper", "")),
+        "References": _paragraph(head.get("Citation", system.citation)),
+        "See also": (
+            f"- [`{file}`](../../{file}): the strings this page is made of\n"
+            "- [`models/reference.py`](../../models/reference.py): the same in plain NumPy\n"
+            "- [Write your own learning rule](../write-your-own-rule.md)\n"
+            "- [Architecture](../architecture.md)"
+        ),
+    }
+    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items() if text)
+    return (
+        f"<!-- made by docs/make_model_pages.py from {file}; do not edit -->\n\n"
+        f"# {system.name}: {system.title}\n\n{body}\n"
+    )
+
+
+def main() -> None:
+    """Write the pages of all systems."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, system in SYSTEMS.items():
+        (FOLDER / f"{name}.md").write_text(render(system), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

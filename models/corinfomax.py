@@ -1,0 +1,843 @@
+r"""CorInfoMax: correlative information maximization, B_inf,+ (clipped rectifier) domain.
+
+Citation
+--------
+B. Bozkurt, C. Pehlevan, A. T. Erdogan: Correlative Information Maximization: A
+Biologically Plausible Approach to Supervised Deep Neural Networks without
+Weight Symmetry. NeurIPS 2023, arXiv:2306.04810. Equation numbers are the paper's.
+
+Symbols
+-------
+=====================  ==================  ======  =========  ====================================
+paper                  here                unit    default    meaning
+=====================  ==================  ======  =========  ====================================
+u^(k)                  u                   1                  soma of pyramidal cell
+v_B^(k)                v_B                 1                  basal dendrite
+v_A^(k)                v_A                 1                  distal apical dendrite
+r^(k)                  r                   1                  rate, clipped to [0, 1]
+i^(k) = -O r           i                   1                  SST interneuron
+z^(k) = B r            z                   1                  z = z_self + z_lat
+W_ff^(k)               ff_k.w              1       Glorot     feedforward synapses, layer k to k+1
+W_fb^(k)               fb_k.w              1       Glorot     feedback synapses, layer k+1 to k
+B^(k), off-diagonal    lateral_k.B         1       G G^T      O = -c B,  c below
+B^(k), diagonal        autapse_k.B         1       G G^T      D = c B_ii + (g_l / g_A)
+c = 2 gamma eps        c                   1                  lateral efficacy (output: gamma)
+forward error          e_B = r - v_B       1                  eq. 13, soma minus basal dendrite
+backward error         e_A = r - s_A       1                  eq. 13, soma minus top-down input
+beta                   beta                1       +-1        nudge of this image
+eps_k                  epsilon             1       0.15       regularisation, 1/eps conductance
+g_lk                   g_l                 1       0.5        leak conductance
+g_A,k                  g_A                 1       1/eps      apical conductance (output: 1)
+g_B,k                  g_B                 1       1/eps      basal conductance
+tau_u                  tau_u               ms      20         membrane time constant
+lambda_r               lambda\_            1       0.99999    forgetting factor
+gamma                  gamma               1                  (1 - lambda) / lambda
+mu_ff, mu_fb           mu                  1                  learning rates
+=====================  ==================  ======  =========  ====================================
+
+Potentials and rates are dimensionless, as in the paper; time is physical: a
+step of 1 ms and tau_u = 20 ms are the published neural step of 0.05.
+
+Differences from the paper
+--------------------------
+1. Online: one image, one update. The published code averages updates over 20
+   images; rates here are the published ones / 20 and the lateral update uses
+   lambda^(1/20), so that 20 images change the weights as one batch did.
+2. The output cells' apical conductance is 1 in both phases and beta scales the
+   error only. This is what produced the published numbers; the paper's text has
+   conductance beta (``output_apical="nudge"`` gives that form).
+3. eq. 19 sets g_A = 1/eps_{k-1}, g_B = 1/eps_k; eq. 15 has them the other way
+   round. With one epsilon for all layers, as published, both agree.
+4. All layers integrate at once; the published code updates them in sequence.
+5. Rates travel as graded sigma-delta events: a cell sends the change of its rate
+   when that exceeds ``event_threshold`` (0 is exact).
+6. D, O are derived (eq. 29-30 follow from eq. 28): the synapses hold B, because
+   the lateral changes of D and O are below single precision.
+7. The image and label are present from the first step of the cycle; u is
+   re-initialised to r when the nudged phase begins, as in the published code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.circuit import (
+    Circuit,
+    CycleInput,
+    Event,
+    Pathway,
+    Phase,
+    Population,
+    Projection,
+    Readout,
+    Weight,
+    WeightPart,
+)
+from neurosim.errors import ParameterError
+from neurosim.parameters import check_parameters, parameter
+from neurosim.system import FeedbackPair, Preset, System
+
+__all__ = ["CorInfoMax"]
+
+# ------------------------------------------------------------------ cells: sensory relay
+
+SENSORY = """
+r        : 1                                     # r^(0) = x, eq. 9c
+r_sent   : 1                                     # last value sent
+r_free   = r : 1                                 # the image does not change between phases
+r_nudged = r : 1
+"""
+
+# ------------------------------------------------------------------ cells: pyramidal, soma
+
+SOMA = """
+du/dt = speed*(-g_l*u + I_A + I_B)/tau_u : 1     # eq. 19
+r     = clip(u, 0, 1) : 1                        # eq. 20
+I_B   = g_B*(v_B - u) : 1                        # eq. 19, basal term
+speed = 1/(1 + slowdown*phase_step) : 1          # neural step rule of the published code
+z     = z_self + z_lat : 1                       # eq. 28, z = B r
+e_B   = r - v_B : 1                              # eq. 13, forward prediction error
+r_sent : 1                                       # last value sent
+r_lat  : 1                                       # last value the lateral circuit sampled
+z_self : 1                                       # autapse: B_ii r_i
+z_lat  : 1 (linked)                              # SST partner: sum of B_ij r_j over j != i
+s_B    : 1                                       # delivered feedforward sum
+r_free : 1
+r_nudged : 1
+e_B_free : 1
+e_B_nudged : 1
+g_l    : 1 (shared, constant)
+g_B    : 1 (shared, constant)
+c      : 1 (shared, constant)
+tau_u  : second (shared, constant)
+slowdown : 1 (shared, constant)
+event_threshold : 1 (shared, constant)
+sst_threshold   : 1 (shared, constant)
+"""
+
+# ------------------------------------------------------------------ cells: pyramidal, dendrites
+
+BASAL = """
+v_B = s_B : 1                                    # eq. 18, W_ff r
+"""
+
+BASAL_LEAKY = """
+dv_B/dt = (s_B - v_B)/tau_basal : 1              # eq. 18 as the fixed point of a leaky dendrite
+tau_basal : second (shared, constant)
+"""
+
+#: Hidden layers: M r = D r - O r with D r the autapse and -O r the SST cell's inhibition.
+APICAL_HIDDEN = """
+I_A = g_A*(v_A - u) : 1                          # eq. 19, apical term
+m_A = c*z_self + i_sst + g_l*r/g_A + s_A : 1     # eq. 18, M r + W_fb r
+e_A = r - s_A : 1                                # eq. 13, backward prediction error
+s_A : 1                                          # delivered top-down sum
+i_sst : 1 (linked)
+e_A_free : 1
+e_A_nudged : 1
+g_A : 1 (shared, constant)
+"""
+
+#: Output layer as in the code that produced the published numbers: conductance 1.
+APICAL_OUTPUT = """
+I_A = g_A*(v_A - u) : 1                          # eq. 19, apical term, g_A = 1
+m_A = c*z_self + i_sst + g_l*r/g_A - nudge*(r - y)/g_A : 1   # eq. 14, 21
+nudge = int(in_nudged)*beta : 1                  # the gate of the rhythm
+y : 1                                            # target, eq. 9a
+i_sst : 1 (linked)
+g_A : 1 (shared, constant)
+"""
+
+#: Output layer as printed, eq. 21: conductance beta; written as a current, since M has 1/beta.
+APICAL_OUTPUT_NUDGE = """
+I_A = v_A - nudge*u : 1                          # eq. 19 with g_A = beta
+m_A = c*z_self + i_sst + g_l*r - nudge*(r - y) : 1           # beta times eq. 21
+nudge = int(in_nudged)*beta : 1
+y : 1
+i_sst : 1 (linked)
+"""
+
+APICAL_INSTANT = """
+v_A = m_A : 1
+"""
+
+APICAL_LEAKY = """
+dv_A/dt = (m_A - v_A)/tau_apical : 1
+tau_apical : second (shared, constant)
+"""
+
+# ------------------------------------------------------------------ cells: SST interneurons
+
+SST = """
+i_sst  = c*z_lat : 1                             # i = -O r, section 2.3
+z      = z_self + z_lat : 1                      # eq. 28
+z_lat  : 1                                       # delivered: sum of B_ij r_j over j != i
+z_self : 1 (linked)                              # from the pyramidal partner
+c      : 1 (shared, constant)
+"""
+
+# ------------------------------------------------------------------ synapses
+
+FEEDFORWARD = """
+w  : 1
+mu : 1 (shared, constant)
+"""
+FEEDFORWARD_SIGNAL = "s_B_post += w*(r_pre - r_sent_pre)"
+#: eq. 26
+FEEDFORWARD_RULE = "w += mu/beta*(e_B_nudged_post*r_nudged_pre - e_B_free_post*r_free_pre)"
+
+FEEDBACK = FEEDFORWARD
+FEEDBACK_SIGNAL = "s_A_post += w*(r_pre - r_sent_pre)"
+#: eq. 27
+FEEDBACK_RULE = "w += mu/beta*(e_A_nudged_post*r_nudged_pre - e_A_free_post*r_free_pre)"
+
+LATERAL = """
+B        : 1
+gamma_B  : 1 (shared, constant)
+lambda_B : 1 (shared, constant)
+"""
+LATERAL_SIGNAL = "z_lat_post += B*(r_pre - r_lat_pre)"
+#: eq. 28 off the diagonal (eq. 30), with (B - gamma zz)/lambda = B + gamma (B - zz/lambda)
+LATERAL_RULE = "B += gamma_B*(B - z_pre*z_post/lambda_B)*int(i != j)"
+
+AUTAPSE = LATERAL
+AUTAPSE_SIGNAL = "z_self_post += B*(r_pre - r_lat_pre)"
+#: eq. 28 on the diagonal (eq. 29)
+AUTAPSE_RULE = "B += gamma_B*(B - z_post**2/lambda_B)"
+
+# ------------------------------------------------------------------ events
+
+#: A cell tells its synapses that the cycle is over, if it was active in either phase.
+LEARN = "end_nudged and learning and (r_nudged != 0 or r_free != 0)"
+#: The lateral circuit samples coarsely and is brought exact where z = B r is needed.
+SAMPLE = "abs(r - r_lat) > sst_threshold or (end_nudged and r != r_lat)"
+
+
+@dataclasses.dataclass(frozen=True)
+class CorInfoMax(System):
+    """CorInfoMax network with clipped rectifier cells (paper: B_inf,+).
+
+    Parameters
+    ----------
+    layers : tuple of int
+        Layer sizes from input to output.
+    epsilon, g_l, ...
+        See the table of symbols at the top of this file; every parameter is
+        declared below with its unit and range.
+
+    Raises
+    ------
+    ParameterError
+        If a value is out of range, layers and rates do not match in number, or
+        the explicit Euler step would be unstable.
+
+    Examples
+    --------
+    >>> model = CorInfoMax(layers=(64, 100, 10), mu_ff=(0.1, 0.07), mu_fb=(0.015,))
+    >>> [weight.name for weight in model.circuit().weights]
+    ['W_ff_0', 'W_ff_1', 'W_fb_1', 'B_1', 'B_2']
+    """
+
+    name: ClassVar[str] = "corinfomax"
+    title: ClassVar[str] = "CorInfoMax, clipped rectifier (B_inf,+)"
+    citation: ClassVar[str] = "Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810"
+
+    epsilon: float = parameter(
+        0.15,
+        "regularisation; 1/epsilon is the dendrite-soma conductance",
+        symbol=r"\epsilon",
+        low=0,
+        open_low=True,
+    )
+    g_l: float = parameter(0.5, "leak conductance of the soma", symbol="g_{l}", low=0)
+    lambda_: float = parameter(
+        0.99999,
+        "forgetting factor of the correlation matrices, per published batch",
+        symbol=r"\lambda_r",
+        low=0.5,
+        high=1,
+        open_high=True,
+    )
+    batch: int = parameter(
+        20,
+        "images per update in the published protocol; the online lateral update "
+        "forgets with lambda^(1/batch)",
+        low=1,
+    )
+    mu_ff: tuple[float, ...] = parameter(
+        (0.05, 0.035),
+        "feedforward learning rates per image, first layer first (published rate / 20)",
+        symbol=r"\mu_{ff}",
+        low=0,
+    )
+    mu_fb: tuple[float, ...] = parameter(
+        (0.0075,),
+        "feedback learning rates per image, from layer 1 upwards (published rate / 20)",
+        symbol=r"\mu_{fb}",
+        low=0,
+    )
+    beta: float = parameter(
+        1.0,
+        "size of the nudge",
+        symbol=r"\beta",
+        low=0,
+        open_low=True,
+    )
+    random_sign: bool = parameter(True, "draw the sign of beta anew for every image")
+    decay: tuple[float, ...] = parameter(
+        (0.95, 0.9),
+        "factors d of the learning rates mu d^epoch, one per stretch of epochs",
+        low=0,
+        high=1,
+        open_low=True,
+    )
+    decay_from: tuple[int, ...] = parameter(
+        (0, 15),
+        "first epoch (from 0) of each stretch; the rates drop where d changes, as published",
+        low=0,
+    )
+    dt: float = parameter(1.0, "time step", symbol=r"\Delta t", unit="ms", low=0, open_low=True)
+    tau_u: float = parameter(
+        20.0,
+        "membrane time constant of the soma",
+        symbol=r"\tau_u",
+        unit="ms",
+        low=0,
+        open_low=True,
+    )
+    slowdown: float = parameter(
+        0.0,
+        "the neural step shrinks as 1/(1 + slowdown*step); 0 constant, 0.01 the "
+        "published 'slow' rule",
+        low=0,
+    )
+    free_time: float = parameter(30.0, "length of the free phase", unit="ms", low=0, open_low=True)
+    nudged_time: float = parameter(
+        10.0, "length of the nudged phase", unit="ms", low=0, open_low=True
+    )
+    event_threshold: float = parameter(
+        0.001,
+        "change of rate that makes a cell send a graded spike; 0 is exact",
+        symbol=r"\theta",
+        low=0,
+    )
+    sst_threshold: float = parameter(
+        0.1,
+        "change of rate that makes the lateral circuit sample a cell; exact at "
+        "the end of the nudged phase whatever its value",
+        symbol=r"\theta_{SST}",
+        low=0,
+    )
+    output_apical: str = parameter(
+        "constant",
+        "apical conductance of output cells: 1 (constant) or beta (nudge, eq. 21)",
+        choices=("constant", "nudge"),
+    )
+    tau_basal: float = parameter(
+        0.0,
+        "time constant of basal dendrites; 0 is instantaneous, as in the paper",
+        symbol=r"\tau_B",
+        unit="ms",
+        low=0,
+    )
+    tau_apical: float = parameter(
+        0.0,
+        "time constant of apical dendrites; 0 is instantaneous, as in the paper",
+        symbol=r"\tau_A",
+        unit="ms",
+        low=0,
+    )
+
+    def __post_init__(self) -> None:
+        _check_layers(self.layers)
+        check_parameters(self)
+        _check_rate_count("mu_ff", self.mu_ff, len(self.layers) - 1)
+        _check_rate_count("mu_fb", self.mu_fb, len(self.layers) - 2)
+        _check_decay(self.decay, self.decay_from)
+        self._check_steps()
+
+    # -------------------------------------------------------------- derived quantities
+
+    @property
+    def gamma(self) -> float:
+        """Gamma = (1 - lambda)/lambda, below eq. 12."""
+        return (1 - self.lambda_) / self.lambda_
+
+    @property
+    def lambda_online(self) -> float:
+        """Forgetting factor of one image: lambda^(1/batch)."""
+        return float(self.lambda_ ** (1 / self.batch))
+
+    @property
+    def depth(self) -> int:
+        """P, the number of layers above the input."""
+        return len(self.layers) - 1
+
+    def _steps(self, time: float) -> int:
+        return round(time / self.dt)
+
+    def _check_steps(self) -> None:
+        for name in ("free_time", "nudged_time"):
+            value = getattr(self, name)
+            if self._steps(value) < 1 or not math.isclose(self._steps(value) * self.dt, value):
+                raise ParameterError(
+                    f"CorInfoMax.{name} = {value} ms is not a whole number of steps of "
+                    f"{self.dt} ms; give a multiple of dt"
+                )
+        conductance = self.g_l + 2 / self.epsilon
+        step = self.dt / self.tau_u * conductance
+        if step >= 2:
+            raise ParameterError(
+                f"CorInfoMax: the Euler step is unstable: (dt/tau_u)(g_l + g_A + g_B) = "
+                f"{step:.3g} must stay below 2; with dt = {self.dt} ms and epsilon = "
+                f"{self.epsilon} use tau_u > {self.dt * conductance / 2:.3g} ms or a smaller dt"
+            )
+        for name in ("tau_basal", "tau_apical"):
+            value = getattr(self, name)
+            if 0 < value < self.dt:
+                raise ParameterError(
+                    f"CorInfoMax.{name} = {value} ms is shorter than the time step; use 0 "
+                    f"(instantaneous) or at least {self.dt} ms"
+                )
+
+    # -------------------------------------------------------------- the circuit
+
+    def circuit(self) -> Circuit:
+        """Populations, projections and phases (paper: Figure 1)."""
+        layers = range(1, self.depth + 1)
+        return Circuit(
+            name=self.name,
+            dt=self.dt,
+            phases=(
+                Phase("free", self._steps(self.free_time)),
+                Phase("nudged", self._steps(self.nudged_time)),
+            ),
+            inputs=(
+                CycleInput("stimulus", self.layers[0]),
+                CycleInput("target", self.layers[-1]),
+                CycleInput("beta"),
+            ),
+            populations=(
+                self._sensory(),
+                *(self._pyramidal(k) for k in layers),
+                *(self._sst(k) for k in layers),
+            ),
+            projections=(
+                *(self._feedforward(k) for k in range(self.depth)),
+                *(self._feedback(k) for k in range(1, self.depth)),
+                *(self._lateral(k) for k in layers),
+                *(self._autapse(k) for k in layers),
+            ),
+            weights=self._weights(),
+            readouts=(Readout("answer", f"pyramidal_{self.depth}", "end_free", "r"),),
+            answer="answer",
+        )
+
+    def _source(self, k: int) -> str:
+        return "sensory" if k == 0 else f"pyramidal_{k}"
+
+    def _sensory(self) -> Population:
+        return Population(
+            "sensory",
+            self.layers[0],
+            SENSORY,
+            events=(
+                Event("onset", "onset", "onset", "r = stimulus(cycle_time, i)\nr_sent = 0"),
+                Event("spike", "onset and r != 0", "sense", "r_sent = r", counted=True),
+                Event("learn", LEARN, "learn"),
+            ),
+            role="sensory relay",
+        )
+
+    def _pyramidal(self, k: int) -> Population:
+        output = k == self.depth
+        return Population(
+            f"pyramidal_{k}",
+            self.layers[k],
+            SOMA + self._dendrites(output),
+            events=self._pyramidal_events(output),
+            parameters=self._pyramidal_parameters(output),
+            links={"z_lat": (f"sst_{k}", "z_lat"), "i_sst": (f"sst_{k}", "i_sst")},
+            role="output pyramidal cells" if output else "pyramidal cells",
+        )
+
+    def _dendrites(self, output: bool) -> str:
+        basal = BASAL_LEAKY if self.tau_basal else BASAL
+        apical = APICAL_HIDDEN
+        if output:
+            apical = APICAL_OUTPUT if self.output_apical == "constant" else APICAL_OUTPUT_NUDGE
+        return basal + apical + (APICAL_LEAKY if self.tau_apical else APICAL_INSTANT)
+
+    def _pyramidal_events(self, output: bool) -> tuple[Event, ...]:
+        reset = ["u", "r_sent", "r_lat", "z_self", "s_B"] + ["s_A"] * (not output)
+        reset += ["v_B"] * (self.tau_basal > 0) + ["v_A"] * (self.tau_apical > 0)
+        onset = [f"{name} = 0" for name in reset]
+        onset += ["y = target(cycle_time, i)"] * output
+        return (
+            Event("onset", "onset", "onset", "\n".join(onset)),
+            Event("spike", "abs(r - r_sent) > event_threshold", "send", "r_sent = r", counted=True),
+            Event("sample", SAMPLE, "send", "r_lat = r", counted=True),
+            Event("end_free", "end_free", "phase_end", _note("free", output) + "\nu = r"),
+            Event("end_nudged", "end_nudged", "phase_end", _note("nudged", output)),
+            Event("learn", LEARN, "learn"),
+            Event("learn_lateral", "end_nudged and learning", "learn"),
+        )
+
+    def _pyramidal_parameters(self, output: bool) -> dict[str, float]:
+        values = {
+            "g_l": self.g_l,
+            "g_B": 1 / self.epsilon,
+            "g_A": 1.0 if output else 1 / self.epsilon,
+            "c": self._lateral_efficacy(output),
+            "tau_u": self.tau_u * 1e-3,
+            "slowdown": self.slowdown,
+            "event_threshold": self.event_threshold,
+            "sst_threshold": self.sst_threshold,
+        }
+        if output and self.output_apical == "nudge":
+            del values["g_A"]
+        if self.tau_basal:
+            values["tau_basal"] = self.tau_basal * 1e-3
+        if self.tau_apical:
+            values["tau_apical"] = self.tau_apical * 1e-3
+        return values
+
+    def _lateral_efficacy(self, output: bool) -> float:
+        """C of M = c B + ...: eps 2 gamma (below eq. 15), at the output gamma (below eq. 21)."""
+        return self.gamma if output else 2 * self.gamma * self.epsilon
+
+    def _sst(self, k: int) -> Population:
+        return Population(
+            f"sst_{k}",
+            self.layers[k],
+            SST,
+            events=(Event("onset", "onset", "onset", "z_lat = 0"),),
+            parameters={"c": self._lateral_efficacy(k == self.depth)},
+            links={"z_self": (f"pyramidal_{k}", "z_self")},
+            role="SST interneurons",
+        )
+
+    def _feedforward(self, k: int) -> Projection:
+        return Projection(
+            f"ff_{k}",
+            self._source(k),
+            f"pyramidal_{k + 1}",
+            FEEDFORWARD,
+            (
+                Pathway("signal", "spike", FEEDFORWARD_SIGNAL),
+                Pathway("plasticity", "learn", FEEDFORWARD_RULE, learns=True),
+            ),
+            parameters={"mu": self.mu_ff[k]},
+            role="feedforward to basal dendrites",
+        )
+
+    def _feedback(self, k: int) -> Projection:
+        return Projection(
+            f"fb_{k}",
+            f"pyramidal_{k + 1}",
+            f"pyramidal_{k}",
+            FEEDBACK,
+            (
+                Pathway("signal", "spike", FEEDBACK_SIGNAL),
+                Pathway("plasticity", "learn", FEEDBACK_RULE, learns=True),
+            ),
+            parameters={"mu": self.mu_fb[k - 1]},
+            role="feedback to apical dendrites",
+        )
+
+    def _lateral(self, k: int) -> Projection:
+        return Projection(
+            f"lateral_{k}",
+            f"pyramidal_{k}",
+            f"sst_{k}",
+            LATERAL,
+            (
+                Pathway("signal", "sample", LATERAL_SIGNAL),
+                Pathway("plasticity", "learn_lateral", LATERAL_RULE, learns=True),
+            ),
+            parameters=self._forgetting(),
+            role="lateral inhibition O",
+        )
+
+    def _autapse(self, k: int) -> Projection:
+        return Projection(
+            f"autapse_{k}",
+            f"pyramidal_{k}",
+            f"pyramidal_{k}",
+            AUTAPSE,
+            (
+                Pathway("signal", "sample", AUTAPSE_SIGNAL),
+                Pathway("plasticity", "learn_lateral", AUTAPSE_RULE, learns=True),
+            ),
+            wiring="one_to_one",
+            parameters=self._forgetting(),
+            role="autapses D",
+        )
+
+    def _forgetting(self) -> dict[str, float]:
+        online = self.lambda_online
+        return {"gamma_B": (1 - online) / online, "lambda_B": online}
+
+    def _weights(self) -> tuple[Weight, ...]:
+        sizes = self.layers
+        forward = [
+            Weight(f"W_ff_{k}", (sizes[k + 1], sizes[k]), (WeightPart(f"ff_{k}", "w"),))
+            for k in range(self.depth)
+        ]
+        backward = [
+            Weight(f"W_fb_{k}", (sizes[k], sizes[k + 1]), (WeightPart(f"fb_{k}", "w"),))
+            for k in range(1, self.depth)
+        ]
+        lateral = [
+            Weight(
+                f"B_{k}",
+                (sizes[k], sizes[k]),
+                (
+                    WeightPart(f"lateral_{k}", "B", "off_diagonal"),
+                    WeightPart(f"autapse_{k}", "B", "diagonal"),
+                ),
+                symmetric=True,
+            )
+            for k in range(1, self.depth + 1)
+        ]
+        return (*forward, *backward, *lateral)
+
+    # -------------------------------------------------------------- before and during learning
+
+    def initial_weights(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """Glorot-uniform W_ff and W_fb, drawn independently; B = G G^T with Glorot-uniform G."""
+        arrays = {}
+        for weight in self._weights():
+            drawn = glorot_uniform(rng, weight.shape)
+            arrays[weight.name] = drawn @ drawn.T if weight.symmetric else drawn
+        return arrays
+
+    def rates(self, epoch: int) -> dict[str, float]:
+        """Learning rates of an epoch (from 0), with the published discontinuous drop."""
+        stretch = sum(epoch >= first for first in self.decay_from) - 1
+        scale = self.decay[stretch] ** epoch
+        rates = {f"ff_{k}.mu": mu * scale for k, mu in enumerate(self.mu_ff)}
+        rates.update({f"fb_{k}.mu": mu * scale for k, mu in enumerate(self.mu_fb, start=1)})
+        return rates
+
+    def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
+        """The signed nudge of each training image, shape (n,)."""
+        signs = rng.choice((-1.0, 1.0), size=n) if self.random_sign else np.ones(n)
+        return {"beta": self.beta * signs}
+
+    def evaluation_phases(self) -> dict[str, int]:
+        """Free phase only."""
+        return {"free": self._steps(self.free_time), "nudged": 0}
+
+    def feedback_pairs(self) -> tuple[FeedbackPair, ...]:
+        """Theta_k between W_ff^(k) and W_fb^(k) transposed, k >= 1."""
+        return tuple(
+            FeedbackPair(f"theta_{k}", f"W_ff_{k}", f"W_fb_{k}") for k in range(1, self.depth)
+        )
+
+    def traces(self) -> dict[str, tuple[str, ...]]:
+        """Every compartment: soma, dendrites, rate, errors, autapse and SST input."""
+        cells = ("u", "v_B", "v_A", "r", "r_sent", "e_B", "z", "z_self", "i_sst")
+        traces: dict[str, tuple[str, ...]] = {"sensory": ("r", "r_sent")}
+        for k in range(1, self.depth + 1):
+            traces[f"pyramidal_{k}"] = cells if k == self.depth else (*cells, "e_A", "s_A")
+            traces[f"sst_{k}"] = ("i_sst",)
+        return traces
+
+    def inhibition(self, weights: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.float64]:
+        """Lateral inhibition O^(k) derived from B^(k) (eq. 30), shape (N_k, N_k)."""
+        lateral = -self._lateral_efficacy(k == self.depth) * np.asarray(weights[f"B_{k}"], float)
+        np.fill_diagonal(lateral, 0.0)
+        return lateral
+
+    def autapses(self, weights: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.float64]:
+        """Autapses D^(k) derived from B^(k) (eq. 29), shape (N_k,)."""
+        output = k == self.depth
+        leak = self.g_l if output else self.epsilon * self.g_l
+        diagonal = np.diagonal(np.asarray(weights[f"B_{k}"], float))
+        return np.asarray(self._lateral_efficacy(output) * diagonal + leak)
+
+    # -------------------------------------------------------------- published settings
+
+    @classmethod
+    def preset(cls, dataset: str, hidden: tuple[int, ...] | None = None) -> Preset:
+        """Published settings for a data set; rates are interpolated for other depths.
+
+        Parameters
+        ----------
+        dataset : str
+            Name of a data set.
+        hidden : tuple of int, optional
+            Hidden layer sizes, if not the published ones.
+
+        Returns
+        -------
+        Preset
+            Settings; ``source`` says if they were published for this network.
+        """
+        family = _PRESETS.get(dataset, _PRESETS["mnist"])
+        note = "" if dataset in _PRESETS else f" (none published for {dataset}: those of MNIST)"
+        if hidden is None:
+            chosen = family[0]
+            return dataclasses.replace(chosen, source=chosen.source + note)
+        for candidate in family:
+            if len(candidate.hidden) == len(hidden):
+                same = "" if candidate.hidden == hidden else f", for hidden {candidate.hidden}"
+                return dataclasses.replace(
+                    candidate, hidden=hidden, source=candidate.source + same + note
+                )
+        return _interpolated(family[0], hidden, note)
+
+
+def glorot_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Uniform in +-sqrt(6/(n_in + n_out)), shape (n_out, n_in)."""
+    bound = math.sqrt(6 / sum(shape))
+    return rng.uniform(-bound, bound, size=shape)
+
+
+def _note(phase: str, output: bool) -> str:
+    """Statements by which a cell notes rate and errors at the end of a phase."""
+    lines = [f"r_{phase} = r", f"e_B_{phase} = e_B"]
+    if not output:
+        lines.append(f"e_A_{phase} = e_A")
+    return "\n".join(lines)
+
+
+def _check_layers(layers: tuple[int, ...]) -> None:
+    whole = isinstance(layers, tuple) and all(
+        isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in layers
+    )
+    if not whole or len(layers) < 2:
+        raise ParameterError(
+            f"CorInfoMax.layers = {layers!r}: give at least an input and an output layer, as a "
+            "tuple, each a whole number of cells of 1 or more"
+        )
+
+
+def _check_rate_count(name: str, rates: tuple[float, ...], needed: int) -> None:
+    if len(rates) != needed:
+        raise ParameterError(
+            f"CorInfoMax.{name} has {len(rates)} rates, but these layers need {needed}; "
+            f"give {needed} numbers, e.g. {name}="
+            f"{','.join(f'{rate:g}' for rate in (*rates, *(rates or (0.01,)) * needed)[:needed])}"
+        )
+
+
+def _check_decay(decay: tuple[float, ...], starts: tuple[int, ...]) -> None:
+    ordered = list(starts) == sorted(set(starts))
+    if len(decay) != len(starts) or not starts or starts[0] != 0 or not ordered:
+        raise ParameterError(
+            f"CorInfoMax.decay = {decay} with decay_from = {starts}: give one first epoch per "
+            "factor, rising from 0, e.g. decay=0.95,0.9 decay_from=0,15"
+        )
+
+
+def _published(
+    hidden: tuple[int, ...],
+    epochs: int,
+    mu_ff: tuple[float, ...],
+    mu_fb: tuple[float, ...],
+    source: str,
+    **parameters: Any,
+) -> Preset:
+    """A published setting, its batch rates divided by the batch of 20."""
+    online = {
+        "mu_ff": tuple(rate / 20 for rate in mu_ff),
+        "mu_fb": tuple(rate / 20 for rate in mu_fb),
+    }
+    return Preset(hidden, epochs, {**online, **parameters}, source)
+
+
+def _interpolated(base: Preset, hidden: tuple[int, ...], note: str) -> Preset:
+    """Rates for a depth nobody published: linear between the published first and last layers'."""
+
+    def stretch(rates: tuple[float, ...], count: int) -> tuple[float, ...]:
+        if count == 0:
+            return ()
+        positions = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
+        return tuple(np.interp(positions, np.linspace(0, 1, len(rates)), rates).tolist())
+
+    parameters = dict(base.parameters)
+    parameters["mu_ff"] = stretch(base.parameters["mu_ff"], len(hidden) + 1)
+    parameters["mu_fb"] = stretch(base.parameters["mu_fb"], len(hidden))
+    return Preset(hidden, base.epochs, parameters, f"interpolated from {base.source}{note}")
+
+
+_PRESETS: dict[str, tuple[Preset, ...]] = {
+    "mnist": (
+        _published((500,), 50, (1.0, 0.7), (0.15,), "paper's Table 1, MNIST"),
+        _published((500, 500), 50, (1.1, 0.75, 0.6), (0.17, 0.07), "published code, 3-layer MNIST"),
+        _published(
+            (500, 500, 128),
+            50,
+            (1.1, 0.75, 0.6, 0.5),
+            (0.17, 0.07, 0.05),
+            "published code, exploratory 4-layer MNIST",
+        ),
+    ),
+    "fashion-mnist": (
+        _published(
+            (500,),
+            50,
+            (0.3, 0.22),
+            (0.07,),
+            "paper's Table 1, Fashion-MNIST",
+            g_l=0.3,
+            tau_u=1 / 0.07,
+            slowdown=0.01,
+            decay=(0.95, 0.9, 0.8),
+            decay_from=(0, 20, 25),
+        ),
+    ),
+    "cifar10": (
+        _published(
+            (1000,),
+            50,
+            (0.08, 0.04),
+            (0.04,),
+            "paper's Table 1, CIFAR10",
+            g_l=0.1,
+            lambda_=0.99995,
+        ),
+        _published(
+            (1000, 500),
+            50,
+            (0.11, 0.06, 0.035),
+            (0.045, 0.015),
+            "published code, 3-layer CIFAR10",
+            g_l=0.1,
+        ),
+        _published(
+            (1000, 1000, 500),
+            50,
+            (0.25, 0.14, 0.075, 0.045),
+            (0.095, 0.075, 0.04),
+            "published code, exploratory 4-layer CIFAR10",
+            g_l=0.1,
+            tau_u=1 / 0.03,
+            free_time=60.0,
+            nudged_time=15.0,
+            beta=0.25,
+        ),
+    ),
+    "digits": (
+        Preset(
+            (100,),
+            60,
+            {
+                "epsilon": 0.3,
+                "mu_ff": (0.1, 0.07),
+                "mu_fb": (0.015,),
+                "decay": (0.97,),
+                "decay_from": (0,),
+            },
+            "chosen here for the embedded digits; not from the paper",
+        ),
+    ),
+}

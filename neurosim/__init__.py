@@ -1,0 +1,52 @@
+"""neurosim: event-driven simulation of biologically plausible deep learning in Brian2.
+
+Examples
+--------
+>>> from neurosim import CorInfoMax, Simulator
+>>> model = CorInfoMax(layers=(64, 100, 10), epsilon=0.3, mu_ff=(0.1, 0.07), mu_fb=(0.015,))
+>>> simulator = Simulator(model, seed=0)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from neurosim._version import __version__
+
+if TYPE_CHECKING:
+    from neurosim.data import Dataset, load_dataset
+    from neurosim.errors import NeurosimError
+    from neurosim.models import CorInfoMax
+    from neurosim.recording import Recording
+    from neurosim.simulator import Simulator
+
+__all__ = [
+    "CorInfoMax",
+    "Dataset",
+    "NeurosimError",
+    "Recording",
+    "Simulator",
+    "__version__",
+    "load_dataset",
+]
+
+# Names are imported when used, so that the command line answers at once.
+_HOMES = {
+    "CorInfoMax": "neurosim.models",
+    "Dataset": "neurosim.data",
+    "NeurosimError": "neurosim.errors",
+    "Recording": "neurosim.recording",
+    "Simulator": "neurosim.simulator",
+    "load_dataset": "neurosim.data",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'neurosim' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,140 @@
+"""The validated arrays that training and evaluation work on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.errors import DataError
+
+__all__ = ["Dataset", "one_hot"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels of a training and a test set.
+
+    Attributes
+    ----------
+    name : str
+        Name of the data set.
+    x_train, x_test : (n, d) ndarray of float32
+        One flattened, scaled image per row, contiguous.
+    y_train, y_test : (n,) ndarray of int64
+        Class of each image, 0 to ``n_classes - 1``.
+    n_classes : int
+        Number of classes.
+    image_shape : tuple of int
+        Shape of one image before flattening, channels first; its product is ``d``.
+
+    Raises
+    ------
+    DataError
+        If types, shapes, values or labels do not fit together.
+    """
+
+    name: str
+    x_train: NDArray[np.float32] = dataclasses.field(repr=False)
+    y_train: NDArray[np.int64] = dataclasses.field(repr=False)
+    x_test: NDArray[np.float32] = dataclasses.field(repr=False)
+    y_test: NDArray[np.int64] = dataclasses.field(repr=False)
+    n_classes: int
+    image_shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Check every array against the others."""
+        for part in ("train", "test"):
+            images, labels = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+            self._check_array(f"x_{part}", images, np.dtype(np.float32), n_dims=2)
+            self._check_array(f"y_{part}", labels, np.dtype(np.int64), n_dims=1)
+            self._check_shapes(part, images, labels)
+            self._check_values(part, images, labels)
+
+    def _check_array(self, field: str, array: Any, dtype: np.dtype[Any], n_dims: int) -> None:
+        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != n_dims:
+            raise self._error(
+                field,
+                f"is {_describe(array)}; give a {n_dims}-dimensional NumPy array of {dtype}",
+            )
+        if not array.flags.c_contiguous:
+            raise self._error(field, "is not contiguous; give np.ascontiguousarray(...) of it")
+
+    def _check_shapes(self, part: str, images: NDArray[Any], labels: NDArray[Any]) -> None:
+        if len(images) == 0:
+            raise self._error(f"x_{part}", "has no images; give at least 1")
+        if len(images) != len(labels):
+            raise self._error(
+                f"y_{part}", f"has {len(labels)} labels for {len(images)} images; give one for each"
+            )
+        n_inputs = math.prod(self.image_shape)
+        if images.shape[1] != n_inputs:
+            raise self._error(
+                f"x_{part}",
+                f"has {images.shape[1]} inputs per image, but image_shape {self.image_shape} "
+                f"makes {n_inputs}; give both alike",
+            )
+
+    def _check_values(self, part: str, images: NDArray[Any], labels: NDArray[Any]) -> None:
+        # A NaN passes through min and max, so these two find every value that
+        # is not finite, without a temporary array as long as the images.
+        if not (np.isfinite(images.min()) and np.isfinite(images.max())):
+            raise self._error(f"x_{part}", "holds values that are not finite; remove them")
+        low, high = labels.min(), labels.max()
+        if low < 0 or high >= self.n_classes:
+            raise self._error(
+                f"y_{part}",
+                f"holds labels from {low} to {high}; allowed with {self.n_classes} classes: "
+                f"0 to {self.n_classes - 1}",
+            )
+
+    def _error(self, field: str, problem: str) -> DataError:
+        return DataError(f"Dataset.{field} of {self.name!r} {problem}")
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    return f"a {type(value).__name__}"
+
+
+def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
+    """Targets that are 1 for the class of each image and 0 for all others.
+
+    Parameters
+    ----------
+    labels : (n,) ndarray of int
+        Class of each image.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    (n, n_classes) ndarray of float32
+        One row per image.
+
+    Raises
+    ------
+    DataError
+        If the labels are not a vector of whole numbers from 0 to ``n_classes - 1``.
+
+    Examples
+    --------
+    >>> one_hot(np.array([2, 0]), 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"labels are {_describe(labels)}; give a vector of whole numbers")
+    if labels.size and not 0 <= labels.min() <= labels.max() < n_classes:
+        raise DataError(
+            f"labels reach from {labels.min()} to {labels.max()}; "
+            f"allowed with {n_classes} classes: 0 to {n_classes - 1}"
+        )
+    targets = np.zeros((len(labels), n_classes), dtype=np.float32)
+    targets[np.arange(len(labels)), labels] = 1
+    return targets

@@ -1,0 +1,172 @@
+"""Compile a generated C++ project into one program, quickly.
+
+Brian2 writes about a hundred small files for a network like ours, each of
+which includes the same large headers; compiling them one by one costs a
+minute. They are put together into a few units, one per processor, and compiled
+side by side.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from neurosim.errors import BuildError
+
+__all__ = ["FLAGS", "compile_project", "compiler_identity", "find_compiler"]
+
+#: Nothing here changes a result. No fast-math; products and sums are not fused where the
+#: compiler sees fit, so that two ways of writing a loop, and two processors, agree bit for bit;
+#: no-math-errno and no-trapping-math only let loops with comparisons vectorise.
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-w",
+)
+
+_INSTALL_HINT = (
+    "install one, e.g. `sudo apt-get install g++` (Debian, Ubuntu), `sudo dnf install gcc-c++` "
+    "(Fedora), `conda install -c conda-forge cxx-compiler`, or name yours in CXX; "
+    "or use --backend runtime, which needs none"
+)
+
+
+def find_compiler() -> str:
+    """The C++ compiler: ``$CXX`` if set, else g++, clang++ or c++ from the path.
+
+    Returns
+    -------
+    str
+        Path of the compiler.
+
+    Raises
+    ------
+    BuildError
+        If there is none; the message names what to install.
+    """
+    chosen = os.environ.get("CXX")
+    names = [chosen] if chosen else ["g++", "clang++", "c++"]
+    for name in names:
+        found = shutil.which(name)
+        if found:
+            return found
+    looked = " or ".join(names)
+    raise BuildError(f"no C++ compiler found (looked for {looked}); {_INSTALL_HINT}")
+
+
+def compiler_identity(compiler: str) -> str:
+    """Version and processor flags of a compiler: what makes a compiled program reusable.
+
+    Parameters
+    ----------
+    compiler : str
+        Path of the compiler.
+
+    Returns
+    -------
+    str
+        Text that differs when a program would have to be compiled anew.
+
+    Raises
+    ------
+    BuildError
+        If the compiler cannot be run.
+    """
+    probe = [compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
+    return _run(probe, Path.cwd()).stdout
+
+
+def compile_project(folder: Path, compiler: str, *, jobs: int | None = None) -> Path:
+    """Compile the project in ``folder``.
+
+    Parameters
+    ----------
+    folder : Path
+        A project written by Brian2's C++ standalone device.
+    compiler : str
+        Path of the compiler.
+    jobs : int, optional
+        Compilers run side by side; the number of processors by default.
+
+    Returns
+    -------
+    Path
+        The program.
+
+    Raises
+    ------
+    BuildError
+        If the compiler fails; the first error is in the message.
+    """
+    jobs = jobs or len(os.sched_getaffinity(0))
+    sources = [folder / "objects.cpp", folder / "main.cpp"]
+    rest = [folder / name for name in ("network.cpp", "run.cpp", "synapses_classes.cpp")]
+    rest += sorted((folder / "brianlib").glob("*.cpp"))
+    generated = sorted((folder / "code_objects").glob("*.cpp"))
+    units = _write_units(folder, generated, max(jobs, 1))
+    outputs = _compile_all([*units, *sources, *rest], folder, compiler, jobs)
+    program = folder / "main"
+    _run([compiler, *FLAGS, *map(str, outputs), "-o", str(program)], folder)
+    for output in outputs:
+        output.unlink()
+    return program
+
+
+def _write_units(folder: Path, files: Sequence[Path], count: int) -> list[Path]:
+    units = []
+    for number in range(count):
+        unit = folder / f"unit_{number}.cpp"
+        unit.write_text("\n".join(_isolated(file) for file in files[number::count]))
+        units.append(unit)
+    return units
+
+
+def _isolated(file: Path) -> str:
+    """A generated file whose helper functions live in a namespace of their own."""
+    text = file.read_text()
+    space = f"support_{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}"
+    if text.count("\nnamespace {") != 1:
+        raise BuildError(
+            f"{file.name} is not laid out as expected from the supported versions of Brian2"
+        )
+    text = text.replace("\nnamespace {", f"\nnamespace {space} {{", 1)
+    return text.replace(
+        "using namespace brian;", f"using namespace brian; using namespace {space};"
+    )
+
+
+def _compile_all(sources: Sequence[Path], folder: Path, compiler: str, jobs: int) -> list[Path]:
+    outputs = [source.with_suffix(".o") for source in sources]
+
+    def compile_one(pair: tuple[Path, Path]) -> None:
+        source, output = pair
+        _run([compiler, *FLAGS, "-I.", "-c", str(source), "-o", str(output)], folder)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(compile_one, zip(sources, outputs, strict=True)))
+    return outputs
+
+
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+    except OSError as error:
+        raise BuildError(f"cannot run {command[0]!r}: {error}; {_INSTALL_HINT}") from error
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+        first = errors[0] if errors else (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise BuildError(
+            f"{Path(command[0]).name} failed with status {done.returncode}: {first.strip()}"
+        )
+    return done

@@ -1,0 +1,346 @@
+"""Back end that compiles a circuit to C++ once and runs chunks of the program.
+
+Compiled programs are kept in the user's cache folder (``NEUROSIM_CACHE`` names
+another), under a key made of everything that was compiled: the circuit's
+structure, precision, versions, the engine's own source, the compiler and the
+processor. Parameter values, weights, phase lengths, images and the number of
+cycles are handed over when the program starts, so a second run starts at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import neurosim
+from neurosim.circuit import Circuit
+from neurosim.engine.compiler import FLAGS, compile_project, compiler_identity, find_compiler
+from neurosim.engine.protocol import (
+    CHUNK_IMAGES,
+    Backend,
+    Chunk,
+    ChunkResult,
+    Weights,
+    join_weights,
+    split_weights,
+)
+from neurosim.errors import BuildError, CircuitError
+
+__all__ = ["CppBackend", "cache_folder"]
+
+
+#: Exit status of ``cpp_build`` for a mistake in the circuit (that module imports Brian2).
+_MISTAKE = 3
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept: ``$NEUROSIM_CACHE`` or the user's cache folder."""
+    chosen = os.environ.get("NEUROSIM_CACHE")
+    if chosen:
+        return Path(chosen)
+    import platformdirs
+
+    return platformdirs.user_cache_path("neurosim")
+
+
+class CppBackend(Backend):
+    """Runs chunks of a compiled C++ program.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What to run.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    max_cycles : int
+        Most cycles one chunk may have.
+    dense : bool
+        Run all-to-all projections as dense rows (default), or with ``False``
+        on Brian2's standard path.
+
+    Raises
+    ------
+    BuildError
+        If there is no compiler or the program cannot be built.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        *,
+        dtype: str = "float32",
+        max_cycles: int = CHUNK_IMAGES,
+        dense: bool = True,
+    ) -> None:
+        super().__init__(circuit, dtype=dtype, max_cycles=max_cycles)
+        self.dense = dense
+        self._project = self._find_or_build()
+        self._manifest = json.loads((self._project / "manifest.json").read_text())
+        self._work = _make_work_folder()
+
+    @property
+    def pathways(self) -> dict[str, str]:
+        """How each synaptic pathway runs, and why."""
+        return dict(self._manifest["pathways"])
+
+    # ------------------------------------------------------------ building
+
+    def _spec(self) -> dict[str, Any]:
+        return {
+            "circuit": dataclasses.asdict(self.circuit),
+            "dtype": self.dtype.name,
+            "max_cycles": self.max_cycles,
+            "dense": self.dense,
+        }
+
+    def _key(self, compiler: str) -> str:
+        parts = [
+            self.circuit.digest(),
+            self.dtype.name,
+            str(self.max_cycles),
+            str(self.dense),
+            *(importlib.metadata.version(name) for name in ("brian2", "numpy", "sympy")),
+            _source_digest(),
+            compiler_identity(compiler),
+            *FLAGS,
+        ]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+    def _find_or_build(self) -> Path:
+        compiler = find_compiler()
+        builds = cache_folder() / "builds"
+        project = builds / self._key(compiler)
+        try:
+            builds.mkdir(parents=True, exist_ok=True)
+            with _locked(builds / f"{project.name}.lock"):
+                if not (project / "main").exists():
+                    self._build(project, compiler)
+        except OSError as error:
+            raise BuildError(
+                f"cannot keep compiled programs in {builds}: {error.strerror or error}; "
+                "set NEUROSIM_CACHE to a folder with room that you can write to"
+            ) from error
+        return project
+
+    def _build(self, project: Path, compiler: str) -> None:
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory(dir=project.parent, prefix="building-") as name:
+            folder = Path(name) / "project"
+            folder.mkdir()
+            spec = Path(name) / "spec.json"
+            spec.write_text(json.dumps(self._spec()))
+            _generate(spec, folder)
+            compile_project(folder, compiler)
+            if project.exists():
+                shutil.rmtree(project)
+            folder.rename(project)
+        self.build_seconds = time.perf_counter() - started
+
+    # ------------------------------------------------------------ running
+
+    def run(self, chunk: Chunk) -> ChunkResult:
+        """Run a chunk; see :class:`~neurosim.engine.protocol.Backend`."""
+        return self._run_in(self._work / "job-0", chunk)
+
+    def run_all(self, chunks: Sequence[Chunk], *, jobs: int = 1) -> list[ChunkResult]:
+        """Run independent chunks as processes side by side; see ``Backend.run_all``."""
+        folders: SimpleQueue[Path] = SimpleQueue()
+        for number in range(jobs):
+            folders.put(self._work / f"job-{number}")
+
+        def run_one(chunk: Chunk) -> ChunkResult:
+            folder = folders.get()
+            try:
+                return self._run_in(folder, chunk)
+            finally:
+                folders.put(folder)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(run_one, chunks))
+
+    def _run_in(self, folder: Path, chunk: Chunk) -> ChunkResult:
+        lengths = self._check(chunk)
+        if not (self._project / "main").exists():
+            # somebody cleaned the cache while this run was going on
+            self._project = self._find_or_build()
+        started = time.perf_counter()
+        (folder / "results").mkdir(parents=True, exist_ok=True)
+        arguments = [
+            *self._input_arguments(folder, chunk),
+            *self._weight_arguments(folder, chunk.weights),
+            *self._value_arguments(chunk, lengths),
+        ]
+        self._execute(folder, arguments, chunk.cycles * sum(lengths.values()))
+        result = self._collect(folder, chunk.cycles)
+        return dataclasses.replace(result, seconds=time.perf_counter() - started)
+
+    def close(self) -> None:
+        """Remove the files of past chunks."""
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def _input_arguments(self, folder: Path, chunk: Chunk) -> Iterator[str]:
+        for item in self.circuit.inputs:
+            rows = self.max_cycles * max(item.width, 1)
+            path = folder / f"input_{item.name}"
+            values = np.ascontiguousarray(chunk.inputs[item.name], dtype=np.float64)
+            with path.open("wb") as file:
+                values.tofile(file)
+                # the program reads a file of full length; the rest is never looked at
+                file.truncate(rows * values.itemsize)
+            yield f"{self._manifest['inputs'][item.name]}.values={path}"
+
+    def _weight_arguments(self, folder: Path, weights: Weights) -> Iterator[str]:
+        flat = split_weights(self.circuit, weights, self.dtype)
+        for (projection, variable), values in flat.items():
+            path = folder / f"weight_{projection}_{variable}"
+            values.tofile(path)
+            yield f"{projection}.{variable}={path}"
+
+    def _value_arguments(self, chunk: Chunk, lengths: Mapping[str, int]) -> Iterator[str]:
+        for name, value in self._parameter_values(chunk).items():
+            yield f"{name}={float(value)!r}"
+        for phase, steps in lengths.items():
+            yield f"rhythm.steps_{phase}={steps}"
+        yield f"rhythm.learning={chunk.learning}"
+
+    def _execute(self, folder: Path, arguments: list[str], steps: int) -> None:
+        results = f"{folder / 'results'}/"
+        command = [str(self._project / "main"), "--results_dir", results, *arguments]
+        # a session of its own: an interrupt is the caller's to handle, not the program's
+        process = subprocess.Popen(
+            command,
+            cwd=self._project,
+            env={**os.environ, "NEUROSIM_STEPS": str(steps)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        complaint = (errors or output).strip()
+        if process.returncode or complaint:
+            raise BuildError(
+                f"the compiled program failed ({_describe_status(process.returncode)}): "
+                f"{complaint.splitlines()[0] if complaint else 'no message'}"
+            )
+
+    def _collect(self, folder: Path, cycles: int) -> ChunkResult:
+        manifest = self._manifest
+        flat = {
+            (part.projection, part.variable): self._read(
+                folder,
+                manifest["weights"][f"{part.projection}.{part.variable}"],
+                self._synapse_count(part.projection),
+            )
+            for weight in self.circuit.weights
+            for part in weight.parts
+        }
+        readouts = {
+            readout.name: self._read(
+                folder,
+                manifest["readouts"][readout.name],
+                cycles * self.circuit.population(readout.population).size,
+            ).reshape(cycles, -1)
+            for readout in self.circuit.readouts
+        }
+        counts = {
+            f"{population}.{event}": int(
+                self._read(
+                    folder,
+                    manifest["counters"][f"{population}.{event}"],
+                    self.circuit.population(population).size,
+                ).sum()
+            )
+            for population, event in self._counted_events()
+        }
+        weights = join_weights(self.circuit, flat, self.dtype)
+        return ChunkResult(weights, readouts, counts, seconds=0.0)
+
+    def _synapse_count(self, name: str) -> int:
+        projection = self.circuit.projection(name)
+        return self.circuit.population(projection.source).size * self.circuit.fan_out(projection)
+
+    def _read(self, folder: Path, place: list[str], count: int) -> NDArray[Any]:
+        filename, dtype = place
+        path = folder / "results" / filename
+        values = np.fromfile(path, dtype=dtype) if path.exists() else np.empty(0, dtype)
+        if values.size != count:
+            free = shutil.disk_usage(self._work).free / 2**20
+            raise BuildError(
+                f"the compiled program left {values.size} of {count} values in {path}; "
+                f"the disk has {free:.0f} MiB free, make room or set TMPDIR elsewhere"
+            )
+        return values
+
+
+def _describe_status(status: int) -> str:
+    if status < 0:
+        return f"stopped by {signal.Signals(-status).name}"
+    return f"status {status}"
+
+
+def _generate(spec: Path, folder: Path) -> None:
+    """Write the C++ project in a process of its own; see ``cpp_build``."""
+    command = [sys.executable, "-m", "neurosim.engine.cpp_build", str(spec), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode == _MISTAKE:
+        raise CircuitError(done.stderr.strip().splitlines()[-1])
+    if done.returncode:
+        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+        reason = next(
+            (line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "?"
+        )
+        raise BuildError(f"the circuit could not be turned into C++: {reason}")
+
+
+def _source_digest() -> str:
+    """Hash of the engine's own source: a changed engine compiles anew."""
+    package = Path(neurosim.__file__).parent
+    digest = hashlib.sha256()
+    files = [*(package / "engine").glob("*.py"), *(package / "dense").rglob("*.*")]
+    for file in sorted(f for f in files if f.suffix in (".py", ".cpp")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, so that two processes never build the same program at once."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make_work_folder() -> Path:
+    """A folder for this process's chunks; those that killed processes left are removed."""
+    base = Path(tempfile.gettempdir())
+    for folder in base.glob("neurosim-work-*-*"):
+        owner = folder.name.split("-")[2]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"neurosim-work-{os.getpid()}-", dir=base))

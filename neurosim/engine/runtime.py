@@ -1,0 +1,170 @@
+"""Back end that runs inside this Python process, for debugging and recording."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import brian2 as b2
+import numpy as np
+from brian2.core.base import BrianObjectException
+from numpy.typing import NDArray
+
+from neurosim.circuit import Circuit
+from neurosim.engine.build import (
+    RHYTHM,
+    BuiltNetwork,
+    build_network,
+    counter_name,
+    explain_brian_error,
+)
+from neurosim.engine.protocol import (
+    CHUNK_IMAGES,
+    Backend,
+    Chunk,
+    ChunkResult,
+    join_weights,
+    split_weights,
+)
+from neurosim.errors import CircuitError
+
+__all__ = ["RuntimeBackend"]
+
+
+class RuntimeBackend(Backend):
+    """Runs chunks with Brian2's runtime targets (NumPy or Cython).
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What to run.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    max_cycles : int
+        Most cycles one chunk may have.
+    target : str
+        Brian2's ``codegen.target``: ``"numpy"`` (no compilation) or ``"cython"``.
+    record : mapping of str to iterable of str, optional
+        Variables to record in every step, by population.
+
+    Notes
+    -----
+    Brian2's preferences are process-wide; they are set for the duration of a
+    call and put back, so a user's own Brian2 code is not disturbed.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        *,
+        dtype: str = "float32",
+        max_cycles: int = CHUNK_IMAGES,
+        target: str = "numpy",
+        record: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
+        super().__init__(circuit, dtype=dtype, max_cycles=max_cycles)
+        self._target = target
+        started = time.perf_counter()
+        with _Preferences(self.dtype, target):
+            self._built: BuiltNetwork = build_network(circuit, max_cycles, record=record)
+        self.build_seconds = time.perf_counter() - started
+
+    def run(self, chunk: Chunk) -> ChunkResult:
+        """Run a chunk; see :class:`~neurosim.engine.protocol.Backend`."""
+        lengths = self._check(chunk)
+        built = self._built
+        self._set_inputs(chunk)
+        self._set_values(chunk, lengths)
+        noted = {name: len(monitor.i) for name, monitor in built.readouts.items()}
+        duration = chunk.cycles * sum(lengths.values()) * self.circuit.dt * b2.ms
+        started = time.perf_counter()
+        # Brian2 compares single-precision values with 1e50, which overflows harmlessly
+        with _Preferences(self.dtype, self._target), np.errstate(over="ignore"):
+            try:
+                built.network.run(duration, namespace=built.namespace)
+            except BrianObjectException as error:
+                raise CircuitError(explain_brian_error(error)) from error
+        seconds = time.perf_counter() - started
+        flat = {
+            (name, variable): np.array(built.synapses[name].variables[variable].get_value())
+            for name, variable in split_weights(self.circuit, chunk.weights, self.dtype)
+        }
+        return ChunkResult(
+            weights=join_weights(self.circuit, flat, self.dtype),
+            readouts=self._readouts(chunk.cycles, noted),
+            event_counts={
+                f"{population}.{event}": int(self._counter(population, event).sum())
+                for population, event in self._counted_events()
+            },
+            seconds=seconds,
+        )
+
+    def trajectories(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Recorded variables of all runs so far, (n_steps, n_cells), by population."""
+        return {
+            name: {
+                variable: np.array(getattr(monitor, variable)).T
+                for variable in monitor.record_variables
+            }
+            for name, monitor in self._built.monitors.items()
+        }
+
+    def close(self) -> None:
+        """Let the Brian2 objects go."""
+        del self._built
+
+    def _set_inputs(self, chunk: Chunk) -> None:
+        for name, values in chunk.inputs.items():
+            # the generated code holds on to this very array
+            self._built.inputs[name].values[: chunk.cycles] = values
+
+    def _set_values(self, chunk: Chunk, lengths: Mapping[str, int]) -> None:
+        built = self._built
+        rhythm = built.groups[RHYTHM].variables
+        rhythm["cycle"].set_value(0)
+        rhythm["cycle_step"].set_value(-1)
+        rhythm["learning"].set_value(chunk.learning)
+        for phase, steps in lengths.items():
+            rhythm[f"steps_{phase}"].set_value(steps)
+        owners: dict[str, Any] = {**built.groups, **built.synapses}
+        for name, value in self._parameter_values(chunk).items():
+            owner, _, parameter = name.partition(".")
+            owners[owner].variables[parameter].set_value(value)
+        for (name, variable), values in split_weights(
+            self.circuit, chunk.weights, self.dtype
+        ).items():
+            built.synapses[name].variables[variable].set_value(values)
+        for population, event in self._counted_events():
+            self._counter(population, event)[:] = 0
+
+    def _counter(self, population: str, event: str) -> NDArray[Any]:
+        described = self.circuit.population(population).event(event)
+        variable = self._built.groups[population].variables[counter_name(described)]
+        values: NDArray[Any] = variable.get_value()
+        return values
+
+    def _readouts(self, cycles: int, noted: Mapping[str, int]) -> dict[str, NDArray[Any]]:
+        results = {}
+        for readout in self.circuit.readouts:
+            monitor = self._built.readouts[readout.name]
+            values = np.array(getattr(monitor, readout.variable))[noted[readout.name] :]
+            results[readout.name] = values.reshape(cycles, -1)
+        return results
+
+
+class _Preferences:
+    """Brian2's precision and code target, for the length of a ``with`` block."""
+
+    def __init__(self, dtype: np.dtype[Any], target: str) -> None:
+        self._wanted = {"core.default_float_dtype": dtype.type, "codegen.target": target}
+        self._before: dict[str, Any] = {}
+
+    def __enter__(self) -> None:
+        for name, value in self._wanted.items():
+            self._before[name] = b2.prefs[name]
+            b2.prefs[name] = value
+
+    def __exit__(self, *exception: object) -> None:
+        for name, value in self._before.items():
+            b2.prefs[name] = value

@@ -1,0 +1,83 @@
+"""The errors neurosim raises for what a user can mend.
+
+Every message names what was given, what is allowed and the way out; the
+command line prints it as one line and exits with status 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BuildError",
+    "CheckpointError",
+    "CircuitError",
+    "DataError",
+    "DivergenceError",
+    "NeurosimError",
+    "ParameterError",
+    "RunFolderError",
+    "near_matches",
+]
+
+
+class NeurosimError(Exception):
+    """Base class: something the user can mend, said in one line."""
+
+
+class ParameterError(NeurosimError, ValueError):
+    """A parameter or option is unknown or out of its range."""
+
+
+class CircuitError(NeurosimError, ValueError):
+    """A circuit description contradicts itself or the back end's abilities."""
+
+
+class DataError(NeurosimError, ValueError):
+    """A data set is unknown, absent, unreadable or does not fit the network."""
+
+
+class BuildError(NeurosimError, RuntimeError):
+    """A circuit could not be turned into a running simulation."""
+
+
+class RunFolderError(NeurosimError, OSError):
+    """A run folder cannot be written, is in use, or holds something else."""
+
+
+class CheckpointError(NeurosimError, RuntimeError):
+    """No usable checkpoint, or one that belongs to other settings."""
+
+
+class DivergenceError(NeurosimError, ArithmeticError):
+    """Learning left the range in which its results mean anything."""
+
+
+def near_matches(name: str, allowed: Iterable[str]) -> str:
+    """Phrase listing the allowed names, nearest to ``name`` first.
+
+    Parameters
+    ----------
+    name : str
+        What the user wrote.
+    allowed : iterable of str
+        What would have been understood.
+
+    Returns
+    -------
+    str
+        ``"did you mean 'a'? Allowed: a, b, c"`` or ``"allowed: a, b, c"``.
+
+    Examples
+    --------
+    >>> near_matches("epsilom", ["epsilon", "g_l"])
+    "did you mean 'epsilon'? Allowed: epsilon, g_l"
+    """
+    names = sorted(allowed)
+    close = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    listing = ", ".join(names)
+    if close:
+        guesses = " or ".join(repr(guess) for guess in close)
+        return f"did you mean {guesses}? Allowed: {listing}"
+    return f"allowed: {listing}"

@@ -1,0 +1,60 @@
+"""Say in words what a circuit consists of and how it would run."""
+
+from __future__ import annotations
+
+from neurosim.circuit import Circuit
+from neurosim.config import RunSettings
+from neurosim.engine.protocol import CHUNK_IMAGES
+from neurosim.simulator import open_backend
+
+__all__ = ["explain"]
+
+
+def explain(settings: RunSettings) -> str:
+    """Describe populations, projections and how each pathway runs.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        What would be trained.
+
+    Returns
+    -------
+    str
+        Lines of text. With the C++ back end the circuit is built, since only
+        then it is known which pathway runs how.
+    """
+    circuit = settings.system.circuit()
+    lines = [f"{settings.system.title}; {settings.system.citation}", f"preset: {settings.preset}"]
+    lines += _cycle_lines(circuit) + _population_lines(circuit)
+    return "\n".join(lines + _projection_lines(circuit, _pathways(circuit, settings)))
+
+
+def _cycle_lines(circuit: Circuit) -> list[str]:
+    phases = ", ".join(f"{phase.name} {phase.steps * circuit.dt:g} ms" for phase in circuit.phases)
+    return [f"cycle: {phases}, step {circuit.dt:g} ms", ""]
+
+
+def _population_lines(circuit: Circuit) -> list[str]:
+    return [f"{p.name}: {p.size} {p.role}" for p in circuit.populations] + [""]
+
+
+def _projection_lines(circuit: Circuit, pathways: dict[str, str]) -> list[str]:
+    lines = []
+    for projection in circuit.projections:
+        synapses = circuit.population(projection.source).size * circuit.fan_out(projection)
+        lines.append(
+            f"{projection.name}: {projection.source} -> {projection.target}, {synapses} synapses, "
+            f"{projection.role}"
+        )
+        for pathway in projection.pathways:
+            how = pathways.get(f"{projection.name}_{pathway.name}", "in this process")
+            lines.append(f"    {pathway.name} on {pathway.event}: {how}")
+    return lines
+
+
+def _pathways(circuit: Circuit, settings: RunSettings) -> dict[str, str]:
+    if settings.backend != "cpp":
+        return {}
+    with open_backend("cpp", circuit, dtype=settings.dtype, max_cycles=CHUNK_IMAGES) as backend:
+        return dict(getattr(backend, "pathways", {}))

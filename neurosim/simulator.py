@@ -1,0 +1,634 @@
+"""A system that learns and predicts, in the manner of scikit-learn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurosim import metrics
+from neurosim.circuit import Circuit
+from neurosim.data import one_hot
+from neurosim.engine.protocol import CHUNK_IMAGES, Backend, Chunk, ChunkResult, Weights
+from neurosim.errors import DataError, DivergenceError, ParameterError, near_matches
+from neurosim.recording import Recording
+from neurosim.system import System
+
+__all__ = ["BACKENDS", "ChunkStats", "Simulator", "WeightStore", "open_backend"]
+
+#: Back ends by name.
+BACKENDS = ("cpp", "runtime")
+DTYPES = ("float32", "float64")
+
+#: A weight this large was never seen in learning that works (initial bounds are below 1).
+_EXPLODED = 1e3
+#: Chunks shorter than this are too short to tell a dead output from chance.
+_JUDGED_FROM = 500
+
+
+def open_backend(name: str, circuit: Circuit, *, dtype: str, max_cycles: int) -> Backend:
+    """Build a circuit for a back end.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`BACKENDS`.
+    circuit : Circuit
+        What to build.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    max_cycles : int
+        Most images one chunk may have.
+
+    Returns
+    -------
+    Backend
+        Ready to run chunks.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such back end or precision.
+    BuildError
+        If the circuit cannot be built.
+    """
+    if dtype not in DTYPES:
+        raise ParameterError(f"unknown dtype {dtype!r}; {near_matches(str(dtype), DTYPES)}")
+    if name == "cpp":
+        from neurosim.engine.cpp import CppBackend
+
+        return CppBackend(circuit, dtype=dtype, max_cycles=max_cycles)
+    if name == "runtime":
+        from neurosim.engine.runtime import RuntimeBackend
+
+        return RuntimeBackend(circuit, dtype=dtype, max_cycles=max_cycles)
+    raise ParameterError(f"unknown back end {name!r}; {near_matches(name, BACKENDS)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class ChunkStats:
+    """What a stretch of training told.
+
+    Attributes
+    ----------
+    images, correct : int
+        Images shown, and predicted rightly at the end of their free phase.
+    event_counts : dict of str to int
+        Counted events by ``"population.event"``.
+    seconds : float
+        Wall time, without compilation.
+    """
+
+    images: int
+    correct: int
+    event_counts: dict[str, int]
+    seconds: float
+
+
+class WeightStore(MutableMapping[str, NDArray[Any]]):
+    """Named weight arrays of shape (post, pre): reading gives a copy, setting checks.
+
+    Parameters
+    ----------
+    arrays : Weights
+        The arrays; their shapes and precision stay.
+    symmetric : set of str
+        Names that must stay symmetric.
+    """
+
+    def __init__(self, arrays: Weights, symmetric: frozenset[str] = frozenset()) -> None:
+        self._arrays = dict(arrays)
+        self._symmetric = symmetric
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        self._check_name(name)
+        return self._arrays[name].copy()
+
+    def __setitem__(self, name: str, value: ArrayLike) -> None:
+        self._check_name(name)
+        old = self._arrays[name]
+        new = np.array(value, dtype=old.dtype)
+        if new.shape != old.shape:
+            raise DataError(f"weight {name!r} needs shape {old.shape}, got {new.shape}")
+        if not np.isfinite(new).all():
+            raise DataError(f"weight {name!r} would hold values that are not finite")
+        if name in self._symmetric and not np.allclose(new, new.T):
+            raise DataError(f"weight {name!r} is a symmetric array; the given one is not")
+        self._arrays[name] = new
+
+    def __delitem__(self, name: str) -> None:
+        raise DataError(f"weight {name!r} cannot be removed; set it instead")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def _check_name(self, name: str) -> None:
+        if name not in self._arrays:
+            raise DataError(f"no weight {name!r}; {near_matches(str(name), self._arrays)}")
+
+    def arrays(self) -> Weights:
+        """The arrays themselves, not copies; for the engine."""
+        return dict(self._arrays)
+
+    def replace(self, arrays: Weights) -> None:
+        """Put the engine's result in place of the old arrays."""
+        self._arrays = dict(arrays)
+
+
+class Simulator:
+    """A learning system with weights, on a back end.
+
+    Parameters
+    ----------
+    system : System
+        The model, e.g. ``CorInfoMax(layers=(64, 100, 10))``.
+    seed : int
+        Seed of initial weights, order of images and nudges.
+    backend : {"cpp", "runtime"}
+        Compiled C++ (default), or Brian2 inside this process.
+    dtype : {"float32", "float64"}
+        Precision of states and weights.
+    chunk_images : int
+        Images per run of the program; results do not depend on it.
+    jobs : int
+        Processes that evaluate side by side; results do not depend on it.
+        Learning from one image after the other is one process.
+
+    Attributes
+    ----------
+    weights : WeightStore
+        Named arrays, readable and settable.
+    epoch, position : int
+        Epochs finished, and images of the current one shown.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is unknown or out of range.
+
+    Examples
+    --------
+    >>> from neurosim import CorInfoMax
+    >>> model = CorInfoMax(layers=(4, 3, 2))
+    >>> simulator = Simulator(model, seed=1, backend="runtime")
+    >>> simulator.weights["W_ff_0"].shape
+    (3, 4)
+    """
+
+    def __init__(
+        self,
+        system: System,
+        *,
+        seed: int = 0,
+        backend: str = "cpp",
+        dtype: str = "float32",
+        chunk_images: int = CHUNK_IMAGES,
+        jobs: int = 1,
+    ) -> None:
+        if not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ParameterError(f"seed = {seed!r}: give a whole number of 0 or more")
+        for name, number in (("chunk_images", chunk_images), ("jobs", jobs)):
+            if not isinstance(number, int) or number < 1:
+                raise ParameterError(f"{name} = {number!r}: give a whole number of 1 or more")
+        for name, value, allowed in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
+            if value not in allowed:
+                raise ParameterError(f"unknown {name} {value!r}; {near_matches(value, allowed)}")
+        self.system = system
+        self.circuit = system.circuit()
+        self.seed = int(seed)
+        self.backend_name = backend
+        self.dtype = dtype
+        self.chunk_images = chunk_images
+        self.jobs = jobs
+        self.epoch = 0
+        self.position = 0
+        self.compile_seconds = 0.0
+        self._backend: Backend | None = None
+        drawn = system.initial_weights(self._rng("weights"))
+        self.weights = WeightStore(
+            {name: array.astype(dtype) for name, array in drawn.items()},
+            frozenset(weight.name for weight in self.circuit.weights if weight.symmetric),
+        )
+
+    # ------------------------------------------------------------ randomness
+
+    def _rng(self, purpose: str, epoch: int = 0) -> np.random.Generator:
+        """A generator of its own for each purpose and epoch.
+
+        Nothing is carried from one epoch to the next, so a resumed run draws
+        what an uninterrupted one would.
+        """
+        streams = {"weights": 0, "order": 1, "scalars": 2}
+        key = (streams[purpose], epoch)
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+
+    def epoch_order(self, n: int) -> NDArray[np.int64]:
+        """Order in which the current epoch shows ``n`` images, shape (n,)."""
+        return self._rng("order", self.epoch).permutation(n)
+
+    # ------------------------------------------------------------ back end
+
+    @property
+    def backend(self) -> Backend:
+        """The back end, built when first needed."""
+        if self._backend is None:
+            self._backend = open_backend(
+                self.backend_name, self.circuit, dtype=self.dtype, max_cycles=self.chunk_images
+            )
+            self.compile_seconds += self._backend.build_seconds
+        return self._backend
+
+    def close(self) -> None:
+        """Give back the back end's files and memory; it is built again when needed."""
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ learning
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        epochs: int = 1,
+        *,
+        progress: bool = True,
+        on_chunk: Callable[[ChunkStats], None] | None = None,
+    ) -> Self:
+        """Learn from labelled images, one update per image.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs)
+            Images.
+        y : array_like, shape (n,) or (n, n_outputs)
+            Class numbers, or target rates.
+        epochs : int
+            Passes over the images, on top of those already made.
+        progress : bool
+            Show a progress bar.
+        on_chunk : callable, optional
+            Called with a :class:`ChunkStats` after every chunk.
+
+        Returns
+        -------
+        Simulator
+            Itself.
+
+        Raises
+        ------
+        DataError
+            If shapes or labels do not fit the network.
+        DivergenceError
+            If learning diverges.
+        """
+        images, targets = self._check_images(x), self._check_targets(y)
+        _check_lengths(images, targets)
+        if epochs < 1:
+            raise ParameterError(f"epochs = {epochs}: give at least 1")
+        from tqdm.auto import tqdm
+
+        with tqdm(total=epochs * len(images), unit="image", disable=not progress) as bar:
+            for _ in range(epochs):
+                for stats in self.train_epoch(images, targets):
+                    bar.update(stats.images)
+                    bar.set_postfix(accuracy=f"{stats.correct / stats.images:.3f}")
+                    if on_chunk is not None:
+                        on_chunk(stats)
+        return self
+
+    def train_epoch(self, images: NDArray[Any], targets: NDArray[Any]) -> Iterator[ChunkStats]:
+        """Train through the rest of the current epoch, yielding after every chunk.
+
+        Parameters
+        ----------
+        images : ndarray, shape (n, n_inputs)
+            Images.
+        targets : ndarray, shape (n, n_outputs)
+            Target rates.
+
+        Yields
+        ------
+        ChunkStats
+            After ``weights`` and ``position`` have moved on; stopping here and
+            going on later gives the same weights, bit for bit.
+
+        Raises
+        ------
+        DataError
+            If there are fewer images than the epoch has shown already.
+        DivergenceError
+            Before ``weights`` take the diverged values.
+        """
+        if self.position >= len(images):
+            raise DataError(
+                f"this simulator stopped after image {self.position} of an epoch, and only "
+                f"{len(images)} images are given; go on with the images it began with"
+            )
+        order = self.epoch_order(len(images))
+        scalars = self.system.cycle_scalars(self._rng("scalars", self.epoch), len(images))
+        rates = self.system.rates(self.epoch)
+        while self.position < len(images):
+            chosen = slice(self.position, self.position + self.chunk_images)
+            rows = order[chosen]
+            inputs = {"stimulus": images[rows], "target": targets[rows]}
+            inputs |= {name: values[chosen] for name, values in scalars.items()}
+            result = self.backend.run(Chunk(inputs, self.weights.arrays(), rates, learning=True))
+            self._check_sanity(result, targets[rows])
+            self.weights.replace(result.weights)
+            self.position += len(rows)
+            if self.position >= len(images):
+                self.epoch, self.position = self.epoch + 1, 0
+            yield self._stats(result, targets[rows])
+            if self.position == 0:
+                return
+
+    def _stats(self, result: ChunkResult, targets: NDArray[Any]) -> ChunkStats:
+        answers = result.readouts[self.circuit.answer].argmax(axis=1)
+        correct = int((answers == targets.argmax(axis=1)).sum())
+        return ChunkStats(len(targets), correct, result.event_counts, result.seconds)
+
+    def _check_sanity(self, result: ChunkResult, targets: NDArray[Any]) -> None:
+        where = f"in epoch {self.epoch + 1} after image {self.position}"
+        advice = (
+            "the weights from before are kept; lower the learning rates (mu_ff, mu_fb), raise "
+            "epsilon or tau_u, or use a preset made for this data set"
+        )
+        for name, array in result.weights.items():
+            if not np.isfinite(array).all():
+                raise DivergenceError(f"learning diverged {where}: {name} is not finite; {advice}")
+            symmetric = self.circuit.weight(name).symmetric
+            if not symmetric and np.abs(array).max() > _EXPLODED:
+                raise DivergenceError(
+                    f"learning diverged {where}: {name} grew beyond {_EXPLODED:g}; {advice}"
+                )
+        answers = result.readouts[self.circuit.answer]
+        one_answer = len(np.unique(answers.argmax(axis=1))) == 1
+        several_asked = len(np.unique(targets.argmax(axis=1))) > 1
+        if len(answers) >= _JUDGED_FROM and one_answer and several_asked:
+            raise DivergenceError(
+                f"the output is dead {where}: all {len(answers)} images gave the same answer; "
+                f"{advice}, or another seed"
+            )
+
+    # ------------------------------------------------------------ prediction
+
+    def decision_function(self, x: ArrayLike) -> NDArray[Any]:
+        """Output rates at the end of the free phase, shape (n, n_outputs).
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs)
+            Images.
+        """
+        images = self._check_images(x)
+        results = self.backend.run_all(self._evaluation_chunks(images), jobs=self.jobs)
+        return np.concatenate([result.readouts[self.circuit.answer] for result in results])
+
+    def predict(self, x: ArrayLike) -> NDArray[np.int64]:
+        """Predicted class numbers of images ``x`` (n, n_inputs), shape (n,)."""
+        answers: NDArray[np.int64] = self.decision_function(x).argmax(axis=1)
+        return answers
+
+    def score(self, x: ArrayLike, y: ArrayLike) -> float:
+        """Share of images ``x`` (n, n_inputs) whose class ``y`` (n,) is predicted rightly."""
+        targets = self._check_targets(y)
+        images = self._check_images(x)
+        _check_lengths(images, targets)
+        return float((self.predict(images) == targets.argmax(axis=1)).mean())
+
+    def _evaluation_chunks(self, images: NDArray[Any]) -> list[Chunk]:
+        weights, phases = self.weights.arrays(), self.system.evaluation_phases()
+        size = min(self.chunk_images, -(-len(images) // self.jobs))
+        parts = (images[start : start + size] for start in range(0, len(images), size))
+        return [
+            Chunk({"stimulus": part, **self._blank_inputs(len(part))}, weights, phases=phases)
+            for part in parts
+        ]
+
+    def _blank_inputs(self, n: int) -> dict[str, NDArray[Any]]:
+        """Targets and nudges of cycles that have none; one keeps 1/beta finite."""
+        blank: dict[str, NDArray[Any]] = {"target": np.zeros((n, self.system.layers[-1]))}
+        blank |= {item.name: np.ones(n) for item in self.circuit.inputs if not item.width}
+        return blank
+
+    # ------------------------------------------------------------ looking inside
+
+    def record(self, x: ArrayLike, y: ArrayLike | None = None, *, beta: float = 1.0) -> Recording:
+        """Every compartment's trajectory for a few images, without learning.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs)
+            Images.
+        y : array_like, shape (n,) or (n, n_outputs), optional
+            Classes or target rates. With them the nudged phase is run too.
+        beta : float
+            Signed nudge, used for all images.
+
+        Returns
+        -------
+        Recording
+            Traces of every population in every time step.
+
+        Raises
+        ------
+        DataError
+            If shapes or labels do not fit the network.
+        """
+        from neurosim.engine.runtime import RuntimeBackend
+
+        images = self._check_images(x)
+        inputs = {"stimulus": images, **self._blank_inputs(len(images))}
+        phases = self.system.evaluation_phases()
+        if y is not None:
+            inputs["target"] = self._check_targets(y)
+            _check_lengths(images, inputs["target"])
+            inputs |= {
+                item.name: np.full(len(images), float(beta))
+                for item in self.circuit.inputs
+                if not item.width
+            }
+            phases = self.circuit.phase_steps()
+        chunk = Chunk(inputs, self.weights.arrays(), phases=phases)
+        with RuntimeBackend(
+            self.circuit, dtype=self.dtype, max_cycles=len(images), record=self.system.traces()
+        ) as backend:
+            result = backend.run(chunk)
+            flat = backend.trajectories()
+        return self._recording(flat, result, phases)
+
+    def _recording(
+        self,
+        flat: Mapping[str, Mapping[str, NDArray[Any]]],
+        result: ChunkResult,
+        phases: Mapping[str, int],
+    ) -> Recording:
+        answers = result.readouts[self.circuit.answer]
+        steps = sum(phases.values())
+        traces = {
+            population: {
+                name: values.reshape(len(answers), steps, -1) for name, values in variables.items()
+            }
+            for population, variables in flat.items()
+        }
+        return Recording(
+            time=np.arange(1, steps + 1, dtype=np.float64) * self.circuit.dt,
+            phase=np.repeat(list(phases), list(phases.values())),
+            traces=traces,
+            oscillation=np.cos(2 * np.pi * np.arange(steps) / self.circuit.cycle_steps()),
+            prediction=answers.argmax(axis=1),
+        )
+
+    def angles(self) -> dict[str, float]:
+        """Angle in degrees between forward and backward weights, per feedback pathway."""
+        return metrics.angles(self.system.feedback_pairs(), self.weights.arrays())
+
+    # ------------------------------------------------------------ saving
+
+    def state(self) -> dict[str, Any]:
+        """Position in training, as plain numbers and words."""
+        return {
+            "system": self.system.name,
+            "settings": dataclasses.asdict(self.system),
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "epoch": self.epoch,
+            "position": self.position,
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Save parameters, weights and position to a folder, as ``checkpoint.npz``.
+
+        Parameters
+        ----------
+        path : str or Path
+            Folder; made if absent.
+
+        Returns
+        -------
+        Path
+            The file written.
+
+        Raises
+        ------
+        RunFolderError
+            If it cannot be written.
+        """
+        from neurosim.checkpoint import Checkpoint, save_checkpoint, storage_error
+
+        folder = Path(path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(folder, "make the folder", error) from error
+        return save_checkpoint(folder, Checkpoint(self.weights.arrays(), _plain(self.state())))
+
+    @classmethod
+    def load(cls, path: str | Path, *, backend: str = "cpp") -> Self:
+        """Restore what :meth:`save`, or a training run, left in a folder.
+
+        Parameters
+        ----------
+        path : str or Path
+            Folder with a ``checkpoint.npz``.
+        backend : str
+            Back end to go on with.
+
+        Returns
+        -------
+        Simulator
+            With the saved parameters, weights and position.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no usable checkpoint.
+        """
+        import warnings
+
+        from neurosim.checkpoint import load_checkpoint
+        from neurosim.models import find_system
+
+        checkpoint, complaints = load_checkpoint(Path(path))
+        for complaint in complaints:
+            warnings.warn(complaint, stacklevel=2)
+        state = checkpoint.state
+        settings = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in state["settings"].items()
+        }
+        system = find_system(state["system"])(**settings)
+        simulator = cls(system, seed=state["seed"], backend=backend, dtype=state["dtype"])
+        simulator.restore(checkpoint.arrays, state["epoch"], state["position"])
+        return simulator
+
+    def restore(self, arrays: Weights, epoch: int, position: int) -> None:
+        """Go back to earlier weights and an earlier position in training."""
+        for name, array in arrays.items():
+            self.weights[name] = array
+        self.epoch, self.position = epoch, position
+
+    # ------------------------------------------------------------ checks
+
+    def _check_images(self, x: ArrayLike) -> NDArray[Any]:
+        images = np.asarray(x)
+        wanted = self.system.layers[0]
+        if images.ndim != 2 or images.shape[1] != wanted or not len(images):
+            raise DataError(
+                f"images of shape {images.shape}; this network takes (n, {wanted}) with n >= 1, "
+                "one flattened image per row"
+            )
+        if not _is_real(images.dtype) or not np.isfinite(images).all():
+            raise DataError("images must be real, finite numbers")
+        return images
+
+    def _check_targets(self, y: ArrayLike) -> NDArray[Any]:
+        given = np.asarray(y)
+        classes = self.system.layers[-1]
+        if given.ndim == 1 and np.issubdtype(given.dtype, np.integer):
+            if given.size and not 0 <= given.min() <= given.max() < classes:
+                raise DataError(
+                    f"labels run from {given.min()} to {given.max()}; this network has classes "
+                    f"0 to {classes - 1}"
+                )
+            return one_hot(given, classes)
+        rates = _is_real(given.dtype) and given.ndim == 2 and given.shape[1] == classes
+        if not rates or not np.isfinite(given).all():
+            raise DataError(
+                f"labels of shape {given.shape} and type {given.dtype}; give whole class numbers "
+                f"of shape (n,) or target rates of shape (n, {classes})"
+            )
+        return given
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    numbers = (np.integer, np.floating, np.bool_)
+    return any(np.issubdtype(dtype, kind) for kind in numbers)
+
+
+def _check_lengths(images: NDArray[Any], targets: NDArray[Any]) -> None:
+    if len(images) != len(targets):
+        raise DataError(f"{len(images)} images but {len(targets)} labels; one label per image")
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, for files that know no tuples."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

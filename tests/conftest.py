@@ -1,0 +1,75 @@
+"""What all tests share: one folder of compiled programs, and no traces left in global state."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out warnings that only Brian2's authors can act on: old names of pyparsing."""
+    for module in ("brian2", "pyparsing"):
+        config.addinivalue_line("filterwarnings", rf"ignore::DeprecationWarning:{module}\.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep compiled programs for this session only, each built once.
+
+    Set ``NEUROSIM_CACHE`` yourself to keep them from one session to the next.
+    """
+    chosen = os.environ.get("NEUROSIM_CACHE")
+    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("compiled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEUROSIM_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def untouched_global_state() -> Iterator[None]:
+    """Fail a test that leaves NumPy's global generator or Brian2's settings changed."""
+    generator, brian = _numpy_state(), _brian_state()
+    yield
+    assert _numpy_state() == generator, "the test moved numpy's global random state"
+    # a test that imports Brian2 first has nothing to compare with
+    if brian is not None:
+        now = _brian_state()
+        assert now is not None
+        # preferences that a later import registers are not a change
+        kept = {name: now[2].get(name) for name in brian[2]}
+        assert (*now[:2], kept) == brian, "the test changed Brian2's preferences or device"
+
+
+def _numpy_state() -> tuple[Any, ...]:
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002 - this very state is watched
+    return (name, keys.tobytes(), *rest)
+
+
+def _brian_state() -> tuple[Any, ...] | None:
+    brian = sys.modules.get("brian2")
+    if brian is None or not hasattr(brian, "get_device"):
+        return None
+    device = brian.get_device()
+    values = {name: repr(brian.prefs[name]) for name in brian.prefs}
+    return type(device).__name__, id(device), values
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder named by ``NEUROSIM_MNIST_DIR``, with torchvision's ``MNIST/raw`` below it."""
+    chosen = os.environ.get("NEUROSIM_MNIST_DIR")
+    if not chosen:
+        pytest.skip(
+            "NEUROSIM_MNIST_DIR is not set: name a folder that holds MNIST/raw and FashionMNIST/raw"
+        )
+    folder = Path(chosen)
+    missing = [name for name in ("MNIST", "FashionMNIST") if not (folder / name / "raw").is_dir()]
+    if missing:
+        pytest.fail(f"NEUROSIM_MNIST_DIR={chosen} holds no {missing[0]}/raw")
+    return folder

@@ -1,0 +1,768 @@
+"""The command line as users meet it: help, complaints, interrupts, kills and full disks."""
+
+from __future__ import annotations
+
+import os
+import pty
+import random
+import re
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import (
+    DIGITS,
+    ROOT,
+    assert_same_run,
+    call,
+    command,
+    ended,
+    lines_of,
+    metrics_of,
+    position_of,
+    refusal,
+    run,
+    started,
+    summary_of,
+    surroundings,
+    wait_until,
+    weights_of,
+    write_images,
+)
+
+from neurosim.checkpoint import load_checkpoint
+from neurosim.config import RUN_DEFAULTS
+from neurosim.data import DATASETS
+from neurosim.models import SYSTEMS, CorInfoMax
+from neurosim.parameters import describe_parameters
+
+# Help -------------------------------------------------------------------------------------------
+
+PROGRAMS = {
+    "neurosim": ["-m", "neurosim"],
+    "neurosim train": ["-m", "neurosim", "train"],
+    "neurosim systems": ["-m", "neurosim", "systems"],
+    "neurosim datasets": ["-m", "neurosim", "datasets"],
+    "neurosim explain": ["-m", "neurosim", "explain"],
+    "the script": ["scripts/train_mnist.py"],
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_answers_within_a_second(program: str) -> None:
+    """Guards an import that makes everybody wait for help."""
+    asked = [sys.executable, *PROGRAMS[program], "--help"]
+    # coverage measures programs that tests start, too, and takes its time
+    unmeasured = surroundings({"COVERAGE_PROCESS_START": None, "COVERAGE_PROCESS_CONFIG": None})
+    taken = []
+    # the best of three, since other work on the machine is nobody's fault
+    while len(taken) < 3 and (not taken or min(taken) > 1):
+        begin = time.perf_counter()
+        done = subprocess.run(asked, capture_output=True, text=True, cwd=ROOT, env=unmeasured)
+        taken.append(time.perf_counter() - begin)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: neurosim")
+    assert min(taken) < 1
+
+
+SLOW_PACKAGES = {"brian2", "torch", "torchvision", "matplotlib", "sklearn", "sympy", "scipy"}
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Top-level packages in memory after a call of the command line."""
+    code = (
+        "import sys; from neurosim.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    asked = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["--version"], ["train", "--epochs", "x"]]
+)
+def test_help_imports_nothing_slow(arguments: list[str]) -> None:
+    """Guards the same on machines fast enough to hide it; not even NumPy is needed."""
+    assert not imported_by(*arguments) & {*SLOW_PACKAGES, "numpy", "tqdm"}
+
+
+@pytest.mark.parametrize("arguments", [["systems", "--parameters"], ["datasets"]])
+def test_lists_import_nothing_slow(arguments: list[str]) -> None:
+    """Guards a wait of seconds for a list of names."""
+    assert not imported_by(*arguments) & SLOW_PACKAGES
+
+
+def test_help_names_every_option_on_narrow_screens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards an option nobody can find, and lines that a terminal breaks."""
+    monkeypatch.setenv("COLUMNS", "80")
+    result = call("train", "--help")
+    for name in [
+        *RUN_DEFAULTS,
+        "event-threshold",
+        "set",
+        "config",
+        "out",
+        "resume",
+        "quiet",
+        "jobs",
+    ]:
+        assert f"--{name.replace('_', '-')}" in result.out
+    assert max(map(len, result.out.splitlines())) <= 80
+    for dataset in DATASETS:
+        assert dataset in result.out
+
+
+def test_help_names_the_true_defaults() -> None:
+    """Guards numbers in the help that a change of the defaults left behind."""
+    text = " ".join(call("train", "--help").out.split())
+    assert f"0 is exact (default: {CorInfoMax().event_threshold:g})" in text
+    assert f"learning system (default: {RUN_DEFAULTS['system']})" in text
+    assert f"{RUN_DEFAULTS['dataset']} (default)" in text
+    assert f"seed of all randomness (default: {RUN_DEFAULTS['seed']})" in text
+    assert f"{RUN_DEFAULTS['dtype']} (default)" in text
+    assert f"{RUN_DEFAULTS['backend']} (compiled, default)" in text
+
+
+def test_examples_in_the_help_are_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards examples that stopped working when an option or a parameter changed its name."""
+    from neurosim import seeds, training
+
+    seen: list[Any] = []
+
+    def note(settings: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        seen.append(settings)
+        return {"angle_degrees": {}, "epoch": 1, **dict.fromkeys(REPORTED, 1.0)}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "start_training", note)
+    monkeypatch.setattr(seeds, "train_seeds", note)
+    lines = call("train", "--help").out.splitlines()
+    examples = [line.split("   ")[0].split() for line in lines if line.startswith("  neurosim ")]
+    runnable = [words[1:] for words in examples if not {"--config", "--resume"} & {*words}]
+    assert len(runnable) >= 4
+    for words in runnable:
+        result = call(*words)
+        assert result.status == 0, result.err
+    assert {settings.dataset for settings in seen} == {"digits", "mnist", "fashion-mnist"}
+
+
+REPORTED = (
+    "test_accuracy",
+    "train_accuracy",
+    "graded_spikes_per_image",
+    "synops_per_image",
+    "dense_macs_per_image",
+    "ms_per_image",
+)
+
+
+def test_all_entries_are_one_program() -> None:
+    """Guards an entry point that does something else than the command."""
+    installed = Path(sys.executable).with_name("neurosim")
+    entries = [[sys.executable, "-m", "neurosim"], [sys.executable, "-m", "neurosim.cli"]]
+    entries += [[str(installed)]] if installed.exists() else []
+    versions = {
+        subprocess.run([*entry, "--version"], capture_output=True, text=True).stdout
+        for entry in entries
+    }
+    assert len(versions) == 1
+    assert re.fullmatch(r"neurosim \d+\.\d+\.\d+\n", versions.pop())
+    script = [sys.executable, "scripts/train_mnist.py", "--help"]
+    shown = subprocess.run(script, capture_output=True, text=True, cwd=ROOT).stdout
+    assert (
+        shown == subprocess.run(command("train", "--help"), capture_output=True, text=True).stdout
+    )
+
+
+def test_systems_lists_every_parameter_with_its_range() -> None:
+    """Guards a parameter that can be set but not found."""
+    text = call("systems", "--parameters").out
+    for name, system in SYSTEMS.items():
+        assert f"{name}: {system.title}" in text
+        for parameter, info in describe_parameters(system).items():
+            assert re.search(rf"^  {parameter} = .*{re.escape(info.range_text())}$", text, re.M)
+            assert info.doc in text
+    for dataset in DATASETS:
+        assert f"preset {dataset}: hidden" in text
+
+
+def test_datasets_lists_every_one() -> None:
+    """Guards a data set that can be trained on but not found."""
+    text = call("datasets").out
+    for name, info in DATASETS.items():
+        assert re.search(rf"^{name}: .*{info.n_classes} classes", text, re.M)
+        assert f"{info.n_train} training and {info.n_test} test images" in text
+    assert not re.search(r" $", text, re.M)
+
+
+# Complaints -------------------------------------------------------------------------------------
+
+COMPLAINTS = {
+    "no command": ([], "the following arguments are required: COMMAND; see neurosim --help"),
+    "unknown command": (["trian"], "invalid choice: 'trian'"),
+    "unknown option": (["train", "--epocs", "3"], "unrecognized arguments: --epocs 3"),
+    "stray word": (["train", "digits"], "unrecognized arguments: digits"),
+    "epochs no number": ([*DIGITS, "--epochs", "x"], "--epochs: give a whole number, not 'x'"),
+    "epochs a fraction": ([*DIGITS, "--epochs", "1.5"], "give a whole number, not '1.5'"),
+    "epochs without number": ([*DIGITS, "--epochs"], "--epochs: expected one argument"),
+    "layers no number": (["train", "--hidden", "1e3"], "give a whole number, not '1e3'"),
+    "layers without number": (["train", "--hidden"], "--hidden: expected at least one"),
+    "no epochs": ([*DIGITS, "--epochs", "0"], "epochs = 0: give a whole number of 1 or more"),
+    "negative epochs": ([*DIGITS, "--epochs", "-1"], "epochs = -1: give a whole number"),
+    "negative seed": ([*DIGITS, "--seed", "-1"], "seed = -1: give a whole number of 0"),
+    "no training images": ([*DIGITS, "--train-images", "0"], "train_images = 0: give"),
+    "too many images": ([*DIGITS, "--train-images", "1438"], "1437 images; give 1 to 1437"),
+    "too many test images": ([*DIGITS, "--test-images", "361"], "360 images; give 1 to 360"),
+    "data set": ([*DIGITS, "--dataset", "mnits"], "did you mean 'mnist' or 'kmnist'?"),
+    "system": ([*DIGITS, "--system", "corinfomin"], "did you mean 'corinfomax'?"),
+    "back end": ([*DIGITS, "--backend", "gpu"], "unknown backend 'gpu'; allowed: cpp, runtime"),
+    "precision": ([*DIGITS, "--dtype", "float16"], "Allowed: float32, float64"),
+    "parameter": ([*DIGITS, "--set", "epsilom=1"], "did you mean 'epsilon'? Allowed: batch"),
+    "setting without value": ([*DIGITS, "--set", "epsilon"], "write --set NAME=VALUE"),
+    "setting with empty value": ([*DIGITS, "--set", "epsilon="], "write --set NAME=VALUE"),
+    "setting without name": ([*DIGITS, "--set", "=3"], "write --set NAME=VALUE"),
+    "setting in two lines": ([*DIGITS, "--set", "a\nb"], "--set a b: write --set"),
+    "option as setting": ([*DIGITS, "--set", "train_images=3"], "use --train-images"),
+    "parameter no number": ([*DIGITS, "--set", "epsilon=abc"], "'abc' cannot be read"),
+    "parameter not finite": ([*DIGITS, "--set", "epsilon=1e999"], "inf is out of range"),
+    "parameter not a number": ([*DIGITS, "--set", "epsilon=nan"], "nan is out of range"),
+    "parameter negative": ([*DIGITS, "--set", "tau_u=-3"], "-3.0 ms is out of range"),
+    "parameter no truth": ([*DIGITS, "--set", "random_sign=maybe"], "'maybe' cannot be read"),
+    "word": ([*DIGITS, "--set", "output_apical=x"], "allowed: constant, nudge"),
+    "negative threshold": ([*DIGITS, "--event-threshold", "-1"], "-1.0 is out of range"),
+    "threshold no number": ([*DIGITS, "--event-threshold", "x"], "event_threshold = 'x'"),
+    "unstable step": ([*DIGITS, "--set", "tau_u=1"], "Euler step is unstable"),
+    "no whole steps": ([*DIGITS, "--set", "free_time=0.3"], "not a whole number of steps"),
+    "empty layer": (["train", "--hidden", "0"], "hidden = [0]: give layer sizes from 1"),
+    "negative layer": (["train", "--hidden", "20", "-3"], "hidden = [20, -3]: give"),
+    "layer for no memory": (["train", "--hidden", "9" * 20], "to 1000000"),
+    "too few rates": ([*DIGITS, "--set", "mu_ff=0.1"], "has 1 rates, but these layers need 2"),
+    "too many rates": ([*DIGITS, "--set", "mu_fb=0.1,0.1"], "has 2 rates, but these layers need 1"),
+    "rate no number": ([*DIGITS, "--set", "mu_ff=0.1,x"], "numbers separated by commas"),
+    "folder name no text": ([*DIGITS, "--data-dir", "\udcff"], "give the path of a folder"),
+    "resume and seed": (["train", "--resume", "x", "--seed", "0"], "leave out --seed"),
+    "resume and images": (["train", "--resume", "x", "--train-images", "0"], "--train-images"),
+    "resume and setting": (["train", "--resume", "x", "--set", "epsilon=1"], "leave out --set"),
+    "resume and out": (["train", "--resume", "x", "--out", "y"], "leave out --out"),
+    "resume nowhere": (["train", "--resume", "nowhere"], "no config.toml there; give"),
+    "resume and seeds": (["train", "--resume", "x", "--seeds", "0"], "leave out --seeds"),
+    "seed and seeds": ([*DIGITS, "--seed", "0", "--seeds", "1"], "give one of them"),
+    "seed twice": ([*DIGITS, "--seeds", "1", "1"], "one comes twice"),
+    "no jobs": ([*DIGITS, "--jobs", "0"], "--jobs 0: give 1 or more"),
+    "explain parameter": (["explain", "--set", "epsilom=1"], "did you mean 'epsilon'?"),
+}
+
+
+@pytest.mark.parametrize("what", COMPLAINTS)
+def test_complaint_is_one_line_at_status_two(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a wrong value that is run with, a traceback, and folders made for nothing."""
+    monkeypatch.chdir(tmp_path)
+    arguments, named = COMPLAINTS[what]
+    assert named in refusal(*arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_layers_beyond_the_memory_are_refused(tmp_path: Path) -> None:
+    """Guards a traceback of NumPy for a layer with a zero too many."""
+    out = tmp_path / "run"
+    result = call("train", "--dataset", "digits", "--hidden", 1_000_000, "--out", out)
+    assert result.status == 2
+    assert "not enough memory" in result.complaint
+    assert "give smaller layers" in result.complaint
+
+
+# Files of the user ------------------------------------------------------------------------------
+
+
+def spoil_by_cutting(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def spoil_by_emptying(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def spoil_by_replacing(path: Path) -> None:
+    path.write_bytes(b"GIF89a" + bytes(10_000))
+
+
+def spoil_by_locking(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil_by_cutting, spoil_by_emptying, spoil_by_replacing, spoil_by_locking]
+)
+@pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+def test_spoilt_data_file_is_named(
+    file: str, spoil: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """Guards training on garbage, and a traceback of the reader."""
+    raw = write_images(tmp_path / "data")
+    spoil(raw / file)
+    out = tmp_path / "out"
+    assert file in refusal("train", "--data-dir", tmp_path / "data", "--out", out)
+    assert not out.exists()
+
+
+def test_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    """Guards a traceback for --data-dir with the path of a file."""
+    (tmp_path / "data").write_text("")
+    message = refusal("train", "--data-dir", tmp_path / "data", "--out", tmp_path / "out")
+    assert f"{tmp_path / 'data'} is a file" in message
+
+
+def test_absent_data_without_network_offer_the_embedded_set(tmp_path: Path) -> None:
+    """Guards a traceback of sockets for the first command that a new user tries."""
+    proxies = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    proxies |= dict.fromkeys(("no_proxy", "NO_PROXY", "HTTP_PROXY", "HTTPS_PROXY"))
+    arguments = ("train", "--data-dir", tmp_path / "data", "--out", tmp_path / "out")
+    result = run(*arguments, **proxies)
+    assert result.status == 2
+    assert result.err.count("\n") == 1, result.err
+    assert "--dataset digits" in result.complaint
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("out", "named"),
+    [
+        ("file", "is a file; choose another --out"),
+        ("file/below", "is a file; choose another --out"),
+        ("full", "is not empty and holds no run (thesis.tex)"),
+        ("x" * 300, "File name too long"),
+        ("/proc/nowhere", "cannot make the run folder /proc/nowhere"),
+    ],
+)
+def test_folder_that_cannot_be_used_is_refused(out: str, named: str, tmp_path: Path) -> None:
+    """Guards results written into somebody's files, and a run that finds out at its end."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("years of work")
+    assert named in refusal(*DIGITS, "--out", tmp_path / out)
+    assert (tmp_path / "full" / "thesis.tex").read_text() == "years of work"
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+
+
+# The compiler and its cache ---------------------------------------------------------------------
+
+
+def failing_compiler(folder: Path) -> str:
+    """A compiler that knows its version, and fails when it should compile."""
+    path = folder / "broken-compiler"
+    path.write_text(
+        '#!/bin/sh\ncase "$*" in *-dM*) exit 0;; esac\necho "error: on fire" >&2; exit 4\n'
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"CXX": None, "PATH": "/nonexistent"}, "no C++ compiler found (looked for g++ or clang"),
+        ({"CXX": "nonsense"}, "looked for nonsense"),
+        ({"CXX": "/etc/passwd"}, "looked for /etc/passwd"),
+        ({"CXX": "false"}, "false failed with status 1"),
+        ({"CXX": "{failing}"}, "broken-compiler failed with status 4: error: on fire"),
+        ({"NEUROSIM_CACHE": "/etc/passwd"}, "set NEUROSIM_CACHE to a folder"),
+        ({"NEUROSIM_CACHE": "/proc/nowhere"}, "set NEUROSIM_CACHE to a folder"),
+    ],
+)
+def test_build_that_cannot_be_made_is_explained(
+    variables: dict[str, str | None], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards pages of compiler output for what one line can say."""
+    for name, value in variables.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value.format(failing=failing_compiler(tmp_path)))
+    result = call(*DIGITS, "--out", tmp_path / "run")
+    assert result.status == 2
+    assert named in result.complaint
+    if "CXX" in variables and "failed" not in named:
+        assert "apt-get install g++" in result.complaint
+        assert "--backend runtime" in result.complaint
+
+
+def test_the_runtime_back_end_needs_no_compiler(tmp_path: Path) -> None:
+    """Guards the way out that the complaint about a missing compiler offers."""
+    few = ("--backend", "runtime", "--train-images", 40, "--test-images", 20, "--epochs", 1)
+    surrounding = {"CXX": None, "PATH": "/nonexistent", "NEUROSIM_CACHE": str(tmp_path / "cache")}
+    result = run(*DIGITS, *few, "--quiet", "--out", tmp_path / "run", **surrounding)
+    assert (result.status, result.out, result.err) == (0, "", "")
+    assert summary_of(tmp_path / "run")["images_seen"] == 40
+    assert not (tmp_path / "cache").exists()
+
+
+def test_explain_says_how_every_projection_runs() -> None:
+    """Guards an explanation that omits a pathway or hides that one runs the slow way."""
+    compiled, runtime = (
+        call("explain", *DIGITS[1:], "--backend", name).out for name in ("cpp", "runtime")
+    )
+    circuit = CorInfoMax((64, 20, 10), mu_ff=(0.1, 0.1), mu_fb=(0.1,)).circuit()
+    for projection in circuit.projections:
+        assert f"{projection.name}: {projection.source} -> {projection.target}" in compiled
+        for pathway in projection.pathways:
+            line = rf"^    {pathway.name} on {pathway.event}: \S"
+            assert re.search(line, compiled, re.M)
+            assert (
+                re.search(rf"{line}.*this process", runtime, re.M) or "in this process" in runtime
+            )
+    assert "64 sensory relay" in compiled
+
+
+# What is printed --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A run of two epochs, started as a user would, and what it printed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return out, run(*DIGITS, "--epochs", 2, "--out", out)
+
+
+def test_a_run_tells_its_results_and_where_they_are(whole: tuple[Path, Any]) -> None:
+    """Guards a report that fits another run than the one it closes."""
+    out, result = whole
+    assert result.status == 0, result.err
+    row = metrics_of(out)[-1]
+    assert f"test accuracy {100 * row['test_accuracy']:.2f} % after epoch 2" in result.out
+    assert str(out) in result.out
+    assert summary_of(out)["images_seen"] == 2 * 1437
+
+
+def test_output_that_is_no_terminal_is_plain_lines(whole: tuple[Path, Any]) -> None:
+    """Guards log files full of redrawn progress bars."""
+    _, result = whole
+    assert "\r" not in result.err + result.out
+    assert "\x1b" not in result.err + result.out
+    told = re.findall(r"epoch (\d): train [\d.]+ %, test [\d.]+ %", result.err)
+    assert told == ["1", "2"]
+
+
+def test_quiet_prints_nothing(whole: tuple[Path, Any], tmp_path: Path) -> None:
+    """Guards mail from cron jobs, and results that depend on --quiet."""
+    again = run(*DIGITS, "--epochs", 2, "--quiet", "--out", tmp_path / "run")
+    assert (again.status, again.out, again.err) == (0, "", "")
+    assert_same_run(tmp_path / "run", whole[0])
+    # what was not shown is noted all the same
+    assert "epoch 2: train" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_saved_config_repeats_the_run(whole: tuple[Path, Any], tmp_path: Path) -> None:
+    """Guards a result that its own settings do not give again."""
+    again = run("train", "--config", whole[0] / "config.toml", "--out", tmp_path / "run")
+    assert again.status == 0, again.err
+    assert_same_run(tmp_path / "run", whole[0])
+
+
+def test_chunks_and_processes_do_not_change_the_run(
+    whole: tuple[Path, Any], tmp_path: Path
+) -> None:
+    """Guards results that depend on how often a run stops to write checkpoints."""
+    again = run(*DIGITS, "--epochs", 2, "--out", tmp_path / "run", in_chunks=True)
+    assert again.status == 0, again.err
+    assert_same_run(tmp_path / "run", whole[0])
+
+
+def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
+    """Guards a silent terminal, and epochs told both by the bar and in lines."""
+    screen, terminal = pty.openpty()
+    try:
+        termios.tcsetwinsize(terminal, (24, 100))
+        done = subprocess.run(
+            command(*DIGITS, "--epochs", 2, "--out", tmp_path / "run"),
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+        )
+        os.set_blocking(screen, False)
+        shown = os.read(screen, 100_000).decode()
+    finally:
+        os.close(terminal)
+        os.close(screen)
+    assert done.returncode == 0, shown
+    assert "100%" in shown
+    assert "2.87k/2.87k" in shown
+    assert "epoch 1: train" not in shown
+
+
+def test_reader_that_goes_away_is_no_error() -> None:
+    """Guards a traceback for `neurosim systems --parameters | head -1`."""
+    shell = f"{sys.executable} -m neurosim systems --parameters | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("corinfomax")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_to_a_full_disk_is_one_line(unbuffered: str) -> None:
+    """Guards a list that is cut short without an error status."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("systems", "--parameters"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=surroundings({"PYTHONUNBUFFERED": unbuffered}),
+        )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_closed_streams_are_no_hindrance(closed: str, tmp_path: Path) -> None:
+    """Guards a run that a daemon starts without streams, and one that writes into its own files."""
+    words = " ".join(command(*DIGITS, "--epochs", 1, "--out", tmp_path / "run"))
+    done = subprocess.run(["sh", "-c", f"{words} {closed}"], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert lines_of(tmp_path / "run" / "metrics.jsonl") == 1
+
+
+def test_folder_whose_name_is_no_text_is_used(tmp_path: Path) -> None:
+    """Guards a run that is lost when its results are told."""
+    out = os.fsdecode(os.fsencode(tmp_path) + b"/r\xfcn")
+    result = run(*DIGITS, "--epochs", 1, "--out", out, LC_ALL="C.UTF-8", PYTHONUTF8="1")
+    assert result.status == 0, result.err
+    assert "Traceback" not in result.err
+    assert lines_of(Path(out) / "metrics.jsonl") == 1
+
+
+# One process per folder -------------------------------------------------------------------------
+
+#: Epochs of the runs below; long enough to be met in the middle, short enough to wait for.
+EPOCHS = 6
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the runs below must end with, however they get there."""
+    out = tmp_path_factory.mktemp("uninterrupted") / "run"
+    result = run(*DIGITS, "--epochs", EPOCHS, "--out", out, in_chunks=True)
+    assert result.status == 0, result.err
+    return out
+
+
+def test_folder_in_use_is_refused(tmp_path: Path) -> None:
+    """Guards two processes that write into the same checkpoints."""
+    out = tmp_path / "run"
+    with started(*DIGITS, "--epochs", 10_000, "--out", out) as first:
+        wait_until(lambda: lines_of(out / "metrics.jsonl") > 0, first)
+        for arguments in ([*DIGITS, "--out", out], ["train", "--resume", out]):
+            message = refusal(*arguments)
+            assert "is in use by another process" in message
+            assert f"pid {first.pid}" in message
+        assert first.poll() is None
+    message = refusal(*DIGITS, "--out", out)
+    assert "already holds a run" in message
+    assert f"--resume {out}" in message
+
+
+# Interrupts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_run_goes_on_as_if_it_had_not_been(
+    number: signal.Signals, status: int, tmp_path: Path, uninterrupted: Path
+) -> None:
+    """Guards minutes of learning lost to Ctrl-C, and a resumed run that ends elsewhere."""
+    out = tmp_path / "run"
+    arguments = (*DIGITS, "--epochs", EPOCHS, "--out", out)
+    with started(*arguments, in_chunks=True, NEUROSIM_CHECKPOINT_SECONDS="1000") as process:
+        wait_until(lambda: lines_of(out / "metrics.jsonl") > 0, process)
+        # as the terminal does: the programs that the process has started get it, too
+        os.killpg(process.pid, number)
+        result = ended(process)
+    assert result.status == status
+    assert "stopping after the images under way" in result.err
+    assert result.complaint == (
+        f"neurosim: interrupted; a checkpoint is written. Go on with: neurosim train --resume {out}"
+    )
+    # the checkpoint is of this moment, not of the end of the last epoch
+    assert position_of(out)[0] >= 1
+    assert not list(out.glob(".*.tmp"))
+    again = run("train", "--resume", out, in_chunks=True)
+    assert again.status == 0, again.err
+    assert_same_run(out, uninterrupted)
+
+
+def test_second_interrupt_stops_at_once(tmp_path: Path) -> None:
+    """Guards a run that cannot be stopped while its images take long."""
+    out = tmp_path / "run"
+    # a free phase of an hour for each image
+    long = ("--set", "free_time=3600000", "--epochs", 1, "--out", out)
+    with started(*DIGITS, *long) as process:
+        wait_until(lambda: children_of(process.pid, "main"), process)
+        os.killpg(process.pid, signal.SIGINT)
+        wait_until(lambda: "stopping after" in (out / "log.txt").read_text(), process)
+        program = children_of(process.pid, "main")
+        os.killpg(process.pid, signal.SIGINT)
+        result = ended(process)
+    assert result.status == 130
+    assert result.complaint == "neurosim: stopped at once"
+    assert not [pid for pid in program if Path(f"/proc/{pid}").exists()]
+    assert position_of(out) == (0, 0)
+
+
+def children_of(parent: int, name: str) -> list[int]:
+    """Running programs of some name that a process has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, rest = status.read_text().split(" (", 1)
+        except OSError:
+            continue
+        program, _, fields = rest.rpartition(") ")
+        if program == name and int(fields.split()[1]) == parent:
+            found.append(int(pid))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "stage"),
+    [
+        (signal.SIGTERM, 143, "building-*/spec.json"),
+        (signal.SIGINT, 130, "building-*/project/unit_*.cpp"),
+    ],
+)
+def test_interrupt_while_compiling_is_no_failure(
+    number: signal.Signals, status: int, stage: str, tmp_path: Path
+) -> None:
+    """Guards a complaint about the compiler that Ctrl-C killed, and half a program in the cache."""
+    builds, out = tmp_path / "cache" / "builds", tmp_path / "run"
+    arguments = (*DIGITS, "--epochs", 1, "--out", out)
+    with started(*arguments, NEUROSIM_CACHE=str(tmp_path / "cache")) as process:
+        wait_until(lambda: any(builds.glob(stage)), process)
+        os.killpg(process.pid, number)
+        result = ended(process)
+    assert result.status == status, result.err
+    assert result.complaint.endswith(f"neurosim train --resume {out}")
+    assert [path.suffix for path in builds.iterdir()] == [".lock"]
+    # the programs are in the other cache: nothing is compiled for this
+    again = run("train", "--resume", out, "--quiet")
+    assert (again.status, again.out) == (0, "")
+
+
+# Kills ------------------------------------------------------------------------------------------
+
+KILLS = 20
+
+
+def killed_at_random(out: Path, moments: random.Random) -> bool:
+    """Start or go on with a run and kill it some time later; whether it came to its end."""
+    fresh = not (out / "config.toml").exists()
+    arguments = (*DIGITS, "--epochs", EPOCHS, "--out", out) if fresh else ("train", "--resume", out)
+    before = file_number(out / "checkpoint.npz")
+    with started(*arguments, in_chunks=True, NEUROSIM_CHECKPOINT_SECONDS="0") as process:
+        if moments.random() < 0.3:
+            # while it starts, reads the data or has just begun
+            time.sleep(moments.uniform(0, 1.5))
+        else:
+            wait_until(
+                lambda: file_number(out / "checkpoint.npz") != before or process.poll() is not None,
+                process,
+            )
+            time.sleep(moments.uniform(0, 0.2))
+        process.kill()
+        result = ended(process)
+    assert "Traceback" not in result.err
+    assert result.status in (0, -signal.SIGKILL), result.err
+    return result.status == 0
+
+
+def file_number(path: Path) -> int:
+    """What differs when a file has been replaced; 0 if there is none."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def test_runs_killed_at_random_moments_end_alike(tmp_path: Path, uninterrupted: Path) -> None:
+    """Guards any state outside the checkpoints, and any moment at which they are not whole."""
+    moments = random.Random(1)
+    run_number, kills, positions = 0, 0, set()
+    while kills < KILLS:
+        out = tmp_path / f"run-{run_number}"
+        if killed_at_random(out, moments):
+            run_number += 1
+        else:
+            kills += 1
+            if (out / "checkpoint.npz").exists():
+                positions.add(position_of(out))
+    # the kills must have met learning, or nothing was tested
+    assert sum(position > 0 for _, position in positions) >= 5, positions
+    last = tmp_path / f"run-{run_number}"
+    if last.exists():
+        result = run("train", "--resume", last, in_chunks=True)
+        assert result.status == 0, result.err
+    for out in tmp_path.glob("run-*"):
+        assert_same_run(out, uninterrupted)
+
+
+# Divergence and full disks ----------------------------------------------------------------------
+
+
+def test_divergence_says_what_to_change_and_keeps_the_weights(tmp_path: Path) -> None:
+    """Guards a finished-looking run whose weights mean nothing."""
+    out = tmp_path / "run"
+    result = call(*DIGITS, "--epochs", 1, "--set", "mu_ff=1e30,1e30", "--out", out)
+    assert result.status == 2
+    assert "learning diverged in epoch 1" in result.complaint
+    assert "lower the learning rates (mu_ff, mu_fb)" in result.complaint
+    assert all(np.isfinite(array).all() for array in weights_of(out).values())
+    assert not (out / "summary.json").exists()
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 36 kB: room for two checkpoints, but not for a third beside them."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=36k", "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f"needs the mount program: {error}")
+    if mounted.returncode != 0:
+        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_temporary_folder_without_room_is_explained(full_disk: Path, tmp_path: Path) -> None:
+    """Guards a traceback, or results read from files that were cut short."""
+    out = tmp_path / "run"
+    result = run(*DIGITS, "--epochs", 1, "--out", out, TMPDIR=str(full_disk))
+    assert result.status == 2
+    assert "TMPDIR" in result.complaint
+    assert list(full_disk.iterdir()) == []
+    again = run("train", "--resume", out, "--quiet")
+    assert (again.status, again.err) == (0, "")
+
+
+def test_run_folder_without_room_is_explained(full_disk: Path) -> None:
+    """Guards a run that goes on without checkpoints, and a traceback of its log."""
+    out = full_disk / "run"
+    result = run(*DIGITS, "--epochs", 3, "--out", out, NEUROSIM_CHECKPOINT_SECONDS="0")
+    assert result.status == 2
+    assert "No space left on device" in result.complaint
+    assert f"--resume {out}" in result.complaint
+    assert load_checkpoint(out)[1] == []

@@ -1,0 +1,568 @@
+"""The simulator as its user sees it: fit, predict, weights, files, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles import (
+    assert_bitwise_equal,
+    assert_same_weights,
+    deep_system,
+    reference_parameters,
+    small_system,
+)
+
+from neurosim import CorInfoMax, Dataset, Simulator, load_dataset
+from neurosim.errors import (
+    CheckpointError,
+    DataError,
+    DivergenceError,
+    ParameterError,
+    RunFolderError,
+)
+from neurosim.models.reference import angle_degrees, predict, readout, simulate, update
+from neurosim.simulator import ChunkStats
+
+IMAGES = 13
+#: The circuit other files compile too: one program for all, values are handed over.
+SYSTEM = deep_system(event_threshold=0.01, sst_threshold=0.05)
+MAX_CHUNK = 8
+
+
+@pytest.fixture(scope="module")
+def task() -> tuple[np.ndarray, np.ndarray]:
+    """Images and classes."""
+    rng = np.random.default_rng(11)
+    return rng.uniform(size=(IMAGES, 5)), rng.integers(3, size=IMAGES)
+
+
+def make(system: CorInfoMax = SYSTEM, *, chunk_images: int = 5, **changes: Any) -> Simulator:
+    """A simulator on the shared program, which takes up to 8 images at once."""
+    settings = {"seed": 3, "dtype": "float64", "chunk_images": MAX_CHUNK}
+    simulator = Simulator(system, **{**settings, **changes})
+    # the program is made for the chunk length of the moment; shorter chunks run on it too
+    assert simulator.backend.max_cycles == MAX_CHUNK
+    simulator.chunk_images = chunk_images
+    return simulator
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Simulator]:
+    """A simulator for tests that leave it as it is."""
+    with make() as simulator:
+        yield simulator
+
+
+# ------------------------------------------------------------------ learning as defined
+
+
+def test_fit_shows_every_image_once_per_epoch_in_a_drawn_order_with_drawn_signs(
+    task: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Guards against images left out, rates of the wrong epoch, and signs out of step."""
+    x, y = task
+    system = deep_system(decay=(0.5, 0.1), decay_from=(0, 1), beta=0.5)
+    simulator = make(system)
+    weights = simulator.weights.arrays()
+    params, targets = reference_parameters(system), np.eye(3)[y]
+    orders, signs = [], []
+    for epoch in range(2):
+        simulator.epoch = epoch
+        order = simulator.epoch_order(IMAGES)
+        drawn = system.cycle_scalars(simulator._rng("scalars", epoch), IMAGES)["beta"]
+        orders.append(order.tolist())
+        signs.append(drawn.tolist())
+        factor = (1.0, 0.1)[epoch]
+        mu_ff, mu_fb = ([factor * mu for mu in mus] for mus in (system.mu_ff, system.mu_fb))
+        for i, beta in zip(order, drawn.tolist(), strict=True):
+            trajectory = simulate(params, weights, x[i], targets[i], beta)
+            weights = update(params, weights, trajectory, x[i], beta, mu_ff, mu_fb)
+    simulator.epoch = 0
+    simulator.fit(x, y, epochs=2, progress=False)
+    assert_same_weights(simulator.weights.arrays(), weights, tolerance=1e-11)
+    assert (simulator.epoch, simulator.position) == (2, 0)
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(IMAGES))
+    assert orders[0] != orders[1]
+    assert signs[0] != signs[1]
+
+
+def test_answers_are_the_output_rates_at_the_end_of_the_free_phase(
+    task: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Guards against a prediction read from another phase, layer or image."""
+    x, y = task
+    system = deep_system()
+    simulator = make(system)
+    params, weights = reference_parameters(system), simulator.weights.arrays()
+    expected = readout(params, weights, x)
+    np.testing.assert_allclose(simulator.decision_function(x), expected, rtol=0, atol=1e-12)
+    classes = predict(params, weights, x)
+    np.testing.assert_array_equal(simulator.predict(x), classes)
+    assert simulator.score(x, y) == (classes == y).mean()
+    assert simulator.score(x, np.eye(3)[y]) == (classes == y).mean()
+    assert_bitwise_equal(simulator.weights.arrays(), weights)
+
+
+def test_angles_are_those_of_the_weights(shared: Simulator) -> None:
+    """Guards against an angle of weights from before, or of another pair."""
+    expected = {
+        f"theta_{k}": angle_degrees(shared.weights[f"W_ff_{k}"], shared.weights[f"W_fb_{k}"])
+        for k in (1, 2)
+    }
+    assert shared.angles() == pytest.approx(expected, abs=1e-9)
+
+
+def test_chunks_report_images_hits_and_events(task: tuple[np.ndarray, np.ndarray]) -> None:
+    """Guards against a progress bar that shows the accuracy of other images."""
+    x, y = task
+    seen: list[ChunkStats] = []
+    # without learning every chunk is judged by the weights it started from
+    still = make(deep_system(mu_ff=(0.0,) * 3, mu_fb=(0.0,) * 2, lambda_=1 - 1e-15))
+    order = still.epoch_order(IMAGES)
+    still.fit(x, y, progress=False, on_chunk=seen.append)
+    answers = still.predict(x)
+    assert [stats.images for stats in seen] == [5, 5, 3]
+    expected = [(answers == y)[order[part]].sum() for part in np.split(np.arange(IMAGES), [5, 10])]
+    assert [stats.correct for stats in seen] == expected
+    pixels = np.count_nonzero(x)
+    assert sum(stats.event_counts["sensory.spike"] for stats in seen) == pixels
+    assert all(stats.seconds > 0 for stats in seen)
+
+
+# ------------------------------------------------------------------ what results depend on
+
+
+@pytest.mark.parametrize("chunk_images", [1, 4, 8])
+def test_results_do_not_depend_on_the_length_of_chunks(
+    task: tuple[np.ndarray, np.ndarray], chunk_images: int
+) -> None:
+    """Guards against results that change with a setting meant for speed."""
+    x, y = task
+    expected = make().fit(x, y, progress=False)
+    other = make(chunk_images=chunk_images).fit(x, y, progress=False)
+    assert_bitwise_equal(other.weights.arrays(), expected.weights.arrays())
+    np.testing.assert_array_equal(other.decision_function(x), expected.decision_function(x))
+
+
+def test_results_do_not_depend_on_the_number_of_evaluating_processes(
+    task: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Guards against images lost or exchanged where the work is divided."""
+    x, _ = task
+    answers = []
+    for jobs in (1, 2, 5):
+        with make(chunk_images=3, jobs=jobs) as one:
+            answers.append(one.decision_function(x))
+    np.testing.assert_array_equal(answers[1], answers[0])
+    np.testing.assert_array_equal(answers[2], answers[0])
+
+
+def test_the_seed_decides_weights_order_and_signs() -> None:
+    """Guards against runs that cannot be repeated, and seeds that change nothing."""
+    one, same, other = make(seed=1), make(seed=1), make(seed=2)
+    assert_bitwise_equal(one.weights.arrays(), same.weights.arrays())
+    np.testing.assert_array_equal(one.epoch_order(50), same.epoch_order(50))
+    assert all((one.weights[name] != other.weights[name]).any() for name in one.weights)
+    assert (one.epoch_order(50) != other.epoch_order(50)).any()
+    first = one.epoch_order(50)
+    one.epoch = 1
+    assert (one.epoch_order(50) != first).any()
+
+
+def test_the_same_seed_learns_the_same_and_another_something_else(
+    task: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Guards against a hidden source of randomness."""
+    learnt = [make(seed=seed).fit(*task, progress=False).weights.arrays() for seed in (1, 1, 2)]
+    assert_bitwise_equal(learnt[0], learnt[1])
+    assert (learnt[0]["W_ff_0"] != learnt[2]["W_ff_0"]).any()
+
+
+def test_learning_does_not_depend_on_what_was_predicted_in_between(
+    task: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Guards against an evaluation that moves a generator or leaves a state."""
+    x, y = task
+    plain, curious = make(), make()
+    plain.fit(x, y, epochs=2, progress=False)
+    curious.fit(x, y, progress=False, on_chunk=lambda stats: curious.score(x, y))
+    curious.record(x[:2], y[:2], beta=-1.0)
+    curious.fit(x, y, progress=False)
+    assert_bitwise_equal(curious.weights.arrays(), plain.weights.arrays())
+
+
+# ------------------------------------------------------------------ weights
+
+
+def test_weights_are_read_as_copies_and_set_by_name() -> None:
+    """Guards against a weight that changes behind the user's, or the engine's, back."""
+    with make() as simulator:
+        shapes = {name: array.shape for name, array in simulator.weights.items()}
+        assert shapes == {
+            "W_ff_0": (6, 5),
+            "W_ff_1": (4, 6),
+            "W_ff_2": (3, 4),
+            "W_fb_1": (6, 4),
+            "W_fb_2": (4, 3),
+            "B_1": (6, 6),
+            "B_2": (4, 4),
+            "B_3": (3, 3),
+        }
+        assert len(simulator.weights) == 8
+        copy = simulator.weights["W_ff_0"]
+        copy[:] = 0
+        assert simulator.weights["W_ff_0"].any()
+        simulator.weights["W_ff_0"] = copy.tolist()
+        copy[:] = 1
+        assert not simulator.weights["W_ff_0"].any()
+        assert simulator.weights["W_ff_0"].dtype == np.float64
+
+
+def test_weights_that_were_set_are_the_ones_used(task: tuple[np.ndarray, np.ndarray]) -> None:
+    """Guards against a program that goes on with the weights it started with."""
+    x, _ = task
+    with make() as simulator:
+        simulator.predict(x)
+        simulator.weights["W_ff_2"] = np.zeros((3, 4))
+        assert not simulator.decision_function(x).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("W_ff_9", np.zeros((6, 5)), r"no weight 'W_ff_9'.*did you mean 'W_ff_"),
+        ("W_ff_0", np.zeros((5, 6)), r"'W_ff_0' needs shape \(6, 5\), got \(5, 6\)"),
+        ("W_ff_0", np.zeros(30), r"'W_ff_0' needs shape \(6, 5\), got \(30,\)"),
+        ("W_ff_0", np.full((6, 5), np.nan), r"'W_ff_0' would hold values that are not finite"),
+        ("W_ff_0", np.full((6, 5), np.inf), r"'W_ff_0' would hold values that are not finite"),
+        ("B_3", np.triu(np.ones((3, 3))), r"'B_3' is a symmetric array; the given one is not"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(
+    shared: Simulator, name: str, value: Any, words: str
+) -> None:
+    """Guards against a transposed or broken array that is broadcast into place."""
+    before = shared.weights.arrays()
+    with pytest.raises(DataError, match=words):
+        shared.weights[name] = value
+    assert_bitwise_equal(shared.weights.arrays(), before)
+
+
+def test_weights_beyond_the_precision_of_the_simulation_are_refused() -> None:
+    """Guards against a finite number that becomes infinite in single precision."""
+    simulator = make(dtype="float32")
+    assert simulator.weights["W_ff_0"].dtype == np.float32
+    with pytest.raises(DataError, match="not finite"), np.errstate(over="ignore"):
+        simulator.weights["W_ff_0"] = np.full((6, 5), 1e39)
+
+
+def test_weights_cannot_be_removed_or_looked_up_by_a_wrong_name(shared: Simulator) -> None:
+    """Guards against a network that lost a weight, and a bare KeyError."""
+    with pytest.raises(DataError, match=r"'W_ff_0' cannot be removed"):
+        del shared.weights["W_ff_0"]
+    with pytest.raises(DataError, match=r"no weight 'W_f_0'.*did you mean"):
+        shared.weights["W_f_0"]
+    assert "W_ff_0" in shared.weights
+    assert "W_ff_9" not in list(shared.weights)
+
+
+# ------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (np.zeros((3, 4)), r"shape \(3, 4\); this network takes \(n, 5\)"),
+        (np.zeros(5), r"shape \(5,\); this network takes \(n, 5\)"),
+        (np.zeros((0, 5)), r"shape \(0, 5\); this network takes \(n, 5\) with n >= 1"),
+        (np.zeros((2, 5, 1)), r"shape \(2, 5, 1\)"),
+        (np.full((2, 5), np.nan), "finite numbers"),
+        (np.full((2, 5), np.inf), "finite numbers"),
+        (np.full((2, 5), "a"), "finite numbers"),
+        (np.full((2, 5), None), "finite numbers"),
+        (np.full((2, 5), 1j), "numbers"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(shared: Simulator, x: Any, words: str) -> None:
+    """Guards against images that are cut, broadcast or read as something else."""
+    calls: list[Any] = [shared.predict, shared.decision_function, shared.record]
+    calls += [lambda x: shared.score(x, [0, 1]), lambda x: shared.fit(x, [0, 1], progress=False)]
+    for call in calls:
+        with pytest.raises(DataError, match=words):
+            call(x)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        ([0, 3], r"labels run from 0 to 3; this network has classes 0 to 2"),
+        ([-1, 1], r"labels run from -1 to 1"),
+        ([0.0, 1.0], r"shape \(2,\) and type float64; give whole class numbers"),
+        (["0", "1"], r"give whole class numbers"),
+        ([[0, 1], [1, 0]], r"shape \(2, 2\).*target rates of shape \(n, 3\)"),
+        (np.full((2, 3), np.nan), r"target rates of shape \(n, 3\)"),
+        ([["a", "b", "c"]] * 2, r"target rates of shape \(n, 3\)"),
+        ([0, 1, 2], r"2 images but 3 labels"),
+        ([0], r"2 images but 1 labels"),
+        ([], r"give whole class numbers|0 labels"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(shared: Simulator, y: Any, words: str) -> None:
+    """Guards against labels counted from 1, one label short, or of other classes."""
+    x = np.zeros((2, 5))
+    for call in (
+        lambda: shared.fit(x, y, progress=False),
+        lambda: shared.score(x, y),
+        lambda: shared.record(x, y),
+    ):
+        with pytest.raises(DataError, match=words):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": -1}, r"seed = -1"),
+        ({"seed": 1.5}, r"seed = 1\.5"),
+        ({"seed": None}, r"seed = None"),
+        ({"backend": "cuda"}, r"unknown backend 'cuda'.*cpp, runtime"),
+        ({"backend": "run_time"}, r"'run_time'; did you mean 'runtime'"),
+        ({"dtype": "float16"}, r"unknown dtype 'float16'.*float32, float64"),
+        ({"chunk_images": 0}, r"chunk_images = 0"),
+        ({"chunk_images": 2.5}, r"chunk_images = 2\.5"),
+        ({"jobs": 0}, r"jobs = 0"),
+    ],
+)
+def test_settings_without_meaning_are_refused(change: dict[str, Any], words: str) -> None:
+    """Guards against a run on another back end, precision or seed than asked for."""
+    with pytest.raises(ParameterError, match=words):
+        Simulator(SYSTEM, **change)
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_no_epochs_are_refused(
+    shared: Simulator, task: tuple[np.ndarray, np.ndarray], epochs: int
+) -> None:
+    """Guards against a fit that does nothing and says nothing."""
+    with pytest.raises(ParameterError, match=f"epochs = {epochs}"):
+        shared.fit(*task, epochs=epochs, progress=False)
+
+
+def test_going_on_within_an_epoch_with_fewer_images_is_refused(
+    task: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Guards against a fit that learns nothing, because its position is past the last image."""
+    x, y = task
+    fresh = make()
+    next(fresh.train_epoch(x, np.eye(3)[y]))
+    assert fresh.position == 5
+    before = fresh.weights.arrays()
+    with pytest.raises(DataError, match=r"position|image 5|epoch"):
+        fresh.fit(x[:4], y[:4], progress=False)
+    assert_bitwise_equal(fresh.weights.arrays(), before)
+
+
+# ------------------------------------------------------------------ divergence
+
+
+@pytest.mark.parametrize("rate", [1e6, 1e30, 1e200])
+def test_divergence_stops_learning_and_keeps_the_weights_from_before(
+    task: tuple[np.ndarray, np.ndarray], rate: float
+) -> None:
+    """Guards against a long run that learns not-a-numbers, and a checkpoint full of them."""
+    x, y = task
+    with make(deep_system(mu_ff=(rate,) * 3, mu_fb=(rate,) * 2)) as wild:
+        before = wild.weights.arrays()
+        with pytest.raises(DivergenceError, match=r"diverged in epoch 1 .*mu_ff") as caught:
+            wild.fit(x, y, progress=False)
+        assert "\n" not in str(caught.value)
+        assert_bitwise_equal(wild.weights.arrays(), before)
+        assert (wild.epoch, wild.position) == (0, 0)
+
+
+# ------------------------------------------------------------------ files
+
+
+def test_a_saved_simulator_comes_back_whole(
+    task: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    """Guards against settings, precision or position that are lost on the way."""
+    x, y = task
+    system = small_system(
+        event_threshold=0.01,
+        output_apical="nudge",
+        tau_basal=2.0,
+        decay=(0.9, 0.8, 0.7),
+        decay_from=(0, 1, 2),
+        random_sign=False,
+        free_time=5.0,
+        nudged_time=3.0,
+    )
+    simulator = Simulator(system, seed=8, backend="runtime", dtype="float32", chunk_images=5)
+    simulator.fit(x, y, progress=False)
+    next(simulator.train_epoch(x, np.eye(3)[y]))
+    file = simulator.save(tmp_path / "deep" / "folder")
+    assert file == tmp_path / "deep" / "folder" / "checkpoint.npz"
+    loaded = Simulator.load(tmp_path / "deep" / "folder", backend="runtime")
+    assert loaded.system == system
+    assert (loaded.seed, loaded.dtype) == (8, "float32")
+    assert (loaded.epoch, loaded.position) == (1, 5)
+    assert_bitwise_equal(loaded.weights.arrays(), simulator.weights.arrays())
+    np.testing.assert_array_equal(loaded.decision_function(x), simulator.decision_function(x))
+
+
+@pytest.mark.parametrize("chunks_before", [1, 2, 3, 4, 6])
+def test_training_goes_on_bit_for_bit_after_saving_and_loading(
+    task: tuple[np.ndarray, np.ndarray], tmp_path: Path, chunks_before: int
+) -> None:
+    """Guards against a resumed run that draws, orders or decays anew.
+
+    Three chunks make an epoch, so this stops within, at the end of, and after epochs.
+    """
+    x, y = task
+    targets = np.eye(3)[y]
+    with make(dtype="float32") as whole:
+        whole.fit(x, y, epochs=3, progress=False)
+        expected = whole.weights.arrays()
+    with make(dtype="float32") as first:
+        done = 0
+        while done < chunks_before:
+            for _ in first.train_epoch(x, targets):
+                done += 1
+                if done == chunks_before:
+                    break
+        first.save(tmp_path)
+    with Simulator.load(tmp_path) as second:
+        # another chunk length than before, and the program that is already compiled
+        second.chunk_images = MAX_CHUNK
+        while second.epoch < 3:
+            for _ in second.train_epoch(x, targets):
+                pass
+        assert_bitwise_equal(second.weights.arrays(), expected)
+        assert (second.epoch, second.position) == (3, 0)
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    """Guards against a fresh network in place of the trained one."""
+    with pytest.raises(CheckpointError):
+        Simulator.load(tmp_path)
+    with pytest.raises(CheckpointError):
+        Simulator.load(tmp_path / "nowhere")
+
+
+def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, shared: Simulator) -> None:
+    """Guards against a trace of Python instead of a word on the path."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError):
+        shared.save(tmp_path / "file")
+
+
+# ------------------------------------------------------------------ resources
+
+
+def test_a_closed_simulator_leaves_no_files_and_can_be_used_again(
+    task: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Guards against work folders that fill the disk, and results that change on reopening."""
+    x, _ = task
+    with make() as simulator:
+        before = simulator.decision_function(x)
+        work = simulator.backend._work  # type: ignore[attr-defined]
+        assert any(work.iterdir())
+    assert not work.exists()
+    simulator.close()
+    np.testing.assert_array_equal(simulator.decision_function(x), before)
+    simulator.close()
+
+
+def test_nothing_is_built_before_it_is_needed() -> None:
+    """Guards against minutes of compilation for a look at the initial weights."""
+    simulator = Simulator(CorInfoMax(layers=(3, 4, 2)), chunk_images=77)
+    simulator.weights["W_ff_0"] = np.zeros((4, 3))
+    assert simulator.angles()
+    assert simulator._backend is None
+    assert simulator.compile_seconds == 0
+    simulator.close()
+
+
+# ------------------------------------------------------------------ looking inside
+
+
+def test_recording_names_what_it_has(
+    shared: Simulator, task: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """Guards against a bare KeyError for a misspelt trace."""
+    recording = shared.record(task[0][:2])
+    assert recording.trace("pyramidal_1", "v_A").shape == (2, 12, 6)
+    with pytest.raises(DataError, match=r"no population 'pyramidal'.*pyramidal_1"):
+        recording.trace("pyramidal", "v_A")
+    with pytest.raises(DataError, match=r"'pyramidal_1' has no recorded 'v_a'.*'v_A'"):
+        recording.trace("pyramidal_1", "v_a")
+    np.testing.assert_array_equal(recording.prediction, shared.predict(task[0][:2]))
+
+
+# ------------------------------------------------------------------ it learns
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("digits")
+
+
+def digits_simulator(**changes: Any) -> Simulator:
+    """The network for the embedded digits, compiled once."""
+    settings = dict(CorInfoMax.preset("digits").parameters)
+    system = CorInfoMax(layers=(64, 100, 10), **{**settings, **changes})
+    return Simulator(system, seed=1, chunk_images=600)
+
+
+def test_digits_are_learnt_and_the_feedback_weights_align(digits: Dataset) -> None:
+    """Guards against machinery that runs, agrees with itself and learns nothing."""
+    with digits_simulator() as simulator:
+        before = simulator.score(digits.x_test, digits.y_test)
+        assert simulator.angles()["theta_1"] == pytest.approx(90, abs=6)
+        assert before < 0.3
+        simulator.fit(digits.x_train, digits.y_train, epochs=6, progress=False)
+        assert simulator.score(digits.x_test, digits.y_test) > 0.85
+        assert simulator.angles()["theta_1"] < 80
+
+
+def test_without_learning_rates_the_same_network_stays_at_chance(digits: Dataset) -> None:
+    """Guards against a task that needs no learning, and against rates that are ignored."""
+    with digits_simulator(mu_ff=(0.0, 0.0), mu_fb=(0.0,)) as simulator:
+        before = simulator.weights.arrays()
+        simulator.fit(digits.x_train, digits.y_train, epochs=2, progress=False)
+        assert simulator.score(digits.x_test, digits.y_test) < 0.3
+        after = simulator.weights.arrays()
+        for name in ("W_ff_0", "W_ff_1", "W_fb_1"):
+            np.testing.assert_array_equal(after[name], before[name])
+
+
+def test_shuffled_labels_are_not_learnt(digits: Dataset) -> None:
+    """Guards against labels of the test set that reach the network."""
+    shuffled = np.random.default_rng(0).permutation(digits.y_train)
+    with digits_simulator() as simulator:
+        simulator.fit(digits.x_train, shuffled, epochs=2, progress=False)
+        assert simulator.score(digits.x_test, digits.y_test) < 0.35
+
+
+def test_an_output_that_gives_one_answer_to_all_is_called_dead(digits: Dataset) -> None:
+    """Guards against hours of training of a collapsed network."""
+    with digits_simulator(mu_ff=(0.0, 0.0), mu_fb=(0.0,)) as simulator:
+        simulator.weights["W_ff_1"] = np.zeros((10, 100))
+        with pytest.raises(DivergenceError, match=r"the output is dead in epoch 1"):
+            simulator.fit(digits.x_train, digits.y_train, progress=False)
+        # too few images to tell a dead output from chance
+        simulator.fit(digits.x_train[:60], digits.y_train[:60], progress=False)
+
+
+def test_one_answer_to_images_of_one_class_is_not_called_dead(digits: Dataset) -> None:
+    """Guards against a false alarm where the one answer is the right one."""
+    threes = np.resize(digits.x_train[digits.y_train == 3], (1200, 64))
+    with digits_simulator() as simulator:
+        simulator.fit(threes, np.full(1200, 3), progress=False)
+        assert simulator.score(threes, np.full(1200, 3)) == 1
