@@ -1,0 +1,16 @@
+"""One module per command of the command line.
+
+A module has ``add(commands)``, which declares the command's options and sets
+``run``, a function from parsed options to an exit status. What is slow to
+import (Brian2, torch, matplotlib) is imported inside ``run``, so that help
+answers at once.
+"""
+
+from __future__ import annotations
+
+from neurosim.commands import datasets, explain, systems, train
+
+__all__ = ["COMMANDS"]
+
+#: In the order in which help lists them.
+COMMANDS = (train, systems, datasets, explain)

@@ -1,0 +1,96 @@
+"""Options and conversions that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from neurosim.errors import ParameterError
+
+__all__ = ["add_circuit_options", "settings_from", "shown", "whole_number"]
+
+
+def whole_number(text: str) -> int:
+    """Convert an option to an int, with an error in plain words."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"give a whole number, not {text!r}") from None
+
+
+def add_circuit_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose system, data set, parameters and back end."""
+    group = parser.add_argument_group("what to simulate")
+    group.add_argument("--system", help="learning system (default: corinfomax)")
+    group.add_argument(
+        "--dataset",
+        help="mnist (default), fashion-mnist, kmnist, cifar10, or digits (embedded, no download)",
+    )
+    group.add_argument(
+        "--hidden",
+        type=whole_number,
+        nargs="+",
+        metavar="N",
+        help="sizes of the hidden layers (default: the preset's)",
+    )
+    group.add_argument(
+        "--event-threshold",
+        metavar="X",
+        help="change of rate that makes a cell send; 0 is exact (default: 0.001)",
+    )
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any parameter of the system, e.g. epsilon=0.3; may be given several times",
+    )
+    group.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE.toml",
+        help="settings from a file, e.g. the config.toml of a run",
+    )
+    group.add_argument("--backend", help="cpp (compiled, default) or runtime (no compiler needed)")
+    group.add_argument("--dtype", help="float32 (default) or float64")
+
+
+def settings_from(options: argparse.Namespace) -> Any:
+    """Resolve parsed options, with their config file, to :class:`neurosim.config.RunSettings`."""
+    from neurosim.config import read_config_file, resolve
+
+    config = None if options.config is None else read_config_file(options.config)
+    return resolve(_command_line_settings(options), config)
+
+
+def _command_line_settings(options: argparse.Namespace) -> dict[str, Any]:
+    from neurosim.config import RUN_DEFAULTS
+
+    given = {name: getattr(options, name, None) for name in RUN_DEFAULTS}
+    parameters = dict(_split_setting(text) for text in options.set)
+    _refuse_run_settings(parameters, RUN_DEFAULTS)
+    if options.event_threshold is not None:
+        parameters["event_threshold"] = options.event_threshold
+    return {**given, "parameters": parameters}
+
+
+def _split_setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise ParameterError(f"--set {text}: write --set NAME=VALUE, e.g. --set epsilon=0.3")
+    return name.strip(), value.strip()
+
+
+def _refuse_run_settings(parameters: Iterable[str], settings: Iterable[str]) -> None:
+    for name in sorted({*parameters} & {*settings}):
+        option = name.replace("_", "-")
+        raise ParameterError(f"--set {name}: this is no parameter of the system; use --{option}")
+
+
+def shown(path: Path) -> str:
+    """A path as a shell takes it; bytes that are no text are escaped."""
+    return shlex.quote(os.fsencode(path).decode(errors="backslashreplace"))

@@ -1,0 +1,45 @@
+"""``neurosim systems``: list the learning systems and their presets."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Declare ``neurosim systems``."""
+    systems = commands.add_parser(
+        "systems",
+        help="list the learning systems and their presets",
+        description="List the learning systems and their presets.",
+    )
+    systems.add_argument("--parameters", action="store_true", help="list every parameter too")
+    systems.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from neurosim.data import DATASETS
+    from neurosim.models import SYSTEMS
+    from neurosim.parameters import describe_parameters
+
+    for name, system in SYSTEMS.items():
+        print(f"{name}: {system.title}\n  {system.citation}")
+        for dataset in DATASETS:
+            preset = system.preset(dataset)
+            hidden = "-".join(map(str, preset.hidden))
+            print(f"  preset {dataset}: hidden {hidden}, {preset.epochs} epochs; {preset.source}")
+        if options.parameters:
+            defaults = {f.name: f.default for f in _fields(system)}
+            for parameter, info in describe_parameters(system).items():
+                unit = "" if info.unit == "1" else f" {info.unit}"
+                print(f"  {parameter} = {defaults[parameter]}{unit}   {info.range_text()}")
+                print(f"      {info.doc}")
+    return 0
+
+
+def _fields(system: Any) -> Any:
+    import dataclasses
+
+    return dataclasses.fields(system)

@@ -1,0 +1,205 @@
+"""``neurosim train``: train a system and write a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from neurosim.commands.options import (
+    add_circuit_options,
+    settings_from,
+    shown,
+    whole_number,
+)
+from neurosim.errors import ParameterError
+
+__all__ = ["add"]
+
+_TRAIN_EXAMPLES = """\
+examples:
+  neurosim train --dataset digits                 a minute, no download
+  neurosim train                                  MNIST, published settings
+  neurosim train --dataset fashion-mnist --epochs 10 --event-threshold 0.01
+  neurosim train --hidden 500 500 --set epsilon=0.2 --set mu_ff=0.05,0.04,0.03
+  neurosim train --config runs/some-run/config.toml --seed 1
+  neurosim train --resume runs/some-run           go on after an interrupt
+  neurosim train --seeds 0 1 2 --jobs 2           three runs, two at a time
+
+Values resolve as command line > --config file > the system's preset for the
+data set > defaults. `neurosim systems --parameters` lists every parameter.
+
+environment variables:
+  NEUROSIM_CACHE               folder of compiled programs
+  NEUROSIM_CHECKPOINT_SECONDS  least time between two checkpoints inside an
+                               epoch (default: 5)
+  CXX, TMPDIR                  C++ compiler; folder of temporary files
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare ``neurosim train``."""
+    parser = commands.add_parser(
+        "train",
+        help="train a system and write a run folder",
+        description="Train a system on a data set and write a run folder.",
+        epilog=_TRAIN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_circuit_options(parser)
+    group = parser.add_argument_group("the run")
+    group.add_argument(
+        "--data-dir", metavar="DIR", help="where data sets lie (default: the user's cache)"
+    )
+    group.add_argument(
+        "--epochs",
+        type=whole_number,
+        metavar="N",
+        help="passes over the training images (default: the preset's)",
+    )
+    group.add_argument(
+        "--train-images",
+        type=whole_number,
+        metavar="N",
+        help="first N of the shuffled training set (default: all)",
+    )
+    group.add_argument(
+        "--test-images",
+        type=whole_number,
+        metavar="N",
+        help="first N of the test set (default: all)",
+    )
+    group.add_argument(
+        "--seed", type=whole_number, metavar="N", help="seed of all randomness (default: 0)"
+    )
+    group.add_argument(
+        "--seeds",
+        type=whole_number,
+        nargs="+",
+        metavar="N",
+        help="several runs, one per seed, in folders of their own below --out",
+    )
+    group.add_argument(
+        "--jobs",
+        type=whole_number,
+        metavar="N",
+        help="processes side by side, for seeds and for evaluation (default: 1)",
+    )
+    group.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME)")
+    group.add_argument(
+        "--resume",
+        type=Path,
+        metavar="DIR",
+        help="go on with the run in DIR; only --epochs, --jobs and --quiet go with it",
+    )
+    group.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from neurosim.training import Interrupted
+
+    folder = options.resume
+    try:
+        if folder is not None:
+            _refuse_with_resume(options)
+            summary = _resume(options, folder)
+        else:
+            settings = settings_from(options)
+            folder = options.out or _default_out(settings)
+            summary = _start(options, settings, folder)
+    except Interrupted as stop:
+        print(
+            "neurosim: interrupted; a checkpoint is written. "
+            f"Go on with: neurosim train --resume {shown(folder)}",
+            file=sys.stderr,
+        )
+        return 128 + stop.signal_number
+    if not options.quiet:
+        (_report_seeds if "seeds" in summary else _report)(summary, folder)
+    return 0
+
+
+def _start(options: argparse.Namespace, settings: Any, folder: Path) -> dict[str, Any]:
+    from neurosim.seeds import train_seeds
+    from neurosim.training import start_training
+
+    how: dict[str, Any] = {"progress": not options.quiet, "jobs": _jobs(options)}
+    if options.seeds is None:
+        return start_training(settings, folder, **how)
+    if options.seed is not None:
+        raise ParameterError("--seed and --seeds say the same; give one of them")
+    return train_seeds(settings, options.seeds, folder, **how)
+
+
+def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    from neurosim.seeds import resume_seeds, seed_folders
+    from neurosim.training import resume_training
+
+    how: dict[str, Any] = {
+        "epochs": options.epochs,
+        "progress": not options.quiet,
+        "jobs": _jobs(options),
+    }
+    return resume_seeds(folder, **how) if seed_folders(folder) else resume_training(folder, **how)
+
+
+def _jobs(options: argparse.Namespace) -> int:
+    jobs = 1 if options.jobs is None else int(options.jobs)
+    if jobs < 1:
+        raise ParameterError(f"--jobs {jobs}: give 1 or more")
+    return jobs
+
+
+def _refuse_with_resume(options: argparse.Namespace) -> None:
+    kept = {"resume", "epochs", "jobs", "quiet", "command", "run"}
+    others = [
+        name
+        for name, value in vars(options).items()
+        # zero is a value that was given, too
+        if name not in kept and value is not None and value != []
+    ]
+    if others:
+        raise ParameterError(
+            f"--resume takes its settings from the folder; leave out "
+            f"{', '.join('--' + name.replace('_', '-') for name in others)} "
+            "(only --epochs, --jobs and --quiet go with it)"
+        )
+
+
+def _default_out(settings: Any) -> Path:
+    from neurosim.runfolder import default_run_folder
+
+    return default_run_folder(Path("runs"), settings.system.name, settings.dataset, datetime.now())
+
+
+def _report(summary: dict[str, Any], folder: Path) -> None:
+    angles = ", ".join(f"{value:.1f}" for value in summary["angle_degrees"].values())
+    ratio = summary["dense_macs_per_image"] / max(summary["synops_per_image"], 1)
+    print(
+        f"\ntest accuracy {100 * summary['test_accuracy']:.2f} % after epoch {summary['epoch']}"
+        f" (train {100 * summary['train_accuracy']:.2f} %)\n"
+        f"{summary['graded_spikes_per_image']:.0f} graded spikes and "
+        f"{summary['synops_per_image']:.3g} synaptic operations per image, "
+        f"{ratio:.0f} times fewer than dense\n"
+        f"{summary['ms_per_image']:.3f} ms per training image"
+        + (f"; forward/backward angle {angles} degrees\n" if angles else "\n")
+        + f"\nresults: {shown(folder)}"
+        "  (summary.json, metrics.jsonl, config.toml, checkpoint.npz)\n"
+        "next:    neurosim train --help\n"
+        "         neurosim train --dataset digits --event-threshold 0.1   (fewer events)\n"
+        "         neurosim train                                          (MNIST)"
+    )
+
+
+def _report_seeds(summary: dict[str, Any], folder: Path) -> None:
+    for seed, row in zip(summary["seeds"], summary["runs"].values(), strict=True):
+        print(f"seed {seed}: test accuracy {100 * row['test_accuracy']:.2f} %")
+    spread = summary["test_accuracy_std"]
+    print(
+        f"mean {100 * summary['test_accuracy_mean']:.2f} %"
+        + ("" if spread is None else f", standard deviation {100 * spread:.2f}")
+        + f"\nresults: {shown(folder)}"
+    )
