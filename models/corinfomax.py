@@ -15,6 +15,7 @@ u^(k)                  u                   1                  soma of pyramidal 
 v_B^(k)                v_B                 1                  basal dendrite
 v_A^(k)                v_A                 1                  distal apical dendrite
 r^(k)                  r                   1                  rate, clipped to [0, 1]
+r^(0) = x              sensory.r           1                  image, eq. 9c
 i^(k) = -O r           i                   1                  SST interneuron
 z^(k) = B r            z                   1                  z = z_self + z_lat
 W_ff^(k)               ff_k.w              1       Glorot     feedforward synapses, layer k to k+1
@@ -60,7 +61,6 @@ Differences from the paper
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -80,19 +80,24 @@ from neurosim.circuit import (
     WeightPart,
 )
 from neurosim.errors import ParameterError
+from neurosim.models.common import (
+    ACTIVE_LEARN,
+    check_layers,
+    check_rate_count,
+    check_stretches,
+    check_whole_steps,
+    choose_preset,
+    glorot_uniform,
+    interpolated_rates,
+    sensory_relay,
+    signed_nudges,
+    stretch_factor,
+    whole_steps,
+)
 from neurosim.parameters import check_parameters, parameter
 from neurosim.system import FeedbackPair, Preset, System
 
 __all__ = ["CorInfoMax"]
-
-# ------------------------------------------------------------------ cells: sensory relay
-
-SENSORY = """
-r        : 1                                     # r^(0) = x, eq. 9c
-r_sent   : 1                                     # last value sent
-r_free   = r : 1                                 # the image does not change between phases
-r_nudged = r : 1
-"""
 
 # ------------------------------------------------------------------ cells: pyramidal, soma
 
@@ -213,8 +218,7 @@ AUTAPSE_RULE = "B += gamma_B*(B - z_post**2/lambda_B)"
 
 # ------------------------------------------------------------------ events
 
-#: A cell tells its synapses that the cycle is over, if it was active in either phase.
-LEARN = "end_nudged and learning and (r_nudged != 0 or r_free != 0)"
+LEARN = ACTIVE_LEARN
 #: The lateral circuit samples coarsely and is brought exact where z = B r is needed.
 SAMPLE = "abs(r - r_lat) > sst_threshold or (end_nudged and r != r_lat)"
 
@@ -355,11 +359,12 @@ class CorInfoMax(System):
     )
 
     def __post_init__(self) -> None:
-        _check_layers(self.layers)
+        owner = type(self).__name__
+        check_layers(owner, self.layers)
         check_parameters(self)
-        _check_rate_count("mu_ff", self.mu_ff, len(self.layers) - 1)
-        _check_rate_count("mu_fb", self.mu_fb, len(self.layers) - 2)
-        _check_decay(self.decay, self.decay_from)
+        check_rate_count(owner, "mu_ff", self.mu_ff, self.depth)
+        check_rate_count(owner, "mu_fb", self.mu_fb, self.depth - 1)
+        check_stretches(owner, self.decay, self.decay_from)
         self._check_steps()
 
     # -------------------------------------------------------------- derived quantities
@@ -380,16 +385,11 @@ class CorInfoMax(System):
         return len(self.layers) - 1
 
     def _steps(self, time: float) -> int:
-        return round(time / self.dt)
+        return whole_steps(time, self.dt)
 
     def _check_steps(self) -> None:
-        for name in ("free_time", "nudged_time"):
-            value = getattr(self, name)
-            if self._steps(value) < 1 or not math.isclose(self._steps(value) * self.dt, value):
-                raise ParameterError(
-                    f"CorInfoMax.{name} = {value} ms is not a whole number of steps of "
-                    f"{self.dt} ms; give a multiple of dt"
-                )
+        times = {name: getattr(self, name) for name in ("free_time", "nudged_time")}
+        check_whole_steps(type(self).__name__, times, self.dt)
         conductance = self.g_l + 2 / self.epsilon
         step = self.dt / self.tau_u * conductance
         if step >= 2:
@@ -424,7 +424,7 @@ class CorInfoMax(System):
                 CycleInput("beta"),
             ),
             populations=(
-                self._sensory(),
+                sensory_relay(self.layers[0], learn=LEARN),
                 *(self._pyramidal(k) for k in layers),
                 *(self._sst(k) for k in layers),
             ),
@@ -441,19 +441,6 @@ class CorInfoMax(System):
 
     def _source(self, k: int) -> str:
         return "sensory" if k == 0 else f"pyramidal_{k}"
-
-    def _sensory(self) -> Population:
-        return Population(
-            "sensory",
-            self.layers[0],
-            SENSORY,
-            events=(
-                Event("onset", "onset", "onset", "r = stimulus(cycle_time, i)\nr_sent = 0"),
-                Event("spike", "onset and r != 0", "sense", "r_sent = r", counted=True),
-                Event("learn", LEARN, "learn"),
-            ),
-            role="sensory relay",
-        )
 
     def _pyramidal(self, k: int) -> Population:
         output = k == self.depth
@@ -620,16 +607,14 @@ class CorInfoMax(System):
 
     def rates(self, epoch: int) -> dict[str, float]:
         """Learning rates of an epoch (from 0), with the published discontinuous drop."""
-        stretch = sum(epoch >= first for first in self.decay_from) - 1
-        scale = self.decay[stretch] ** epoch
+        scale = stretch_factor(self.decay, self.decay_from, epoch)
         rates = {f"ff_{k}.mu": mu * scale for k, mu in enumerate(self.mu_ff)}
         rates.update({f"fb_{k}.mu": mu * scale for k, mu in enumerate(self.mu_fb, start=1)})
         return rates
 
     def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
         """The signed nudge of each training image, shape (n,)."""
-        signs = rng.choice((-1.0, 1.0), size=n) if self.random_sign else np.ones(n)
-        return {"beta": self.beta * signs}
+        return {"beta": signed_nudges(rng, n, self.beta, self.random_sign)}
 
     def evaluation_phases(self) -> dict[str, int]:
         """Free phase only."""
@@ -681,24 +666,15 @@ class CorInfoMax(System):
         Preset
             Settings; ``source`` says if they were published for this network.
         """
-        family = _PRESETS.get(dataset, _PRESETS["mnist"])
-        note = "" if dataset in _PRESETS else f" (none published for {dataset}: those of MNIST)"
-        if hidden is None:
-            chosen = family[0]
-            return dataclasses.replace(chosen, source=chosen.source + note)
-        for candidate in family:
-            if len(candidate.hidden) == len(hidden):
-                same = "" if candidate.hidden == hidden else f", for hidden {candidate.hidden}"
-                return dataclasses.replace(
-                    candidate, hidden=hidden, source=candidate.source + same + note
-                )
-        return _interpolated(family[0], hidden, note)
+        count = len(hidden or ())
 
+        def for_depth(main: Preset) -> dict[str, tuple[float, ...]]:
+            return {
+                "mu_ff": interpolated_rates(main.parameters["mu_ff"], count + 1),
+                "mu_fb": interpolated_rates(main.parameters["mu_fb"], count),
+            }
 
-def glorot_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Uniform in +-sqrt(6/(n_in + n_out)), shape (n_out, n_in)."""
-    bound = math.sqrt(6 / sum(shape))
-    return rng.uniform(-bound, bound, size=shape)
+        return choose_preset(_PRESETS, dataset, hidden, for_depth)
 
 
 def _note(phase: str, output: bool) -> str:
@@ -707,35 +683,6 @@ def _note(phase: str, output: bool) -> str:
     if not output:
         lines.append(f"e_A_{phase} = e_A")
     return "\n".join(lines)
-
-
-def _check_layers(layers: tuple[int, ...]) -> None:
-    whole = isinstance(layers, tuple) and all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in layers
-    )
-    if not whole or len(layers) < 2:
-        raise ParameterError(
-            f"CorInfoMax.layers = {layers!r}: give at least an input and an output layer, as a "
-            "tuple, each a whole number of cells of 1 or more"
-        )
-
-
-def _check_rate_count(name: str, rates: tuple[float, ...], needed: int) -> None:
-    if len(rates) != needed:
-        raise ParameterError(
-            f"CorInfoMax.{name} has {len(rates)} rates, but these layers need {needed}; "
-            f"give {needed} numbers, e.g. {name}="
-            f"{','.join(f'{rate:g}' for rate in (*rates, *(rates or (0.01,)) * needed)[:needed])}"
-        )
-
-
-def _check_decay(decay: tuple[float, ...], starts: tuple[int, ...]) -> None:
-    ordered = list(starts) == sorted(set(starts))
-    if len(decay) != len(starts) or not starts or starts[0] != 0 or not ordered:
-        raise ParameterError(
-            f"CorInfoMax.decay = {decay} with decay_from = {starts}: give one first epoch per "
-            "factor, rising from 0, e.g. decay=0.95,0.9 decay_from=0,15"
-        )
 
 
 def _published(
@@ -752,21 +699,6 @@ def _published(
         "mu_fb": tuple(rate / 20 for rate in mu_fb),
     }
     return Preset(hidden, epochs, {**online, **parameters}, source)
-
-
-def _interpolated(base: Preset, hidden: tuple[int, ...], note: str) -> Preset:
-    """Rates for a depth nobody published: linear between the published first and last layers'."""
-
-    def stretch(rates: tuple[float, ...], count: int) -> tuple[float, ...]:
-        if count == 0:
-            return ()
-        positions = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
-        return tuple(np.interp(positions, np.linspace(0, 1, len(rates)), rates).tolist())
-
-    parameters = dict(base.parameters)
-    parameters["mu_ff"] = stretch(base.parameters["mu_ff"], len(hidden) + 1)
-    parameters["mu_fb"] = stretch(base.parameters["mu_fb"], len(hidden))
-    return Preset(hidden, base.epochs, parameters, f"interpolated from {base.source}{note}")
 
 
 _PRESETS: dict[str, tuple[Preset, ...]] = {

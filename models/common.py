@@ -1,0 +1,268 @@
+"""What several systems share: the sensory relay, initial weights, checks of settings.
+
+A name that a model imports from here it uses as a name of its own, so that a
+system can be varied by replacing that name in its module.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.circuit import Event, Population
+from neurosim.errors import ParameterError
+from neurosim.system import Preset
+
+__all__ = [
+    "ACTIVE_LEARN",
+    "SENSORY",
+    "check_layers",
+    "check_rate_count",
+    "check_stretches",
+    "check_whole_steps",
+    "choose_preset",
+    "glorot_uniform",
+    "interpolated_rates",
+    "sensory_relay",
+    "signed_nudges",
+    "stretch_factor",
+    "whole_steps",
+]
+
+#: A relay of the image: it sends every pixel once, when the image appears.
+SENSORY = """
+r        : 1                                     # the image, layer 0
+r_sent   : 1                                     # last value sent
+r_free   = r : 1                                 # the image does not change between phases
+r_nudged = r : 1
+"""
+
+#: A cell tells its synapses that the cycle is over, if it was active in either phase.
+ACTIVE_LEARN = "end_nudged and learning and (r_nudged != 0 or r_free != 0)"
+
+
+def sensory_relay(
+    size: int,
+    *,
+    name: str = "sensory",
+    shown: str = "stimulus(cycle_time, i)",
+    learn: str = ACTIVE_LEARN,
+    role: str = "sensory relay",
+) -> Population:
+    """Cells that hold a value for a whole cycle and send it once, at the onset.
+
+    Parameters
+    ----------
+    size : int
+        Number of cells.
+    name, role : str
+        Of the population.
+    shown : str
+        Expression for the value: the image, or a constant.
+    learn : str
+        Condition of the ``learn`` event.
+
+    Returns
+    -------
+    Population
+        With the events ``onset``, ``spike`` (counted) and ``learn``.
+    """
+    return Population(
+        name,
+        size,
+        SENSORY,
+        events=(
+            Event("onset", "onset", "onset", f"r = {shown}\nr_sent = 0"),
+            Event("spike", "onset and r != 0", "sense", "r_sent = r", counted=True),
+            Event("learn", learn, "learn"),
+        ),
+        role=role,
+    )
+
+
+def glorot_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Uniform in +-sqrt(6/(n_in + n_out)), shape (n_out, n_in)."""
+    bound = math.sqrt(6 / sum(shape))
+    return rng.uniform(-bound, bound, size=shape)
+
+
+def signed_nudges(
+    rng: np.random.Generator, n: int, beta: float, random_sign: bool
+) -> NDArray[np.float64]:
+    """``beta`` of ``n`` images, shape (n,), with a sign drawn for each if asked for."""
+    signs = rng.choice((-1.0, 1.0), size=n) if random_sign else np.ones(n)
+    return beta * signs
+
+
+# ------------------------------------------------------------------ lengths of phases
+
+
+def whole_steps(time: float, dt: float) -> int:
+    """Time steps of ``dt`` in ``time``, both in ms."""
+    return round(time / dt)
+
+
+def check_whole_steps(owner: str, times: Mapping[str, float], dt: float) -> None:
+    """Refuse a phase that is not a whole number of time steps, at least one.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the system, for messages.
+    times : mapping of str to float
+        Lengths in ms by parameter name.
+    dt : float
+        Time step in ms.
+
+    Raises
+    ------
+    ParameterError
+        For the first length that does not fit.
+    """
+    for name, value in times.items():
+        steps = whole_steps(value, dt)
+        if steps < 1 or not math.isclose(steps * dt, value):
+            raise ParameterError(
+                f"{owner}.{name} = {value} ms is not a whole number of steps of "
+                f"{dt} ms; give a multiple of dt"
+            )
+
+
+# ------------------------------------------------------------------ layers and learning rates
+
+
+def check_layers(owner: str, layers: tuple[int, ...]) -> None:
+    """Refuse anything but two or more whole layer sizes of 1 or more.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the system, for messages.
+    layers : tuple of int
+        What was given.
+
+    Raises
+    ------
+    ParameterError
+        If it is not such a tuple.
+    """
+    whole = isinstance(layers, tuple) and all(
+        isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in layers
+    )
+    if not whole or len(layers) < 2:
+        raise ParameterError(
+            f"{owner}.layers = {layers!r}: give at least an input and an output layer, as a "
+            "tuple, each a whole number of cells of 1 or more"
+        )
+
+
+def check_rate_count(owner: str, name: str, rates: tuple[float, ...], needed: int) -> None:
+    """Refuse another number of values than the layers need.
+
+    Parameters
+    ----------
+    owner, name : str
+        System and parameter, for messages.
+    rates : tuple of float
+        What was given.
+    needed : int
+        How many there must be.
+
+    Raises
+    ------
+    ParameterError
+        If the numbers differ.
+    """
+    if len(rates) != needed:
+        raise ParameterError(
+            f"{owner}.{name} has {len(rates)} rates, but these layers need {needed}; "
+            f"give {needed} numbers, e.g. {name}="
+            f"{','.join(f'{rate:g}' for rate in (*rates, *(rates or (0.01,)) * needed)[:needed])}"
+        )
+
+
+def check_stretches(owner: str, decay: tuple[float, ...], starts: tuple[int, ...]) -> None:
+    """Refuse factors ``decay`` and first epochs ``decay_from`` that do not go together.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the system, for messages.
+    decay : tuple of float
+        One factor per stretch of epochs.
+    starts : tuple of int
+        The first epoch of each stretch.
+
+    Raises
+    ------
+    ParameterError
+        If their numbers differ, or the epochs do not rise from 0.
+    """
+    ordered = list(starts) == sorted(set(starts))
+    if len(decay) != len(starts) or not starts or starts[0] != 0 or not ordered:
+        raise ParameterError(
+            f"{owner}.decay = {decay} with decay_from = {starts}: give one first epoch per "
+            "factor, rising from 0, e.g. decay=0.95,0.9 decay_from=0,15"
+        )
+
+
+def stretch_factor(decay: tuple[float, ...], starts: tuple[int, ...], epoch: int) -> float:
+    """d^epoch with the factor d of the stretch that ``epoch`` (from 0) lies in."""
+    stretch = sum(epoch >= first for first in starts) - 1
+    return float(decay[stretch] ** epoch)
+
+
+# ------------------------------------------------------------------ presets
+
+
+def choose_preset(
+    published: Mapping[str, tuple[Preset, ...]],
+    dataset: str,
+    hidden: tuple[int, ...] | None,
+    for_depth: Callable[[Preset], Mapping[str, tuple[float, ...]]],
+) -> Preset:
+    """The setting for a data set and hidden layers, from those a system knows.
+
+    Parameters
+    ----------
+    published : mapping of str to tuple of Preset
+        Known settings by data set, the main one first; ``"mnist"`` stands in
+        for a data set that has none.
+    dataset : str
+        Name of a data set.
+    hidden : tuple of int or None
+        Hidden layer sizes; None for those of the main setting.
+    for_depth : callable
+        Gives, for the main setting, the learning rates by name that the depth
+        of ``hidden`` needs (see :func:`interpolated_rates`).
+
+    Returns
+    -------
+    Preset
+        ``source`` says what was taken from where.
+    """
+    family = published.get(dataset, published["mnist"])
+    note = "" if dataset in published else f" (none published for {dataset}: those of MNIST)"
+    main = family[0]
+    if hidden is None:
+        return dataclasses.replace(main, source=main.source + note)
+    for candidate in family:
+        if len(candidate.hidden) == len(hidden):
+            same = "" if candidate.hidden == hidden else f", for hidden {candidate.hidden}"
+            return dataclasses.replace(
+                candidate, hidden=hidden, source=candidate.source + same + note
+            )
+    parameters = {**main.parameters, **for_depth(main)}
+    return Preset(hidden, main.epochs, parameters, f"interpolated from {main.source}{note}")
+
+
+def interpolated_rates(rates: tuple[float, ...], count: int) -> tuple[float, ...]:
+    """Rates for a depth nobody published: linear from the first to the last of ``rates``."""
+    if count == 0:
+        return ()
+    positions = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
+    return tuple(np.interp(positions, np.linspace(0, 1, len(rates)), rates).tolist())
