@@ -1,0 +1,234 @@
+"""The one style sheet of all figures: colours, lines, markers, sizes.
+
+Colours are Okabe and Ito's, which colour-blind readers tell apart. Nothing is
+told by colour alone: series differ in line style and marker as well, so a
+figure reads in black and white. Figures are made without pyplot, so they need
+no display and leave no global state.
+
+Examples
+--------
+>>> from neurosim.figures import style
+>>> with style.applied():
+...     figure, (axes,) = style.new_figure(1)
+...     _ = axes.plot([0, 1], [1, 3], **style.series(0), label="test")
+...     style.label(axes, "training", "epoch", "accuracy", "%")
+>>> axes.get_ylabel()
+'accuracy (%)'
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+__all__ = [
+    "COLOURS",
+    "HATCHES",
+    "INK",
+    "LINES",
+    "MARKERS",
+    "PAPER",
+    "PUBLISHED",
+    "RC",
+    "SEQUENTIAL",
+    "SHADE",
+    "SIGNED",
+    "applied",
+    "label",
+    "new_figure",
+    "series",
+    "shade_phases",
+]
+
+#: Okabe and Ito's palette, ordered so that neighbours differ in lightness too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: Line styles and markers that go with :data:`COLOURS`, one by one.
+LINES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 2)),
+    (0, (1, 1.3)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (9, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (2, 4)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: Hatches of filled areas and bars, one per colour.
+HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
+INK, PAPER, SHADE = "#222222", "#ffffff", "#ececec"
+#: Colour maps: values from zero up, and values of both signs. Both rise in lightness evenly.
+SEQUENTIAL, SIGNED = "cividis", "PuOr_r"
+
+#: How published points are drawn in every figure: open, so that they never hide a measured line.
+PUBLISHED: Mapping[str, Any] = {
+    "linestyle": "none",
+    "marker": "o",
+    "markerfacecolor": "none",
+    "markeredgecolor": INK,
+    "markeredgewidth": 1.1,
+    "markersize": 6.5,
+    "zorder": 4,
+}
+
+#: Settings of matplotlib that hold inside :func:`applied`.
+RC: Mapping[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "grid.color": "#d5d5d5",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.8,
+    "hatch.linewidth": 0.6,
+    "image.cmap": SEQUENTIAL,
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "savefig.facecolor": PAPER,
+    # the same figure gives the same file, and text in it stays text
+    "svg.hashsalt": "neurosim",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
+
+_PANEL = (4.3, 3.2)
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """Let :data:`RC` hold inside a ``with`` block, and only there."""
+    with mpl.rc_context(dict(RC)):
+        yield
+
+
+def new_figure(
+    panels: int = 1,
+    *,
+    columns: int = 0,
+    panel: tuple[float, float] = _PANEL,
+    **gridspec: Any,
+) -> tuple[Figure, tuple[Axes, ...]]:
+    """Make a figure with a row (or rows) of panels, without pyplot.
+
+    Parameters
+    ----------
+    panels : int
+        Number of panels.
+    columns : int
+        Panels beside each other; 0 for all in one row.
+    panel : (float, float)
+        Width and height of one panel in inches.
+    **gridspec
+        Handed to :meth:`matplotlib.figure.Figure.subplots`, e.g. ``sharex=True``.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        With a canvas of its own, ready for ``savefig``.
+    axes : tuple of matplotlib.axes.Axes
+        One per panel, row by row.
+    """
+    wide = columns or panels
+    rows = math.ceil(panels / wide)
+    figure = Figure(figsize=(panel[0] * wide, panel[1] * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, wide, squeeze=False, **gridspec)
+    axes = tuple(grid.flat)
+    for empty in axes[panels:]:
+        empty.remove()
+    return figure, axes[:panels]
+
+
+def series(number: int, *, markers: bool = True) -> dict[str, Any]:
+    """Colour, line style and marker of the ``number``-th series of a panel, as keywords."""
+    place = number % len(COLOURS)
+    drawn = {"color": COLOURS[place], "linestyle": LINES[place]}
+    return {**drawn, "marker": MARKERS[place]} if markers else drawn
+
+
+def label(axes: Axes, title: str, x: str, y: str, y_unit: str = "", *, x_unit: str = "") -> None:
+    """Name a panel and both its axes; units stand in brackets.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    title : str
+        What it shows; empty for none.
+    x, y : str
+        The quantities.
+    y_unit, x_unit : str
+        Units, ``"1"`` for a dimensionless quantity; empty where the name is a
+        count or an index.
+    """
+    axes.set_title(title)
+    axes.set_xlabel(f"{x} ({x_unit})" if x_unit else x)
+    axes.set_ylabel(f"{y} ({y_unit})" if y_unit else y)
+
+
+def shade_phases(
+    axes: Axes, phases: Mapping[str, float], *, start: float = 0.0, named: bool = True
+) -> dict[str, tuple[float, float]]:
+    """Shade every second phase of a cycle behind the traces of a panel.
+
+    Parameters
+    ----------
+    axes : Axes
+        A panel over time.
+    phases : mapping of str to float
+        Lengths by name, in the units of the x axis, in order; those of length 0
+        are left out.
+    start : float
+        Where the first phase begins.
+    named : bool
+        Write the names of the phases above the panel.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        Where each phase begins and ends.
+    """
+    spans: dict[str, tuple[float, float]] = {}
+    for name, length in phases.items():
+        if length <= 0:
+            continue
+        spans[name] = (start, start + length)
+        start += length
+    for number, (name, (left, right)) in enumerate(spans.items()):
+        if number % 2:
+            axes.axvspan(left, right, facecolor=SHADE, edgecolor="none", zorder=0)
+        if named:
+            axes.annotate(
+                name,
+                ((left + right) / 2, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=RC["legend.fontsize"],
+            )
+    return spans
