@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim.anatomy import Compartment, Layer, WeightView, find_layers, signal_weight
 from neurosim.circuit import Circuit
+from neurosim.errors import CircuitError
 
-__all__ = ["FeedbackPair", "Preset", "System"]
+__all__ = ["Compartment", "FeedbackPair", "Layer", "Preset", "PublishedCurve", "System"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,26 @@ class FeedbackPair:
 
 
 @dataclasses.dataclass(frozen=True)
+class PublishedCurve:
+    """Points of a published curve, to be drawn beside what was measured.
+
+    Attributes
+    ----------
+    quantity : str
+        ``"test_accuracy"`` or ``"train_accuracy"`` in %, or the name of a
+        :class:`FeedbackPair` for an angle in degrees.
+    points : mapping of float to float
+        Value by epochs of training; parts of an epoch are allowed.
+    source : str
+        Where the points come from, in plain words.
+    """
+
+    quantity: str
+    points: Mapping[float, float]
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Preset:
     """Settings of a system for a data set.
 
@@ -52,12 +75,15 @@ class Preset:
         Values of the system's parameters that differ from its defaults.
     source : str
         Where the values come from, in plain words.
+    published : tuple of PublishedCurve
+        Results published for exactly these settings, if there are any.
     """
 
     hidden: tuple[int, ...]
     epochs: int
     parameters: Mapping[str, Any]
     source: str
+    published: tuple[PublishedCurve, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,3 +134,45 @@ class System(abc.ABC):
     @abc.abstractmethod
     def preset(cls, dataset: str, hidden: tuple[int, ...] | None = None) -> Preset:
         """Settings for a data set and, if given, for other hidden layers."""
+
+    # ------------------------------------------------------------ for analyses and pictures
+    # What follows is read from the circuit; a system that is wired otherwise overrules it.
+
+    def layer_cells(self) -> tuple[Layer, ...]:
+        """The populations that are layers, from input to output, with their rate and state."""
+        return find_layers(self.circuit(), self.layers)
+
+    def compartments(self, population: str) -> tuple[Compartment, ...]:
+        """Parts of a population's cells from top to bottom; none for cells of one part."""
+        del population
+        return ()
+
+    def forward_weights(self) -> tuple[WeightView, ...]:
+        """Weights from each layer to the next, the input's first."""
+        circuit, cells = self.circuit(), self.layer_cells()
+        return tuple(
+            _known(circuit, below.population, above.population)
+            for below, above in itertools.pairwise(cells)
+        )
+
+    def backward_weights(self) -> tuple[WeightView | None, ...]:
+        """Weights from each layer above the first hidden one down to the layer below it."""
+        circuit, cells = self.circuit(), self.layer_cells()
+        return tuple(
+            signal_weight(circuit, above.population, below.population)
+            for below, above in itertools.pairwise(cells[1:])
+        )
+
+    def information_epsilon(self) -> float:
+        """Regularisation of layerwise correlative information, CorInfoMax's by default."""
+        return 0.15
+
+
+def _known(circuit: Circuit, source: str, target: str) -> WeightView:
+    view = signal_weight(circuit, source, target)
+    if view is None:
+        raise CircuitError(
+            f"circuit {circuit.name!r} has no weights from {source!r} to {target!r}; "
+            "name them in System.forward_weights"
+        )
+    return view

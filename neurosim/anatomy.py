@@ -1,0 +1,218 @@
+"""What a circuit's wiring says of itself: layers, forward and backward weights, what acts on what.
+
+Analyses and pictures need to know which populations are layers and which
+weights carry signal up or down. All of it follows from the description; a
+system that is wired differently overrules it (see :class:`neurosim.system.System`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.circuit import Circuit, Population, Projection
+from neurosim.errors import CircuitError
+
+__all__ = [
+    "Compartment",
+    "Layer",
+    "WeightView",
+    "depends_on",
+    "carries_both_ways",
+    "find_layers",
+    "signal_weight",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A population that is a layer of the network.
+
+    Attributes
+    ----------
+    population : str
+        Its name.
+    rate : str
+        The variable that it sends.
+    state : str
+        The variable that it integrates; the same as ``rate`` if there is none.
+    """
+
+    population: str
+    rate: str = "r"
+    state: str = "u"
+
+
+@dataclasses.dataclass(frozen=True)
+class Compartment:
+    """A part of a cell with a potential of its own.
+
+    Attributes
+    ----------
+    name : str
+        In plain words, e.g. ``"apical dendrite"``.
+    variable : str
+        Its potential, e.g. ``"v_A"``.
+    """
+
+    name: str
+    variable: str
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightView:
+    """A weight array in the direction in which it carries signal.
+
+    Attributes
+    ----------
+    name : str
+        Public name of the array.
+    transposed : bool
+        Whether the signal runs against the array's own direction, through
+        weights that are shared with the other direction.
+    """
+
+    name: str
+    transposed: bool = False
+
+    def of(self, weights: Any) -> NDArray[np.float64]:
+        """The array as (receiving, sending), from arrays by public name."""
+        array = np.asarray(weights[self.name], dtype=np.float64)
+        return array.T if self.transposed else array
+
+
+# ---------------------------------------------------------------- layers
+
+
+def find_layers(circuit: Circuit, sizes: Sequence[int], rate: str = "r") -> tuple[Layer, ...]:
+    """The layers of a circuit, from input to output.
+
+    The first is the first population of the input's size. Each next one is the
+    first, in the order of the circuit's projections, that a layer sends signal
+    to, has the next size and is no layer yet.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The wiring.
+    sizes : sequence of int
+        Layer sizes from input to output.
+    rate : str
+        The variable that layers send.
+
+    Returns
+    -------
+    tuple of Layer
+        One per size.
+
+    Raises
+    ------
+    CircuitError
+        If no chain of projections has these sizes.
+    """
+    found = [next((p for p in circuit.populations if p.size == sizes[0]), None)]
+    for size in sizes[1:]:
+        below = found[-1]
+        if below is None:
+            break
+        found.append(_next_layer(circuit, below, size, {p.name for p in found if p is not None}))
+    if found[-1] is None:
+        raise CircuitError(
+            f"circuit {circuit.name!r} has no chain of projections through layers of "
+            f"{'-'.join(map(str, sizes))} cells; name them in System.layer_cells"
+        )
+    return tuple(Layer(p.name, rate, _state(p, rate)) for p in found if p is not None)
+
+
+def _next_layer(
+    circuit: Circuit, below: Population, size: int, known: set[str]
+) -> Population | None:
+    for projection in circuit.projections:
+        target = circuit.population(projection.target)
+        carries = any(not p.learns and p.side == "pre" for p in projection.pathways)
+        fits = target.size == size and target.name not in known
+        if carries and projection.source == below.name and fits:
+            return target
+    return None
+
+
+def _state(population: Population, rate: str) -> str:
+    integrated = re.search(r"^\s*d(\w+)/dt\s*=", population.equations, re.M)
+    return integrated.group(1) if integrated else rate
+
+
+# ---------------------------------------------------------------- weights
+
+
+def carries_both_ways(projection: Projection) -> bool:
+    """Whether one set of weights carries signal from source to target and back."""
+    sides = {pathway.side for pathway in projection.pathways if not pathway.learns}
+    return sides == {"pre", "post"}
+
+
+def signal_weight(circuit: Circuit, source: str, target: str) -> WeightView | None:
+    """The weights through which ``source`` sends signal to ``target``, all to all.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The wiring.
+    source, target : str
+        Populations.
+
+    Returns
+    -------
+    WeightView or None
+        None where there are none.
+    """
+    for projection in circuit.projections:
+        sides = {pathway.side for pathway in projection.pathways if not pathway.learns}
+        for side, ends in (("pre", (source, target)), ("post", (target, source))):
+            if side in sides and (projection.source, projection.target) == ends:
+                for weight in circuit.weights:
+                    if any((p.projection, p.layout) == (projection.name, "dense")
+                           for p in weight.parts):  # fmt: skip
+                        return WeightView(weight.name, transposed=side == "post")
+    return None
+
+
+# ---------------------------------------------------------------- equations
+
+
+def depends_on(population: Population, variable: str) -> frozenset[str]:
+    """Names that a variable of a population depends on, directly or through others.
+
+    Parameters
+    ----------
+    population : Population
+        Its equations are read; those of linked populations are not.
+    variable : str
+        What is asked about.
+
+    Returns
+    -------
+    frozenset of str
+        Variables, parameters and functions, and ``variable`` itself.
+    """
+    direct = _direct(population)
+    known, new = {variable}, {variable}
+    while new:
+        new = {other for name in new for other in direct.get(name, ())} - known
+        known |= new
+    return frozenset(known)
+
+
+def _direct(population: Population) -> dict[str, set[str]]:
+    found = {}
+    for line in population.equations.splitlines():
+        code = line.partition("#")[0].rpartition(":")[0]
+        left, equals, right = code.partition("=")
+        name = re.match(r"\s*(?:d(\w+)/dt|(\w+))\s*\Z", left)
+        if equals and name:
+            found[name.group(1) or name.group(2)] = set(re.findall(r"[A-Za-z_]\w*", right))
+    return found
