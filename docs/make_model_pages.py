@@ -1,4 +1,4 @@
-"""Write ``docs/models/<system>.md`` from what the models say of themselves.
+"""Write ``docs/models/<system>.md`` and ``docs/equations.md`` from what the models say.
 
     python docs/make_model_pages.py
 
@@ -18,12 +18,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, Equations
-from brian2.parsing.sympytools import str_to_sympy
-from sympy.printing.latex import LatexPrinter
+from brian2.equations.equations import DIFFERENTIAL_EQUATION
 
-from neurosim.circuit import MOMENTS, Circuit, Event, Pathway, Population, Projection
+from neurosim.circuit import MOMENTS, Circuit, Event, Pathway, Population
 from neurosim.data import DATASETS
+from neurosim.equations import (
+    Line,
+    Printer,
+    alike,
+    constant_comments,
+    equation_block,
+    latex_text,
+    like_projections,
+    math_block,
+    printer_for,
+    read_equations,
+    render_equations,
+    statement,
+)
 from neurosim.models import SYSTEMS
 from neurosim.parameters import describe_parameters
 from neurosim.system import System
@@ -62,173 +74,6 @@ nudged phase with the same product at the end of the free phase.
 """
 }
 
-# ---------------------------------------------------------------- mathematics
-
-
-class Printer(LatexPrinter):
-    """LaTeX of Brian2 expressions, with the names of a model's symbols.
-
-    Parameters
-    ----------
-    symbols : dict of str to str
-        LaTeX of names that are not spelt by the common rule.
-    """
-
-    def __init__(self, symbols: dict[str, str]) -> None:
-        super().__init__({"mul_symbol": r"\,"})
-        self._symbols = symbols
-
-    def name(self, name: str) -> str:
-        """LaTeX of a variable: ``e_B_free_post`` is e with indices B and free, post above."""
-        if name in self._symbols:
-            return self._symbols[name]
-        stem, _, side = name.rpartition("_")
-        if stem and side in ("pre", "post"):
-            return rf"{self.name(stem)}^{{\mathrm{{{side}}}}}"
-        first, *indices = name.split("_")
-        if len(first) > 1 and first not in _GREEK:
-            upright = name.replace("_", r"\_")
-            return rf"\mathrm{{{upright}}}"
-        below = ",".join(_word(index) for index in indices if index)
-        return f"{_word(first)}_{{{below}}}" if below else _word(first)
-
-    def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:
-        terms = super()._as_ordered_terms(expr, order=order)
-        return sorted(terms, key=lambda term: bool(term.could_extract_minus_sign()))
-
-    def _print_Symbol(self, expr: Any, style: str = "plain") -> str:
-        del style
-        return self.name(expr.name)
-
-    def _print_Function(self, expr: Any, exp: Any = None) -> str:
-        arguments = [self._print(argument) for argument in expr.args]
-        name = expr.func.__name__
-        if name == "int_":
-            text = rf"\left[{arguments[0]}\right]"
-        else:
-            text = rf"\mathrm{{{name}}}\left({', '.join(arguments)}\right)"
-        return text if exp is None else f"{text}^{{{exp}}}"
-
-    def _print_Abs(self, expr: Any, exp: Any = None) -> str:
-        text = rf"\left\lvert {self._print(expr.args[0])} \right\rvert"
-        return text if exp is None else f"{text}^{{{exp}}}"
-
-    def _print_And(self, expr: Any) -> str:
-        return r" \text{ and } ".join(self._clause(part) for part in _sorted(expr.args))
-
-    def _print_Or(self, expr: Any) -> str:
-        return r" \text{ or } ".join(self._clause(part) for part in _sorted(expr.args))
-
-    def _clause(self, expr: Any) -> str:
-        text = self._print(expr)
-        return text if expr.is_Symbol or expr.is_Relational else rf"\left({text}\right)"
-
-
-def _sorted(parts: Iterable[Any]) -> list[Any]:
-    """Simple clauses first, then in alphabetical order."""
-    return sorted(parts, key=lambda part: (not part.is_Symbol, part.is_Boolean, str(part)))
-
-
-def _word(text: str) -> str:
-    """One part of a name: a Greek letter, a single letter, or an upright word."""
-    if text in _GREEK:
-        return rf"\{text}"
-    return text if len(text) == 1 else rf"\mathrm{{{text}}}"
-
-
-_GREEK = frozenset(
-    ("beta", "gamma", "epsilon", "theta", "lambda", "mu", "tau", "sigma", "kappa", "eta", "delta")
-)
-
-
-# ---------------------------------------------------------------- equations and their comments
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """One line of an equation string.
-
-    Attributes
-    ----------
-    name, unit, comment : str
-        Variable, unit and the words after ``#``.
-    expression : str
-        Right-hand side; empty for a plain variable.
-    kind : str
-        Brian2's type of the equation.
-    flags : tuple of str
-        Brian2's flags.
-    """
-
-    name: str
-    unit: str
-    comment: str
-    expression: str
-    kind: str
-    flags: tuple[str, ...]
-
-
-def read_equations(text: str) -> list[Line]:
-    """Take an equation string apart, keeping what its comments say."""
-    lines = []
-    for written in text.splitlines():
-        code, _, comment = written.partition("#")
-        if not code.strip():
-            continue
-        (parsed,) = Equations(code).values()
-        unit = re.sub(r"\(.*\)", "", code.rpartition(":")[2]).strip()
-        expression = "" if parsed.type == PARAMETER else parsed.expr.code
-        lines.append(
-            Line(
-                parsed.varname, unit, comment.strip(), expression, parsed.type, tuple(parsed.flags)
-            )
-        )
-    return lines
-
-
-def equation_block(lines: Sequence[Line], printer: Printer) -> str:
-    """The equations among ``lines`` as one block of mathematics."""
-    rows = []
-    for line in lines:
-        if not line.expression:
-            continue
-        left = printer.name(line.name)
-        if line.kind == DIFFERENTIAL_EQUATION:
-            left = rf"\frac{{\mathrm{{d}} {left}}}{{\mathrm{{d}} t}}"
-        right = printer.doprint(str_to_sympy(line.expression))
-        note = rf" && \text{{{_text(line.comment)}}}" if line.comment else ""
-        rows.append(f"{left} &= {right}{note}")
-    return math_block(rows)
-
-
-def math_block(rows: Sequence[str]) -> str:
-    """Rows, aligned at ``&``, as a displayed formula."""
-    body = " \\\\\n".join(rows)
-    return f"```math\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n```"
-
-
-def _text(comment: str) -> str:
-    return comment.replace("_", r"\_").replace("^", r"\^{}")
-
-
-def statement(code: str, printer: Printer) -> str:
-    """A synaptic or cell statement, e.g. ``w += mu*x``, as a formula."""
-    name, operator, expression = re.split(r"\s*(\+=|-=|\*=|/=|=)\s*", code.strip(), maxsplit=1)
-    sign = r"\leftarrow" if operator == "=" else rf"\mathrel{{{operator[0]}}}="
-    return f"{printer.name(name)} {sign} {printer.doprint(str_to_sympy(expression))}"
-
-
-def constant_comments(module: ModuleType) -> dict[str, str]:
-    """What ``#:`` comments say of the string constants of a module, by the string."""
-    source = inspect.getsource(module)
-    found = re.findall(r"((?:^#: .*\n)+)^([A-Z_]+) = ", source, flags=re.M)
-    return {
-        getattr(module, name): " ".join(re.findall(r"#: (.*)", comment))
-        for comment, name in found
-        if isinstance(getattr(module, name, None), str)
-    }
-
-
 # ---------------------------------------------------------------- markdown
 
 
@@ -247,14 +92,6 @@ def code(text: str) -> str:
 def formula(text: str) -> str:
     """Inline mathematics."""
     return f"${text}$" if text else ""
-
-
-def _alike(populations: Sequence[Population]) -> list[list[Population]]:
-    """Populations in groups of the same equations and role."""
-    groups: dict[tuple[str, str], list[Population]] = {}
-    for population in populations:
-        groups.setdefault((population.equations, population.role), []).append(population)
-    return list(groups.values())
 
 
 def _names(populations: Sequence[Population]) -> str:
@@ -334,7 +171,7 @@ def _equations(circuit: Circuit, printer: Printer) -> str:
         r"In these formulas $[\,\cdot\,]$ is 1 where the condition in it holds and 0 elsewhere. "
         "Equation numbers are the paper's."
     ]
-    for group in _alike(circuit.populations):
+    for group in alike(circuit.populations):
         block = equation_block(read_equations(group[0].equations), printer)
         parts.append(f"### {group[0].role} ({_names(group)})\n\n{block}")
     return "\n\n".join(parts)
@@ -345,7 +182,7 @@ def _variants(system: type[System], printer: Printer) -> str:
     usual = {p.name: set(read_equations(p.equations)) for p in system().circuit().populations}
     for title, options in VARIANTS.get(system.name, ()):
         parts.append(f"### {title}")
-        for group in _alike(system(**options).circuit().populations):
+        for group in alike(system(**options).circuit().populations):
             changed = [
                 line
                 for line in read_equations(group[0].equations)
@@ -358,7 +195,7 @@ def _variants(system: type[System], printer: Printer) -> str:
 
 def _synapses(circuit: Circuit, printer: Printer, comments: dict[str, str]) -> str:
     parts = []
-    for projections in _like_projections(circuit.projections):
+    for projections in like_projections(circuit.projections):
         first = projections[0]
         names = ", ".join(f"`{p.name}`" for p in projections)
         rows = [row for p in first.pathways for row in _pathway_rows(p, printer, comments)]
@@ -379,13 +216,6 @@ def _rest_of_comment(comment: str) -> str:
     return f", with `{rest}`" if found else ""
 
 
-def _like_projections(projections: Sequence[Projection]) -> list[list[Projection]]:
-    groups: dict[tuple[Any, ...], list[Projection]] = {}
-    for projection in projections:
-        groups.setdefault((projection.pathways, projection.role), []).append(projection)
-    return list(groups.values())
-
-
 def _pathway_rows(pathway: Pathway, printer: Printer, comments: dict[str, str]) -> list[str]:
     """One row per statement; the equation number stands beside the last, the rest below."""
     rows = []
@@ -394,13 +224,13 @@ def _pathway_rows(pathway: Pathway, printer: Printer, comments: dict[str, str]) 
         rows.append(f"{name} &{rest}")
     note = comments.get(pathway.code, "").partition(", with ")[0]
     if note:
-        rows[-1] += rf" && \text{{{_text(note)}}}"
+        rows[-1] += rf" && \text{{{latex_text(note)}}}"
     return rows
 
 
 def _events(circuit: Circuit) -> str:
     rows = []
-    for group in _alike(circuit.populations):
+    for group in alike(circuit.populations):
         for event in group[0].events:
             rows.append(
                 (
@@ -429,7 +259,7 @@ def _parameters(system: type[System]) -> str:
 
 def _state_variables(circuit: Circuit, printer: Printer) -> str:
     parts = []
-    for group in _alike(circuit.populations):
+    for group in alike(circuit.populations):
         rows = []
         for line in read_equations(group[0].equations):
             if "constant" in line.flags or (line.expression and line.kind != DIFFERENTIAL_EQUATION):
@@ -535,8 +365,7 @@ def render(system: type[System]) -> str:
     assert module is not None
     head = docstring_sections(module)
     circuit = system().circuit()
-    symbols = {name: info.symbol for name, info in describe_parameters(system).items()}
-    printer = Printer({name: symbol for name, symbol in symbols.items() if symbol})
+    printer = printer_for(system)
     file = f"models/{Path(inspect.getfile(system)).name}"
     sections = {
         "Short description": head[""],
@@ -566,9 +395,27 @@ def render(system: type[System]) -> str:
     )
 
 
+def render_all_equations() -> str:
+    """The page of the equations of all systems: Markdown, as ``neurosim equations`` prints it."""
+    parts = [
+        "<!-- made by docs/make_model_pages.py from models/; do not edit -->",
+        "# Equations",
+        "The equations that run, made from the strings in `models/`; the numbers beside them are "
+        "those of the paper. `neurosim equations SYSTEM` prints them, with `--format latex` or "
+        r"`--format unicode` in other forms. $[\,\cdot\,]$ is 1 where the condition in it holds "
+        "and 0 elsewhere; *on* names the event at which synapses act.",
+    ]
+    for name, system in SYSTEMS.items():
+        parts.append(f"## {name}\n\n{system.title}; {system.citation}. [All about it]"
+                     f"(models/{name}.md)")  # fmt: skip
+        parts.append(render_equations(system, "markdown"))
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> None:
     """Write the pages of all systems."""
     FOLDER.mkdir(exist_ok=True)
+    (FOLDER.parent / "equations.md").write_text(render_all_equations(), encoding="utf-8")
     for name, system in SYSTEMS.items():
         (FOLDER / f"{name}.md").write_text(render(system), encoding="utf-8")
 

@@ -22,8 +22,8 @@ __all__ = [
     "Compartment",
     "Layer",
     "WeightView",
-    "depends_on",
     "carries_both_ways",
+    "depends_on",
     "find_layers",
     "signal_weight",
 ]

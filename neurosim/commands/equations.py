@@ -1,0 +1,35 @@
+"""``neurosim equations``: print the equations that run."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Declare ``neurosim equations``."""
+    parser = commands.add_parser(
+        "equations",
+        help="print a system's equations with their numbers in the paper",
+        description="Print the equations of a system as they run, with the paper's numbers.",
+    )
+    parser.add_argument("system", metavar="SYSTEM", help="name of a learning system")
+    parser.add_argument(
+        "--format",
+        default="unicode",
+        metavar="FORMAT",
+        help="latex, markdown or unicode (default)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from neurosim.models import find_system
+
+    system = find_system(options.system)
+    from neurosim.equations import render_equations
+
+    print(render_equations(system, options.format))
+    return 0
