@@ -249,15 +249,15 @@ def choose_preset(
     note = "" if dataset in published else f" (none published for {dataset}: those of MNIST)"
     main = family[0]
     if hidden is None:
-        published = () if note else main.published
-        return dataclasses.replace(main, source=main.source + note, published=published)
+        curves = () if note else main.published
+        return dataclasses.replace(main, source=main.source + note, published=curves)
     for candidate in family:
         if len(candidate.hidden) == len(hidden):
             same = "" if candidate.hidden == hidden else f", for hidden {candidate.hidden}"
             source = candidate.source + same + note
             # a published curve is that of the published network on its own data
-            published = () if same or note else candidate.published
-            return dataclasses.replace(candidate, hidden=hidden, source=source, published=published)
+            curves = () if same or note else candidate.published
+            return dataclasses.replace(candidate, hidden=hidden, source=source, published=curves)
     parameters = {**main.parameters, **for_depth(main)}
     return Preset(hidden, main.epochs, parameters, f"interpolated from {main.source}{note}")
 
