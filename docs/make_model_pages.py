@@ -20,7 +20,7 @@ from typing import Any
 
 from brian2.equations.equations import DIFFERENTIAL_EQUATION
 
-from neurosim.circuit import MOMENTS, Circuit, Event, Pathway, Population
+from neurosim.circuit import MOMENTS, Circuit, Event, Pathway, Population, Projection
 from neurosim.data import DATASETS
 from neurosim.equations import (
     Line,
@@ -71,8 +71,24 @@ errors. A synapse contrasts error times presynaptic rate at the end of the
 nudged phase with the same product at the end of the free phase.
 
 ![The circuit](../images/circuit.svg)
-"""
+""",
+    "ep": """\
+A layered network of leaky integrators with an energy. Every synapse between two
+layers carries signal both ways: up with the weight, down with the same weight. In
+the free phase the network sees the image alone and relaxes towards a minimum of the
+energy. In the nudged phase the output is also drawn a little towards the target, or
+away from it when the sign of the nudge is negative, and the network relaxes again. A
+synapse contrasts the product of its two cells' rates at the ends of the phases; in the
+limit of a small nudge this is the gradient of the cost
+([measured here](../gradient-checks.md)). Biases are synapses from one cell of rate 1.
+""",
 }
+
+#: The system in plain NumPy, where there is one.
+REFERENCES = {"corinfomax": "reference.py", "ep": "ep_reference.py"}
+
+#: What a system reaches here, and the commands that measured it.
+RESULTS: dict[str, str] = {}
 
 # ---------------------------------------------------------------- markdown
 
@@ -167,10 +183,9 @@ def _overview(circuit: Circuit) -> str:
 
 
 def _equations(circuit: Circuit, printer: Printer) -> str:
-    parts = [
-        r"In these formulas $[\,\cdot\,]$ is 1 where the condition in it holds and 0 elsewhere. "
-        "Equation numbers are the paper's."
-    ]
+    words = r"In these formulas $[\,\cdot\,]$ is 1 where the condition in it holds and 0 elsewhere."
+    numbered = any("eq. " in population.equations for population in circuit.populations)
+    parts = [f"{words} Equation numbers are the paper's." if numbered else words]
     for group in alike(circuit.populations):
         block = equation_block(read_equations(group[0].equations), printer)
         parts.append(f"### {group[0].role} ({_names(group)})\n\n{block}")
@@ -283,8 +298,12 @@ def _writers(circuit: Circuit, population: Population, line: Line) -> list[str]:
     writers += [f"event `{e.name}`" for e in population.events if _assigns(e, line.name)]
     for projection in circuit.projections:
         for pathway in projection.pathways:
-            if projection.target == population.name and f"{line.name}_post +=" in pathway.code:
-                writers.append(f"synapses `{projection.name}`")
+            ends = {"post": projection.target, "pre": projection.source}
+            writers += [
+                f"synapses `{projection.name}`"
+                for end, name in ends.items()
+                if name == population.name and f"{line.name}_{end} +=" in pathway.code
+            ]
     return writers
 
 
@@ -296,10 +315,10 @@ def _receives_and_sends(circuit: Circuit) -> str:
     rows = []
     for population in circuit.populations:
         comes = [
-            f"`{projection.name}` from `{projection.source}`: {code(pathway.code)}"
+            f"`{projection.name}` from `{sender}`: {code(pathway.code)}"
             for projection in circuit.projections
-            for pathway in projection.pathways
-            if projection.target == population.name and not pathway.learns
+            for pathway, sender, receiver in _signals(projection)
+            if receiver == population.name
         ]
         comes += [
             f"`{name}(cycle_time, i)`, anew in every cycle"
@@ -308,8 +327,8 @@ def _receives_and_sends(circuit: Circuit) -> str:
         goes = [
             f"`{pathway.event}` through `{projection.name}`"
             for projection in circuit.projections
-            for pathway in projection.pathways
-            if projection.source == population.name and not pathway.learns
+            for pathway, sender, _ in _signals(projection)
+            if sender == population.name
         ]
         links = [
             f"`{other.name}.{variable}` reads `{name}`"
@@ -319,6 +338,16 @@ def _receives_and_sends(circuit: Circuit) -> str:
         ]
         rows.append((f"`{population.name}`", "<br>".join(comes), "<br>".join(goes + links)))
     return table(("population", "receives", "sends"), rows)
+
+
+def _signals(projection: Projection) -> list[tuple[Pathway, str, str]]:
+    """Pathways that carry signal, each with its sender and its receiver."""
+    ends = (projection.source, projection.target)
+    return [
+        (pathway, *(ends if pathway.side == "pre" else ends[::-1]))
+        for pathway in projection.pathways
+        if not pathway.learns
+    ]
 
 
 def _inputs_read(circuit: Circuit, population: Population) -> list[str]:
@@ -367,6 +396,7 @@ def render(system: type[System]) -> str:
     circuit = system().circuit()
     printer = printer_for(system)
     file = f"models/{Path(inspect.getfile(system)).name}"
+    reference = REFERENCES.get(system.name)
     sections = {
         "Short description": head[""],
         "Description": f"{DESCRIPTIONS.get(system.name, '')}\n{_overview(circuit)}".strip(),
@@ -379,11 +409,17 @@ def render(system: type[System]) -> str:
         "State variables": _state_variables(circuit, printer),
         "Receives and sends": _receives_and_sends(circuit),
         "Presets": _presets(system),
+        "Results": RESULTS.get(system.name, ""),
         "Differences from the paper": _paragraph(head.get("Differences from the paper", "")),
         "References": _paragraph(head.get("Citation", system.citation)),
         "See also": (
             f"- [`{file}`](../../{file}): the strings this page is made of\n"
-            "- [`models/reference.py`](../../models/reference.py): the same in plain NumPy\n"
+            + (
+                f"- [`models/{reference}`](../../models/{reference}): the same in plain NumPy\n"
+                if reference
+                else ""
+            )
+            + "- [Gradient checks](../gradient-checks.md)\n"
             "- [Write your own learning rule](../write-your-own-rule.md)\n"
             "- [Architecture](../architecture.md)"
         ),

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from neurosim.errors import ParameterError, near_matches
 from neurosim.models.corinfomax import CorInfoMax
+from neurosim.models.equilibrium_propagation import EquilibriumPropagation
 from neurosim.system import System
 
-__all__ = ["SYSTEMS", "CorInfoMax", "find_system"]
+__all__ = ["SYSTEMS", "CorInfoMax", "EquilibriumPropagation", "find_system"]
 
 #: Systems by the name used on the command line.
-SYSTEMS: dict[str, type[System]] = {system.name: system for system in (CorInfoMax,)}
+SYSTEMS: dict[str, type[System]] = {
+    system.name: system
+    for system in (
+        CorInfoMax,
+        EquilibriumPropagation,
+    )
+}
 
 
 def find_system(name: str) -> type[System]:

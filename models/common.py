@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from neurosim.circuit import Event, Population
 from neurosim.errors import ParameterError
-from neurosim.system import Preset
-from neurosim.traces import Trace
+from neurosim.system import Preset, PublishedCurve
 
 __all__ = [
     "ACTIVE_LEARN",
@@ -28,7 +27,7 @@ __all__ = [
     "choose_preset",
     "glorot_uniform",
     "interpolated_rates",
-    "relay_traces",
+    "published_accuracy",
     "sensory_relay",
     "signed_nudges",
     "stretch_factor",
@@ -83,14 +82,6 @@ def sensory_relay(
             Event("learn", learn, "learn"),
         ),
         role=role,
-    )
-
-
-def relay_traces() -> tuple[Trace, ...]:
-    """What is recorded of a sensory relay: the pixels shown and the graded spikes sent."""
-    return (
-        Trace("rate", "r", "rate, the pixel shown", "r", "rate"),
-        Trace("spikes", "r_sent", "graded spikes sent", r"\Delta r", "spikes", change=True),
     )
 
 
@@ -278,3 +269,26 @@ def interpolated_rates(rates: tuple[float, ...], count: int) -> tuple[float, ...
         return ()
     positions = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
     return tuple(np.interp(positions, np.linspace(0, 1, len(rates)), rates).tolist())
+
+
+#: Epochs of the accuracy curves published for the systems of one comparison.
+_EPOCHS = (1, 2, 3, 4, 5, 7, 10, 15, 16, 20, 25, 30, 40, 50)
+
+
+def published_accuracy(*percent: float, note: str = "") -> PublishedCurve:
+    """Test accuracy in %, read off the vector figures that belong to arXiv:2306.04810.
+
+    Parameters
+    ----------
+    *percent : float
+        After epochs 1, 2, 3, 4, 5, 7, 10, 15, 16, 20, 25, 30, 40 and 50.
+    note : str
+        What else there is to say of the source.
+
+    Returns
+    -------
+    PublishedCurve
+        Of the test accuracy.
+    """
+    source = f"published, mean of 10 seeds, batch of 20{note}"
+    return PublishedCurve("test_accuracy", dict(zip(_EPOCHS, percent, strict=True)), source)

@@ -89,7 +89,7 @@ from neurosim.models.common import (
     choose_preset,
     glorot_uniform,
     interpolated_rates,
-    relay_traces,
+    published_accuracy,
     sensory_relay,
     signed_nudges,
     stretch_factor,
@@ -97,7 +97,6 @@ from neurosim.models.common import (
 )
 from neurosim.parameters import check_parameters, parameter
 from neurosim.system import Compartment, FeedbackPair, Preset, PublishedCurve, System
-from neurosim.traces import LayerTraces, Trace
 
 __all__ = ["CorInfoMax"]
 
@@ -142,8 +141,7 @@ tau_basal : second (shared, constant)
 #: Hidden layers: M r = D r - O r with D r the autapse and -O r the SST cell's inhibition.
 APICAL_HIDDEN = """
 I_A = g_A*(v_A - u) : 1                          # eq. 19, apical term
-m_A = i_D + i_sst + s_A : 1                      # eq. 18, M r + W_fb r
-i_D = c*z_self + g_l*r/g_A : 1                   # eq. 18, autapse D r
+m_A = c*z_self + i_sst + g_l*r/g_A + s_A : 1     # eq. 18, M r + W_fb r
 e_A = r - s_A : 1                                # eq. 13, backward prediction error
 s_A : 1                                          # delivered top-down sum
 i_sst : 1 (linked)
@@ -155,8 +153,7 @@ g_A : 1 (shared, constant)
 #: Output layer as in the code that produced the published numbers: conductance 1.
 APICAL_OUTPUT = """
 I_A = g_A*(v_A - u) : 1                          # eq. 19, apical term, g_A = 1
-m_A = i_D + i_sst - nudge*(r - y)/g_A : 1        # eq. 14, 21
-i_D = c*z_self + g_l*r/g_A : 1                   # autapse D r
+m_A = c*z_self + i_sst + g_l*r/g_A - nudge*(r - y)/g_A : 1   # eq. 14, 21
 nudge = int(in_nudged)*beta : 1                  # the gate of the rhythm
 y : 1                                            # target, eq. 9a
 i_sst : 1 (linked)
@@ -166,8 +163,7 @@ g_A : 1 (shared, constant)
 #: Output layer as printed, eq. 21: conductance beta; written as a current, since M has 1/beta.
 APICAL_OUTPUT_NUDGE = """
 I_A = v_A - nudge*u : 1                          # eq. 19 with g_A = beta
-m_A = i_D + i_sst - nudge*(r - y) : 1            # beta times eq. 21
-i_D = c*z_self + g_l*r : 1                       # autapse, beta times D r
+m_A = c*z_self + i_sst + g_l*r - nudge*(r - y) : 1           # beta times eq. 21
 nudge = int(in_nudged)*beta : 1
 y : 1
 i_sst : 1 (linked)
@@ -256,6 +252,7 @@ class CorInfoMax(System):
     name: ClassVar[str] = "corinfomax"
     title: ClassVar[str] = "CorInfoMax, clipped rectifier (B_inf,+)"
     citation: ClassVar[str] = "Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810"
+    remedy: ClassVar[str] = "lower the learning rates (mu_ff, mu_fb), raise epsilon or tau_u"
 
     epsilon: float = parameter(
         0.15,
@@ -633,7 +630,7 @@ class CorInfoMax(System):
 
     def traces(self) -> dict[str, tuple[str, ...]]:
         """Every compartment: soma, dendrites, rate, errors, autapse and SST input."""
-        cells = ("u", "v_B", "v_A", "r", "r_sent", "e_B", "z", "z_self", "i_D", "i_sst")
+        cells = ("u", "v_B", "v_A", "r", "r_sent", "e_B", "z", "z_self", "i_sst")
         traces: dict[str, tuple[str, ...]] = {"sensory": ("r", "r_sent")}
         for k in range(1, self.depth + 1):
             traces[f"pyramidal_{k}"] = cells if k == self.depth else (*cells, "e_A", "s_A")
@@ -653,29 +650,6 @@ class CorInfoMax(System):
     def information_epsilon(self) -> float:
         """The epsilon of the objective."""
         return self.epsilon
-
-    def layer_traces(self) -> tuple[LayerTraces, ...]:
-        """Compartments, dendritic inputs, errors and graded spikes under plain names."""
-        return (
-            LayerTraces(0, "sensory", relay_traces()),
-            *(
-                LayerTraces(k, f"pyramidal_{k}", _pyramidal_traces(k, output=k == self.depth))
-                for k in range(1, self.depth + 1)
-            ),
-        )
-
-    def explorable(self) -> tuple[str, ...]:
-        """Nudge, conductances, time constant and thresholds; epsilon moves both dendrites'."""
-        return (
-            "beta",
-            "epsilon",
-            "g_l",
-            "g_B",
-            "g_A",
-            "tau_u",
-            "event_threshold",
-            "sst_threshold",
-        )
 
     def inhibition(self, weights: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.float64]:
         """Lateral inhibition O^(k) derived from B^(k) (eq. 30), shape (N_k, N_k)."""
@@ -719,29 +693,6 @@ class CorInfoMax(System):
         return choose_preset(_PRESETS, dataset, hidden, for_depth)
 
 
-def _pyramidal_traces(k: int, *, output: bool) -> tuple[Trace, ...]:
-    """What is recorded of a pyramidal cell, under names that need no paper at hand."""
-    above = (
-        Trace("target", "y", "target", "y", "rate")
-        if output
-        else Trace("top_down", "s_A", "input from the layer above", "W_{fb} r", "current")
-    )
-    backward = Trace("backward_error", "e_A", "rate minus top-down input", "e_A", "error")
-    return (
-        Trace("soma", "u", "somatic potential", "u", "potential"),
-        Trace("basal", "v_B", "basal potential", "v_B", "potential"),
-        Trace("apical", "v_A", "apical potential", "v_A", "potential"),
-        Trace("rate", "r", "rate", "r", "rate"),
-        Trace("sst", "i_sst", "SST interneuron", "i", "inhibition", population=f"sst_{k}"),
-        Trace("lateral_current", "i_sst", "lateral current", "-O r", "inhibition", shown=False),
-        Trace("autapse_current", "i_D", "autapse current", "D r", "current", shown=False),
-        above if output else dataclasses.replace(above, shown=False),
-        Trace("forward_error", "e_B", "rate minus basal potential", "e_B", "error"),
-        *(() if output else (backward,)),
-        Trace("spikes", "r_sent", "graded spikes sent", r"\Delta r", "spikes", change=True),
-    )
-
-
 def _note(phase: str, output: bool) -> str:
     """Statements by which a cell notes rate and errors at the end of a phase."""
     lines = [f"r_{phase} = r", f"e_B_{phase} = e_B"]
@@ -767,16 +718,6 @@ def _published(
     return Preset(hidden, epochs, {**online, **parameters}, source, curves)
 
 
-#: Epochs of the published accuracy curves that follow.
-_EPOCHS = (1, 2, 3, 4, 5, 7, 10, 15, 16, 20, 25, 30, 40, 50)
-
-
-def _accuracy(*percent: float, note: str = "") -> PublishedCurve:
-    """Test accuracy in %, read off the vector figures that belong to the paper."""
-    source = f"published, mean of 10 seeds, batch of 20{note}"
-    return PublishedCurve("test_accuracy", dict(zip(_EPOCHS, percent, strict=True)), source)
-
-
 def _angle(name: str, batches: int, *degrees: float) -> PublishedCurve:
     """Weight angle after 1, 1001 and 2001 of ``batches`` a first epoch, then 5, 10, 20, 50."""
     times = (1 / batches, 1001 / batches, 2001 / batches, 5.0, 10.0, 20.0, 50.0)
@@ -794,7 +735,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
             (0.15,),
             "paper's Table 1, MNIST",
             curves=(
-                _accuracy(
+                published_accuracy(
                     94.02, 95.75, 96.37, 96.68, 96.99, 97.24, 97.45,
                     97.56, 97.62, 97.60, 97.60, 97.63, 97.61, 97.61,
                     note=", with a neural step that shrinks slowly",
@@ -809,7 +750,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
             (0.17, 0.07),
             "published code, 3-layer MNIST",
             curves=(
-                _accuracy(
+                published_accuracy(
                     92.74, 94.47, 95.24, 95.93, 96.13, 96.59, 97.05,
                     97.42, 97.45, 97.51, 97.51, 97.52, 97.56, 97.55,
                 ),
@@ -833,7 +774,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
             (0.07,),
             "paper's Table 1, Fashion-MNIST",
             curves=(
-                _accuracy(
+                published_accuracy(
                     79.04, 80.90, 83.26, 83.88, 84.48, 85.84, 86.72,
                     87.36, 87.36, 87.74, 88.09, 88.15, 88.14, 88.14,
                 ),
@@ -854,7 +795,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
             (0.04,),
             "paper's Table 1, CIFAR10",
             curves=(
-                _accuracy(
+                published_accuracy(
                     35.14, 40.40, 42.87, 44.55, 45.88, 47.80, 49.44,
                     50.83, 51.19, 51.38, 51.64, 51.76, 51.84, 51.86,
                 ),
@@ -870,7 +811,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
             (0.045, 0.015),
             "published code, 3-layer CIFAR10",
             curves=(
-                _accuracy(
+                published_accuracy(
                     29.09, 36.62, 40.02, 42.40, 43.82, 45.76, 47.69,
                     49.65, 49.92, 50.35, 50.65, 50.83, 50.94, 50.97,
                 ),

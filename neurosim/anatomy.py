@@ -25,6 +25,7 @@ __all__ = [
     "carries_both_ways",
     "depends_on",
     "find_layers",
+    "shared_weights",
     "signal_weight",
 ]
 
@@ -153,6 +154,15 @@ def carries_both_ways(projection: Projection) -> bool:
     """Whether one set of weights carries signal from source to target and back."""
     sides = {pathway.side for pathway in projection.pathways if not pathway.learns}
     return sides == {"pre", "post"}
+
+
+def shared_weights(circuit: Circuit) -> tuple[str, ...]:
+    """Weight arrays that carry signal both ways: where forward and backward are one."""
+    return tuple(
+        weight.name
+        for weight in circuit.weights
+        if any(carries_both_ways(circuit.projection(part.projection)) for part in weight.parts)
+    )
 
 
 def signal_weight(circuit: Circuit, source: str, target: str) -> WeightView | None:

@@ -42,6 +42,7 @@ from neurosim.config import RUN_DEFAULTS
 from neurosim.data import DATASETS
 from neurosim.models import SYSTEMS, CorInfoMax
 from neurosim.parameters import describe_parameters
+from neurosim.simulator import BACKENDS
 
 # Help -------------------------------------------------------------------------------------------
 
@@ -196,6 +197,20 @@ def test_systems_lists_every_parameter_with_its_range() -> None:
             assert info.doc in text
     for dataset in DATASETS:
         assert f"preset {dataset}: hidden" in text
+
+
+def test_systems_says_what_each_shares_and_where_it_runs() -> None:
+    """Guards the facts people choose a system by: they are read off the circuit."""
+    parts = re.split(r"^(?=\S)", call("systems").out, flags=re.M)
+    said = {part.partition(":")[0]: part for part in parts if part}
+    assert set(said) == set(SYSTEMS)
+    for name, text in said.items():
+        assert SYSTEMS[name].citation in text
+        for phase in SYSTEMS[name]().circuit().phases:
+            assert f"{phase.name} (" in text
+        assert f"back ends: {', '.join(BACKENDS)}" in text
+    assert "weights that carry signal both ways: none" in said["corinfomax"]
+    assert "weights that carry signal both ways: W_1\n" in said["ep"]
 
 
 def test_datasets_lists_every_one() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neurosim.circuit import Circuit
 
 __all__ = ["add"]
 
@@ -23,9 +26,12 @@ def _run(options: argparse.Namespace) -> int:
     from neurosim.data import DATASETS
     from neurosim.models import SYSTEMS
     from neurosim.parameters import describe_parameters
+    from neurosim.simulator import BACKENDS
 
     for name, system in SYSTEMS.items():
         print(f"{name}: {system.title}\n  {system.citation}")
+        print("\n".join(f"  {line}" for line in _facts(system().circuit())))
+        print(f"  back ends: {', '.join(BACKENDS)}")
         for dataset in DATASETS:
             preset = system.preset(dataset)
             hidden = "-".join(map(str, preset.hidden))
@@ -37,6 +43,18 @@ def _run(options: argparse.Namespace) -> int:
                 print(f"  {parameter} = {defaults[parameter]}{unit}   {info.range_text()}")
                 print(f"      {info.doc}")
     return 0
+
+
+def _facts(circuit: Circuit) -> list[str]:
+    """What a circuit shares between directions, and its phases, in plain words."""
+    from neurosim.anatomy import shared_weights
+
+    shared = shared_weights(circuit)
+    phases = ", ".join(f"{p.name} ({p.steps * circuit.dt:g} ms)" for p in circuit.phases)
+    return [
+        f"phases: {phases}",
+        f"weights that carry signal both ways: {', '.join(shared) if shared else 'none'}",
+    ]
 
 
 def _fields(system: Any) -> Any:
