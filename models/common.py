@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from neurosim.circuit import Event, Population
 from neurosim.errors import ParameterError
 from neurosim.system import Preset, PublishedCurve
+from neurosim.traces import Trace
 
 __all__ = [
     "ACTIVE_LEARN",
@@ -28,6 +29,7 @@ __all__ = [
     "glorot_uniform",
     "interpolated_rates",
     "published_accuracy",
+    "relay_traces",
     "sensory_relay",
     "signed_nudges",
     "stretch_factor",
@@ -82,6 +84,14 @@ def sensory_relay(
             Event("learn", learn, "learn"),
         ),
         role=role,
+    )
+
+
+def relay_traces() -> tuple[Trace, ...]:
+    """What is recorded of a sensory relay: the pixels shown and the graded spikes sent."""
+    return (
+        Trace("rate", "r", "rate, the pixel shown", "r", "rate"),
+        Trace("spikes", "r_sent", "graded spikes sent", r"\Delta r", "spikes", change=True),
     )
 
 

@@ -90,6 +90,7 @@ from neurosim.models.common import (
     glorot_uniform,
     interpolated_rates,
     published_accuracy,
+    relay_traces,
     sensory_relay,
     signed_nudges,
     stretch_factor,
@@ -97,6 +98,7 @@ from neurosim.models.common import (
 )
 from neurosim.parameters import check_parameters, parameter
 from neurosim.system import Compartment, FeedbackPair, Preset, PublishedCurve, System
+from neurosim.traces import LayerTraces, Trace
 
 __all__ = ["CorInfoMax"]
 
@@ -141,7 +143,8 @@ tau_basal : second (shared, constant)
 #: Hidden layers: M r = D r - O r with D r the autapse and -O r the SST cell's inhibition.
 APICAL_HIDDEN = """
 I_A = g_A*(v_A - u) : 1                          # eq. 19, apical term
-m_A = c*z_self + i_sst + g_l*r/g_A + s_A : 1     # eq. 18, M r + W_fb r
+m_A = i_D + i_sst + s_A : 1                      # eq. 18, M r + W_fb r
+i_D = c*z_self + g_l*r/g_A : 1                   # eq. 18, autapse D r
 e_A = r - s_A : 1                                # eq. 13, backward prediction error
 s_A : 1                                          # delivered top-down sum
 i_sst : 1 (linked)
@@ -153,7 +156,8 @@ g_A : 1 (shared, constant)
 #: Output layer as in the code that produced the published numbers: conductance 1.
 APICAL_OUTPUT = """
 I_A = g_A*(v_A - u) : 1                          # eq. 19, apical term, g_A = 1
-m_A = c*z_self + i_sst + g_l*r/g_A - nudge*(r - y)/g_A : 1   # eq. 14, 21
+m_A = i_D + i_sst - nudge*(r - y)/g_A : 1        # eq. 14, 21
+i_D = c*z_self + g_l*r/g_A : 1                   # autapse D r
 nudge = int(in_nudged)*beta : 1                  # the gate of the rhythm
 y : 1                                            # target, eq. 9a
 i_sst : 1 (linked)
@@ -163,7 +167,8 @@ g_A : 1 (shared, constant)
 #: Output layer as printed, eq. 21: conductance beta; written as a current, since M has 1/beta.
 APICAL_OUTPUT_NUDGE = """
 I_A = v_A - nudge*u : 1                          # eq. 19 with g_A = beta
-m_A = c*z_self + i_sst + g_l*r - nudge*(r - y) : 1           # beta times eq. 21
+m_A = i_D + i_sst - nudge*(r - y) : 1            # beta times eq. 21
+i_D = c*z_self + g_l*r : 1                       # autapse, beta times D r
 nudge = int(in_nudged)*beta : 1
 y : 1
 i_sst : 1 (linked)
@@ -630,7 +635,7 @@ class CorInfoMax(System):
 
     def traces(self) -> dict[str, tuple[str, ...]]:
         """Every compartment: soma, dendrites, rate, errors, autapse and SST input."""
-        cells = ("u", "v_B", "v_A", "r", "r_sent", "e_B", "z", "z_self", "i_sst")
+        cells = ("u", "v_B", "v_A", "r", "r_sent", "e_B", "z", "z_self", "i_D", "i_sst")
         traces: dict[str, tuple[str, ...]] = {"sensory": ("r", "r_sent")}
         for k in range(1, self.depth + 1):
             traces[f"pyramidal_{k}"] = cells if k == self.depth else (*cells, "e_A", "s_A")
@@ -650,6 +655,29 @@ class CorInfoMax(System):
     def information_epsilon(self) -> float:
         """The epsilon of the objective."""
         return self.epsilon
+
+    def layer_traces(self) -> tuple[LayerTraces, ...]:
+        """Compartments, dendritic inputs, errors and graded spikes under plain names."""
+        return (
+            LayerTraces(0, "sensory", relay_traces()),
+            *(
+                LayerTraces(k, f"pyramidal_{k}", _pyramidal_traces(k, output=k == self.depth))
+                for k in range(1, self.depth + 1)
+            ),
+        )
+
+    def explorable(self) -> tuple[str, ...]:
+        """Nudge, conductances, time constant and thresholds; epsilon moves both dendrites'."""
+        return (
+            "beta",
+            "epsilon",
+            "g_l",
+            "g_B",
+            "g_A",
+            "tau_u",
+            "event_threshold",
+            "sst_threshold",
+        )
 
     def inhibition(self, weights: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.float64]:
         """Lateral inhibition O^(k) derived from B^(k) (eq. 30), shape (N_k, N_k)."""
@@ -691,6 +719,29 @@ class CorInfoMax(System):
             }
 
         return choose_preset(_PRESETS, dataset, hidden, for_depth)
+
+
+def _pyramidal_traces(k: int, *, output: bool) -> tuple[Trace, ...]:
+    """What is recorded of a pyramidal cell, under names that need no paper at hand."""
+    above = (
+        Trace("target", "y", "target", "y", "rate")
+        if output
+        else Trace("top_down", "s_A", "input from the layer above", "W_{fb} r", "current")
+    )
+    backward = Trace("backward_error", "e_A", "rate minus top-down input", "e_A", "error")
+    return (
+        Trace("soma", "u", "somatic potential", "u", "potential"),
+        Trace("basal", "v_B", "basal potential", "v_B", "potential"),
+        Trace("apical", "v_A", "apical potential", "v_A", "potential"),
+        Trace("rate", "r", "rate", "r", "rate"),
+        Trace("sst", "i_sst", "SST interneuron", "i", "inhibition", population=f"sst_{k}"),
+        Trace("lateral_current", "i_sst", "lateral current", "-O r", "inhibition", shown=False),
+        Trace("autapse_current", "i_D", "autapse current", "D r", "current", shown=False),
+        above if output else dataclasses.replace(above, shown=False),
+        Trace("forward_error", "e_B", "rate minus basal potential", "e_B", "error"),
+        *(() if output else (backward,)),
+        Trace("spikes", "r_sent", "graded spikes sent", r"\Delta r", "spikes", change=True),
+    )
 
 
 def _note(phase: str, output: bool) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neurosim.data import Dataset, load_dataset
     from neurosim.errors import NeurosimError
     from neurosim.models import CorInfoMax, EquilibriumPropagation
-    from neurosim.recording import Recording
+    from neurosim.recording import open_recording, save_recording, select_layer
     from neurosim.simulator import Simulator
 
 __all__ = [
@@ -26,10 +26,12 @@ __all__ = [
     "Dataset",
     "EquilibriumPropagation",
     "NeurosimError",
-    "Recording",
     "Simulator",
     "__version__",
     "load_dataset",
+    "open_recording",
+    "save_recording",
+    "select_layer",
 ]
 
 # Names are imported when used, so that the command line answers at once.
@@ -38,9 +40,11 @@ _HOMES = {
     "Dataset": "neurosim.data",
     "EquilibriumPropagation": "neurosim.models",
     "NeurosimError": "neurosim.errors",
-    "Recording": "neurosim.recording",
     "Simulator": "neurosim.simulator",
     "load_dataset": "neurosim.data",
+    "open_recording": "neurosim.recording",
+    "save_recording": "neurosim.recording",
+    "select_layer": "neurosim.recording",
 }
 
 

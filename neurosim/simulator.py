@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from neurosim.circuit import Circuit
 from neurosim.data import one_hot
 from neurosim.engine.protocol import CHUNK_IMAGES, Backend, Chunk, ChunkResult, Weights
 from neurosim.errors import DataError, DivergenceError, ParameterError, near_matches
-from neurosim.recording import Recording
+from neurosim.recording import MEMORY_LIMIT, show_images
 from neurosim.system import System
 
 __all__ = ["BACKENDS", "ChunkStats", "Simulator", "WeightStore", "open_backend"]
@@ -434,8 +434,21 @@ class Simulator:
 
     # ------------------------------------------------------------ looking inside
 
-    def record(self, x: ArrayLike, y: ArrayLike | None = None, *, beta: float = 1.0) -> Recording:
-        """Every compartment's trajectory for a few images, without learning.
+    def record(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        beta: float = 1.0,
+        nudged: bool = True,
+        layer: int | None = None,
+        neurons: ArrayLike | None = None,
+        ids: ArrayLike | None = None,
+        to: str | Path | None = None,
+        memory_limit: float = MEMORY_LIMIT,
+        backend: str = "runtime",
+    ) -> Any:
+        """Every compartment's trajectory while images are shown, without learning.
 
         Parameters
         ----------
@@ -445,59 +458,56 @@ class Simulator:
             Classes or target rates. With them the nudged phase is run too.
         beta : float
             Signed nudge, used for all images.
+        nudged : bool
+            With False, only the phases of an evaluation are run even if ``y`` is given.
+        layer : int, optional
+            One layer, from 1 (0 is the input); all of them by default.
+        neurons : array_like of int, optional
+            Neurons of that layer; all of them by default.
+        ids : array_like of int, shape (n,), optional
+            Numbers to give the images; 0 to n - 1 by default.
+        to : str or Path, optional
+            netCDF file to write the recording to.
+        memory_limit : float
+            Bytes above which the recording is not held in memory but written to ``to``,
+            some images at a time.
+        backend : {"runtime", "cpp"}
+            What shows the images. ``"runtime"`` is ready within seconds; ``"cpp"``
+            compiles a program first and is faster for many images. The numbers are the
+            same within rounding.
 
         Returns
         -------
-        Recording
-            Traces of every population in every time step.
+        xarray.Dataset or xarray.DataTree
+            With ``layer``, a Dataset of image × time × neuron. Otherwise a tree with one
+            such group per layer, ``layer_0``, ``layer_1`` and so on: layers differ in
+            their number of neurons, so each needs a ``neuron`` dimension of its own, and
+            groups keep names and dimensions alike. Time is in ms; row ``s`` holds the
+            state at the end of step ``s``. Units, plain words and the model's own names
+            are attributes. A recording above the limit is read from its file when used.
 
         Raises
         ------
         DataError
-            If shapes or labels do not fit the network.
+            If shapes or labels do not fit the network, there is no such layer or neuron,
+            or the recording is larger than the limit and no file is named.
         """
-        from neurosim.engine.runtime import RuntimeBackend
-
         images = self._check_images(x)
-        inputs = {"stimulus": images, **self._blank_inputs(len(images))}
-        how = self._evaluation()
-        if y is not None:
-            inputs["target"] = self._check_targets(y)
-            _check_lengths(images, inputs["target"])
-            inputs |= {
-                item.name: np.full(len(images), float(beta))
-                for item in self.circuit.inputs
-                if not item.width
-            }
-            how = {"phases": self.circuit.phase_steps()}
-        chunk = Chunk(inputs, self.weights.arrays(), **how)
-        with RuntimeBackend(
-            self.circuit, dtype=self.dtype, max_cycles=len(images), record=self.system.traces()
-        ) as backend:
-            result = backend.run(chunk)
-            flat = backend.trajectories()
-        return self._recording(flat, result, how["phases"])
-
-    def _recording(
-        self,
-        flat: Mapping[str, Mapping[str, NDArray[Any]]],
-        result: ChunkResult,
-        phases: Mapping[str, int],
-    ) -> Recording:
-        answers = result.readouts[self.circuit.answer]
-        steps = sum(phases.values())
-        traces = {
-            population: {
-                name: values.reshape(len(answers), steps, -1) for name, values in variables.items()
-            }
-            for population, variables in flat.items()
-        }
-        return Recording(
-            time=np.arange(1, steps + 1, dtype=np.float64) * self.circuit.dt,
-            phase=np.repeat(list(phases), list(phases.values())),
-            traces=traces,
-            oscillation=np.cos(2 * np.pi * np.arange(steps) / self.circuit.cycle_steps()),
-            prediction=answers.argmax(axis=1),
+        targets = None if y is None else self._check_targets(y)
+        if targets is not None:
+            _check_lengths(images, targets)
+        return show_images(
+            self,
+            images,
+            targets,
+            beta=beta,
+            nudged=nudged,
+            layer=layer,
+            neurons=neurons,
+            ids=ids,
+            to=to,
+            memory_limit=memory_limit,
+            backend=backend,
         )
 
     def angles(self) -> dict[str, float]:

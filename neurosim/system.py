@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from neurosim.anatomy import Compartment, Layer, WeightView, find_layers, signal_weight
 from neurosim.circuit import Circuit
-from neurosim.errors import CircuitError
+from neurosim.errors import CircuitError, NeurosimError
+from neurosim.traces import LayerTraces, Trace
 
 __all__ = ["Compartment", "FeedbackPair", "Layer", "Preset", "PublishedCurve", "System"]
 
@@ -140,6 +141,30 @@ class System(abc.ABC):
     def traces(self) -> dict[str, tuple[str, ...]]:
         """Variables worth recording, by population."""
 
+    def layer_traces(self) -> tuple[LayerTraces, ...]:
+        """Names, words and units of what recordings and plots show, layer by layer.
+
+        A system should declare its own names. Until it does, the rate, the state and the
+        graded spikes of each layer are named so, and the other variables of
+        :meth:`traces` keep their own names.
+        """
+        known = self.traces()
+        return tuple(
+            LayerTraces(number, cells.population, _plain_traces(cells, known))
+            for number, cells in enumerate(self.layer_cells())
+        )
+
+    def explorable(self) -> tuple[str, ...]:
+        """Parameters that the interactive view offers as sliders.
+
+        Each is a parameter of the system, the name of a scalar input of the cycle
+        (such as ``"beta"``), or a parameter shared by the cells of a layer. By default
+        every real-valued parameter that reaches the cells without another compilation.
+        """
+        return tuple(
+            field.name for field in dataclasses.fields(self) if _reaches_cells(self, field.name)
+        )
+
     @classmethod
     @abc.abstractmethod
     def preset(cls, dataset: str, hidden: tuple[int, ...] | None = None) -> Preset:
@@ -186,3 +211,35 @@ def _known(circuit: Circuit, source: str, target: str) -> WeightView:
             "name them in System.forward_weights"
         )
     return view
+
+
+def _plain_traces(cells: Layer, known: Mapping[str, tuple[str, ...]]) -> tuple[Trace, ...]:
+    """Traces of a layer whose system declares nothing but variables."""
+    sent, others = f"{cells.rate}_sent", known.get(cells.population, ())
+    traces = [Trace("rate", cells.rate, "rate", cells.rate, "rate")]
+    if cells.state != cells.rate:
+        traces.insert(0, Trace("state", cells.state, "state", cells.state, "potential"))
+    traces += [
+        Trace(name, name, f"variable {name}", rf"\mathrm{{{name.replace('_', ' ')}}}")
+        for name in others
+        if name not in (cells.rate, cells.state, sent)
+    ]
+    if sent in others:
+        symbol = rf"\Delta {cells.rate}"
+        traces.append(Trace("spikes", sent, "graded spikes sent", symbol, "spikes", change=True))
+    return tuple(traces)
+
+
+def _reaches_cells(system: System, name: str) -> bool:
+    """Whether a slightly larger value changes parameters of cells, and nothing else."""
+    value = getattr(system, name)
+    if not isinstance(value, float) or value == 0:
+        return False
+    try:
+        changes: dict[str, Any] = {name: value * 1.01}
+        before, changed = system.circuit(), dataclasses.replace(system, **changes).circuit()
+    except NeurosimError:
+        return False
+    same = before.structure() == changed.structure()
+    same &= before.phase_steps() == changed.phase_steps() and before.dt == changed.dt
+    return same and before.populations != changed.populations

@@ -122,7 +122,7 @@ def test_hidden_compartments_follow_eq_18_and_19() -> None:
     assert_equal(tau_du, -g_l * u + g_A * (v_A - u) + g_B * (v_B - u))
     assert_equal(put_in(known["v_B"], DELIVERED), (W_ff * below)[CELL])
     given = {"c": 2 * gamma * epsilon, "g_A": 1 / epsilon, "i_sst": sst["i_sst"]}
-    apical = put_in(known["v_A"], {"m_A": known["m_A"], **given, **DELIVERED})
+    apical = put_in(known["v_A"], {"m_A": known["m_A"], "i_D": known["i_D"], **given, **DELIVERED})
     M = epsilon * (2 * gamma * B + g_l * sympy.eye(N))
     assert_equal(apical, (M * rates)[CELL] + (W_fb * above)[CELL])
 

@@ -221,14 +221,12 @@ def test_a_recording_names_phases_and_times_of_its_rows() -> None:
     simulator = Simulator(system, backend="runtime", dtype="float64")
     problem = make_problem(system, images=2)
     recording = simulator.record(problem.images, problem.targets)
-    assert recording.phase.tolist() == ["free"] * 6 + ["nudged"] * 3
+    assert recording.phase.values.tolist() == ["free"] * 6 + ["nudged"] * 3
     np.testing.assert_allclose(recording.time, np.arange(1, 10) * 0.5)
     # one period per cycle, highest at the onset
     np.testing.assert_allclose(recording.oscillation, np.cos(2 * np.pi * np.arange(9) / 9))
     free = simulator.record(problem.images)
-    assert free.phase.tolist() == ["free"] * 6
-    assert free.trace("pyramidal_1", "u").shape == (2, 6, 6)
-    for name in ("r", "v_A"):
-        np.testing.assert_array_equal(
-            free.trace("pyramidal_2", name), recording.trace("pyramidal_2", name)[:, :6]
-        )
+    assert free.phase.values.tolist() == ["free"] * 6
+    assert free["layer_1/soma"].shape == (2, 6, 6)
+    for name in ("layer_2/rate", "layer_2/apical"):
+        np.testing.assert_array_equal(free[name], recording[name][:, :6])

@@ -67,9 +67,16 @@ def test_a_users_recording_equals_the_reference_in_every_step(name: str, beta: f
     simulator.weights.update(problem.weights)
     recording = simulator.record(problem.images, problem.targets, beta=beta)
     params = reference_parameters(system)
+    names = {"u": "soma", "r": "rate", "v_B": "basal", "v_A": "apical"}
+    traces = {
+        f"pyramidal_{k}": {
+            variable: recording[f"layer_{k}/{name}"].values for variable, name in names.items()
+        }
+        for k in range(1, system.depth + 1)
+    }
     for image, (x, y) in enumerate(zip(problem.images, problem.targets, strict=True)):
         expected = simulate(params, problem.weights, x, y, beta)
-        assert_same_trajectory(recording.traces, image, expected)
+        assert_same_trajectory(traces, image, expected)
         assert recording.prediction[image] == expected.r[system.depth][expected.free_end].argmax()
 
 
@@ -196,6 +203,7 @@ def test_recorded_errors_and_interneurons_are_what_their_names_say() -> None:
         "s_A": above["r"][0] @ W_fb.T,
         "z": r @ B.T,
         "z_self": r * np.diagonal(B),
+        "i_D": r * system.autapses(problem.weights, 1),
         "i_sst": -r @ O.T,
         "r_sent": r,
     }

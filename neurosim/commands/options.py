@@ -11,7 +11,7 @@ from typing import Any
 
 from neurosim.errors import ParameterError
 
-__all__ = ["add_circuit_options", "settings_from", "shown", "whole_number"]
+__all__ = ["add_circuit_options", "number_list", "settings_from", "shown", "whole_number"]
 
 
 def whole_number(text: str) -> int:
@@ -20,6 +20,20 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"give a whole number, not {text!r}") from None
+
+
+def number_list(text: str) -> list[int]:
+    """Convert numbers and ranges such as ``0-9,12`` to a list, ends of ranges included."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise argparse.ArgumentTypeError(f"give numbers and ranges like 0-9,12, not {text!r}")
+        end = int(last) if dash else int(first)
+        if end < int(first):
+            raise argparse.ArgumentTypeError(f"the range {part.strip()!r} runs backwards")
+        numbers += range(int(first), end + 1)
+    return numbers
 
 
 def add_circuit_options(parser: argparse.ArgumentParser) -> None:

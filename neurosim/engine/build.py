@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import brian2 as b2
@@ -138,7 +138,11 @@ def rhythm_code(circuit: Circuit) -> str:
 
 
 def build_network(
-    circuit: Circuit, max_cycles: int, *, record: Mapping[str, Iterable[str]] | None = None
+    circuit: Circuit,
+    max_cycles: int,
+    *,
+    record: Mapping[str, Iterable[str]] | None = None,
+    cells: Mapping[str, Sequence[int]] | None = None,
 ) -> BuiltNetwork:
     """Make the Brian2 objects of a circuit.
 
@@ -150,6 +154,8 @@ def build_network(
         Rows of the per-cycle inputs: the most images one run can show.
     record : mapping of str to iterable of str, optional
         Variables to record in every step, by population.
+    cells : mapping of str to sequence of int, optional
+        Numbers of the cells recorded, by population; all cells where not given.
 
     Returns
     -------
@@ -177,7 +183,7 @@ def build_network(
         for projection in circuit.projections
     }
     readouts = _make_readouts(circuit, groups)
-    monitors = _make_monitors(record or {}, groups)
+    monitors = _make_monitors(record or {}, cells or {}, groups)
     network = b2.Network(
         *groups.values(), *synapses.values(), *readouts.values(), *monitors.values()
     )
@@ -348,13 +354,15 @@ def _make_readouts(
 
 
 def _make_monitors(
-    record: Mapping[str, Iterable[str]], groups: Mapping[str, b2.NeuronGroup]
+    record: Mapping[str, Iterable[str]],
+    cells: Mapping[str, Sequence[int]],
+    groups: Mapping[str, b2.NeuronGroup],
 ) -> dict[str, b2.StateMonitor]:
     return {
         name: b2.StateMonitor(
             groups[name],
             list(variables),
-            record=True,
+            record=list(cells[name]) if name in cells else True,
             when=_READOUT_SLOT[0],
             order=_READOUT_SLOT[1] + 1,
             name=f"monitor_{name}",

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +76,9 @@ class CppBackend(Backend):
     dense : bool
         Run all-to-all projections as dense rows (default), or with ``False``
         on Brian2's standard path.
+    record : mapping of str to iterable of str, optional
+        Variables to record in every step, by population; another program is compiled
+        for them.
 
     Raises
     ------
@@ -90,9 +93,12 @@ class CppBackend(Backend):
         dtype: str = "float32",
         max_cycles: int = CHUNK_IMAGES,
         dense: bool = True,
+        record: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles)
         self.dense = dense
+        self._record = {name: list(variables) for name, variables in (record or {}).items()}
+        self._recorded: dict[str, dict[str, NDArray[Any]]] = {}
         self._project = self._find_or_build()
         self._manifest = json.loads((self._project / "manifest.json").read_text())
         self._work = _make_work_folder()
@@ -110,6 +116,7 @@ class CppBackend(Backend):
             "dtype": self.dtype.name,
             "max_cycles": self.max_cycles,
             "dense": self.dense,
+            "record": self._record,
         }
 
     def _key(self, compiler: str) -> str:
@@ -118,6 +125,7 @@ class CppBackend(Backend):
             self.dtype.name,
             str(self.max_cycles),
             str(self.dense),
+            json.dumps(self._record, sort_keys=True),
             *(importlib.metadata.version(name) for name in ("brian2", "numpy", "sympy")),
             _source_digest(),
             compiler_identity(compiler),
@@ -191,7 +199,12 @@ class CppBackend(Backend):
         ]
         self._execute(folder, arguments, chunk.cycles * sum(lengths.values()))
         result = self._collect(folder, chunk.cycles)
+        self._recorded = self._collect_recorded(folder, chunk.cycles * sum(lengths.values()))
         return dataclasses.replace(result, seconds=time.perf_counter() - started)
+
+    def trajectories(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Recorded variables of the last run, (n_steps, n_cells), by population."""
+        return self._recorded
 
     def close(self) -> None:
         """Remove the files of past chunks."""
@@ -280,6 +293,17 @@ class CppBackend(Backend):
         }
         weights = join_weights(self.circuit, flat, self.dtype)
         return ChunkResult(weights, readouts, counts, seconds=0.0)
+
+    def _collect_recorded(self, folder: Path, steps: int) -> dict[str, dict[str, NDArray[Any]]]:
+        return {
+            population: {
+                variable: self._read(
+                    folder, place, steps * self.circuit.population(population).size
+                ).reshape(steps, -1)
+                for variable, place in places.items()
+            }
+            for population, places in self._manifest["monitors"].items()
+        }
 
     def _synapse_count(self, name: str) -> int:
         projection = self.circuit.projection(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,15 @@ __all__ = ["MISTAKE", "generate", "main"]
 MISTAKE = 3
 
 
-def generate(circuit: Circuit, folder: Path, *, dtype: str, max_cycles: int, dense: bool) -> None:
+def generate(
+    circuit: Circuit,
+    folder: Path,
+    *,
+    dtype: str,
+    max_cycles: int,
+    dense: bool,
+    record: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Write the C++ project of a circuit, and ``manifest.json`` that says where results lie.
 
     Parameters
@@ -47,10 +56,12 @@ def generate(circuit: Circuit, folder: Path, *, dtype: str, max_cycles: int, den
         Rows of the per-cycle inputs.
     dense : bool
         Whether all-to-all projections run as dense rows.
+    record : mapping of str to sequence of str, optional
+        Variables to record in every step, by population.
     """
     b2.prefs.core.default_float_dtype = np.dtype(dtype).type
     device = activate(dense=dense)
-    built = build_network(circuit, max_cycles)
+    built = build_network(circuit, max_cycles, record=record)
     # the true length of a run is handed over when the program starts
     built.network.run(circuit.dt * b2.ms, namespace=built.namespace)
     device.build(directory=str(folder), compile=False, run=False, debug=False)
@@ -81,11 +92,16 @@ def _manifest(circuit: Circuit, built: BuiltNetwork, device: Any) -> dict[str, A
         readout.name: place(built.readouts[readout.name], readout.variable)
         for readout in circuit.readouts
     }
+    monitors = {
+        name: {variable: place(monitor, variable) for variable in monitor.record_variables}
+        for name, monitor in built.monitors.items()
+    }
     inputs = {name: array.name for name, array in built.inputs.items()}
     return {
         "weights": weights,
         "counters": counters,
         "readouts": readouts,
+        "monitors": monitors,
         "inputs": inputs,
         "pathways": device.pathway_report(),
     }
@@ -101,6 +117,7 @@ def main(arguments: list[str]) -> int:
             dtype=spec["dtype"],
             max_cycles=spec["max_cycles"],
             dense=spec["dense"],
+            record=spec["record"],
         )
     except (BrianObjectException, CircuitError) as error:
         sys.stderr.write(f"{explain_brian_error(error)}\n")

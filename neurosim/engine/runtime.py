@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import brian2 as b2
@@ -47,6 +47,8 @@ class RuntimeBackend(Backend):
         Brian2's ``codegen.target``: ``"numpy"`` (no compilation) or ``"cython"``.
     record : mapping of str to iterable of str, optional
         Variables to record in every step, by population.
+    cells : mapping of str to sequence of int, optional
+        Numbers of the cells recorded, by population; all cells where not given.
 
     Notes
     -----
@@ -62,12 +64,15 @@ class RuntimeBackend(Backend):
         max_cycles: int = CHUNK_IMAGES,
         target: str = "numpy",
         record: Mapping[str, Iterable[str]] | None = None,
+        cells: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles)
         self._target = target
         started = time.perf_counter()
         with _Preferences(self.dtype, target):
-            self._built: BuiltNetwork = build_network(circuit, max_cycles, record=record)
+            self._built: BuiltNetwork = build_network(
+                circuit, max_cycles, record=record, cells=cells
+            )
         self.build_seconds = time.perf_counter() - started
 
     def run(self, chunk: Chunk) -> ChunkResult:
@@ -109,6 +114,11 @@ class RuntimeBackend(Backend):
             }
             for name, monitor in self._built.monitors.items()
         }
+
+    def forget(self) -> None:
+        """Drop what was recorded so far, and the memory it takes."""
+        for monitor in self._built.monitors.values():
+            monitor.resize(0)
 
     def close(self) -> None:
         """Let the Brian2 objects go."""

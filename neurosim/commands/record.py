@@ -1,0 +1,119 @@
+"""``neurosim record``: write what cells did while images were shown to a netCDF file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from neurosim.commands.options import number_list, shown, whole_number
+from neurosim.errors import DataError, ParameterError
+
+__all__ = ["add", "add_image_options", "chosen_images"]
+
+_EXAMPLES = """\
+examples:
+  neurosim record runs/NAME --images 0-9 --out rec.nc                 every layer
+  neurosim record runs/NAME --images 0-9 --layer 1 --neurons 0-19 --out rec.nc
+
+The file opens in Python with xarray.open_dataset("rec.nc"), or, if it holds several
+layers, xarray.open_datatree("rec.nc").
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare ``neurosim record``."""
+    parser = commands.add_parser(
+        "record",
+        help="record every compartment while images are shown",
+        description="Record the trajectory of every compartment of a trained network while "
+        "images are shown, as netCDF with labels and units.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="run folder with a checkpoint")
+    add_image_options(parser)
+    parser.add_argument(
+        "--layer", type=whole_number, metavar="N", help="one layer; 0 is the input (default: all)"
+    )
+    parser.add_argument(
+        "--neurons", type=number_list, metavar="LIST", help="neurons of the layer, e.g. 0-19"
+    )
+    parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
+    parser.add_argument(
+        "--beta", type=float, default=1.0, metavar="X", help="signed nudge (default: 1)"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.nc", help="the file")
+    parser.add_argument(
+        "--memory-limit",
+        type=whole_number,
+        default=1000,
+        metavar="MB",
+        help="above this, images are recorded and written some at a time (default: 1000)",
+    )
+    parser.add_argument(
+        "--backend", default="runtime", help="runtime (default) or cpp, for many images"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no messages")
+    parser.set_defaults(run=_run)
+
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose images of a run's data set."""
+    parser.add_argument(
+        "--images",
+        type=number_list,
+        default="0-9",
+        metavar="LIST",
+        help="numbers of the images, e.g. 0-9,12 (default: 0-9)",
+    )
+    parser.add_argument(
+        "--split", choices=("test", "train"), default="test", help="part of the data set"
+    )
+
+
+def chosen_images(data: Any, split: str, numbers: list[int]) -> tuple[Any, Any]:
+    """Images and labels of a data set by number.
+
+    Raises
+    ------
+    DataError
+        If a number is out of range or given twice.
+    """
+    x, y = getattr(data, f"x_{split}"), getattr(data, f"y_{split}")
+    wrong = [number for number in numbers if number >= len(x)]
+    if wrong:
+        raise DataError(
+            f"image {wrong[0]}: the {split} images of {data.name} run from 0 to {len(x) - 1}"
+        )
+    if len(set(numbers)) != len(numbers):
+        raise DataError("--images: a number is given twice")
+    return x[numbers], y[numbers]
+
+
+def _run(options: argparse.Namespace) -> int:
+    from neurosim.recording import RecordingSize
+    from neurosim.reopen import open_run
+
+    if options.memory_limit < 1:
+        raise ParameterError(f"--memory-limit {options.memory_limit}: give 1 or more (megabytes)")
+    opened = open_run(options.folder)
+    x, y = chosen_images(opened.data, options.split, options.images)
+    recording = opened.simulator.record(
+        x,
+        y,
+        beta=options.beta,
+        nudged=not options.free_only,
+        layer=options.layer,
+        neurons=options.neurons,
+        ids=options.images,
+        to=options.out,
+        memory_limit=1e6 * options.memory_limit,
+        backend=options.backend,
+    )
+    if hasattr(recording, "close"):
+        recording.close()
+    size = RecordingSize.in_words(options.out.stat().st_size)
+    if not options.quiet:
+        print(f"recorded {len(x)} images: {shown(options.out)} ({size})")
+    return 0

@@ -1,0 +1,99 @@
+"""Names, words and units under which a system's variables are recorded and drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from neurosim.errors import CircuitError, near_matches
+
+__all__ = ["TRACE_KINDS", "LayerTraces", "Trace"]
+
+#: What a trace can be; traces of a kind share an axis, which is labelled with these words.
+TRACE_KINDS: Mapping[str, str] = {
+    "potential": "potential",
+    "rate": "rate",
+    "inhibition": "SST input",
+    "current": "current",
+    "error": "prediction error",
+    "other": "value",
+    "spikes": "graded spikes",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """A variable of the model under the name that recordings and plots give it.
+
+    Attributes
+    ----------
+    name : str
+        Name in a recording, e.g. ``"apical"``.
+    variable : str
+        Variable in the model's equations, e.g. ``"v_A"``.
+    long_name : str
+        What it is, in plain words.
+    symbol : str
+        The paper's symbol, in LaTeX.
+    kind : str
+        One of :data:`TRACE_KINDS`.
+    unit : str
+        Unit of the values; ``"1"`` if they have none.
+    population : str
+        Where the variable lives, if not in the layer's own population: one with as
+        many cells, cell for cell the partner of the layer's.
+    change : bool
+        Record the change of the variable from step to step, from 0 at the onset. Of
+        the value last sent, which the onset sets to 0, this is the graded spike: the
+        very difference that travels.
+    shown : bool
+        Whether a plot shows it before anybody asks.
+    """
+
+    name: str
+    variable: str
+    long_name: str
+    symbol: str
+    kind: str = "other"
+    unit: str = "1"
+    population: str = ""
+    change: bool = False
+    shown: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind not in TRACE_KINDS:
+            raise CircuitError(
+                f"trace {self.name!r} is of kind {self.kind!r}; "
+                f"{near_matches(self.kind, TRACE_KINDS)}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerTraces:
+    """What is recorded of a layer.
+
+    Attributes
+    ----------
+    layer : int
+        Number of the layer; 0 is the input.
+    population : str
+        Its cells.
+    traces : tuple of Trace
+        What is recorded of every cell.
+    """
+
+    layer: int
+    population: str
+    traces: tuple[Trace, ...]
+
+    def __post_init__(self) -> None:
+        names = [trace.name for trace in self.traces]
+        if len(set(names)) != len(names):
+            raise CircuitError(f"layer {self.layer} declares a trace twice: {names}")
+
+    def variables(self) -> dict[str, tuple[str, ...]]:
+        """Variables to record, by population."""
+        wanted: dict[str, dict[str, None]] = {}
+        for trace in self.traces:
+            wanted.setdefault(trace.population or self.population, {})[trace.variable] = None
+        return {population: tuple(names) for population, names in wanted.items()}

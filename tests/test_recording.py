@@ -1,0 +1,377 @@
+"""Recordings: the values of the network, under the right names, in memory and in files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import brian2 as b2
+import numpy as np
+import pytest
+import xarray as xr
+from command_line import call, refusal
+from oracles import Problem, make_problem, small_system
+
+from neurosim import Simulator, open_recording, save_recording, select_layer
+from neurosim.circuit import Circuit
+from neurosim.engine.build import build_network
+from neurosim.engine.protocol import split_weights
+from neurosim.errors import CircuitError, DataError
+from neurosim.models import CorInfoMax
+from neurosim.recording import recording_size
+from neurosim.system import System
+from neurosim.traces import LayerTraces, Trace
+
+STEPS = 18
+
+
+def make_simulator(**changes: Any) -> tuple[Simulator, Problem]:
+    """A small network with events and lateral terms large enough to be seen."""
+    system = small_system(event_threshold=0.02, sst_threshold=0.05, **changes)
+    simulator = Simulator(system, backend="runtime", dtype="float64")
+    problem = make_problem(system)
+    simulator.weights.update(problem.weights)
+    return simulator, problem
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[Simulator, Problem]:
+    return make_simulator()
+
+
+@pytest.fixture(scope="module")
+def tree(made: tuple[Simulator, Problem]) -> Any:
+    simulator, problem = made
+    return simulator.record(problem.images, problem.targets, beta=-1.0)
+
+
+# ------------------------------------------------------------------ values
+
+
+def run_brian2(
+    circuit: Circuit, problem: Problem, beta: float, wanted: dict[str, list[str]]
+) -> dict[str, b2.StateMonitor]:
+    """The network with monitors of this test's own, run without the engine's back ends."""
+    images = len(problem.images)
+    before = b2.prefs.core.default_float_dtype, b2.prefs.codegen.target
+    b2.prefs.core.default_float_dtype, b2.prefs.codegen.target = np.float64, "numpy"
+    try:
+        built = build_network(circuit, images)
+        for name, values in (("stimulus", problem.images), ("target", problem.targets)):
+            built.inputs[name].values[:] = values
+        built.inputs["beta"].values[:] = beta
+        flat = split_weights(circuit, problem.weights, np.dtype(float))
+        for (name, variable), values in flat.items():
+            setattr(built.synapses[name], variable, values)
+        monitors = {
+            name: b2.StateMonitor(built.groups[name], variables, record=True, when="end", order=99)
+            for name, variables in wanted.items()
+        }
+        built.network.add(*monitors.values())
+        built.network.run(images * STEPS * circuit.dt * b2.ms, namespace=built.namespace)
+    finally:
+        b2.prefs.core.default_float_dtype, b2.prefs.codegen.target = before
+    return monitors
+
+
+def test_every_trace_equals_a_state_monitor_of_brian2(
+    made: tuple[Simulator, Problem], tree: Any
+) -> None:
+    """Guards against traces of another cell, step, image or variable than their labels say."""
+    simulator, problem = made
+    circuit, compared = simulator.circuit, 0
+    wanted: dict[str, list[str]] = {}
+    for layer in simulator.system.layer_traces():
+        for population, names in layer.variables().items():
+            wanted[population] = [*names]
+    monitors = run_brian2(circuit, problem, -1.0, wanted)
+    for layer in simulator.system.layer_traces():
+        for trace in layer.traces:
+            monitor = monitors[trace.population or layer.population]
+            rows = np.array(getattr(monitor, trace.variable)).T.reshape(3, STEPS, -1)
+            if trace.change:
+                rows = np.stack([np.diff(image, axis=0, prepend=0.0) for image in rows])
+            got = tree[f"layer_{layer.layer}/{trace.name}"]
+            np.testing.assert_array_equal(got.values, rows, err_msg=trace.name)
+            compared += 1
+    assert compared == 2 + 11 + 10
+
+
+def test_a_graded_spike_is_what_synapses_receive(
+    made: tuple[Simulator, Problem], tree: Any
+) -> None:
+    """Guards against spikes of another size or number than those that travel."""
+    simulator, problem = made
+    below, above = select_layer(tree, 1), select_layer(tree, 2)
+    spikes = below.spikes.values
+    assert 0 < np.count_nonzero(spikes) < spikes.size / 2
+    # the basal sum of the layer above is all that arrived so far, weighted
+    arrived = spikes.cumsum(axis=1) @ problem.weights["W_ff_1"].T
+    np.testing.assert_allclose(above.basal, arrived, rtol=0, atol=1e-12)
+    assert abs(spikes[spikes != 0]).min() > simulator.system.event_threshold
+
+
+def test_currents_and_errors_are_what_their_names_say(
+    made: tuple[Simulator, Problem], tree: Any
+) -> None:
+    """Guards against names on the wrong quantity: sums of the parts give the whole."""
+    simulator, problem = made
+    layer, output = select_layer(tree, 1), select_layer(tree, 2)
+    parts = layer.autapse_current + layer.lateral_current + layer.top_down
+    np.testing.assert_allclose(parts, layer.apical, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(layer.forward_error, layer.rate - layer.basal, atol=1e-12)
+    np.testing.assert_allclose(layer.backward_error, layer.rate - layer.top_down, atol=1e-12)
+    np.testing.assert_array_equal(layer.sst, layer.lateral_current)
+    assert abs(layer.sst).max() > 1e-3
+    at_rest = output.autapse_current + output.lateral_current
+    free = (output.phase == "free").values
+    np.testing.assert_allclose(output.apical[:, free], at_rest[:, free], atol=1e-12)
+    assert abs(output.apical - at_rest)[:, ~free].max() > 0.01
+    np.testing.assert_array_equal(output.target[:, 0], problem.targets)
+
+
+def test_compiled_and_interpreted_recordings_agree(
+    made: tuple[Simulator, Problem], tree: Any
+) -> None:
+    """Guards against a compiled program that records other moments of a step."""
+    simulator, problem = made
+    compiled = simulator.record(
+        problem.images, problem.targets, beta=-1.0, layer=1, neurons=[4, 0], backend="cpp"
+    )
+    expected = select_layer(tree, 1).isel(neuron=[4, 0])
+    assert compiled.attrs == expected.attrs | {"layers": "[1]"}
+    xr.testing.assert_allclose(compiled, expected, rtol=0, atol=1e-9)
+
+
+# ------------------------------------------------------------------ labels
+
+
+def test_a_layer_is_image_by_time_by_neuron_with_units(tree: Any) -> None:
+    """Guards against arrays whose axes one has to know by heart."""
+    layer = select_layer(tree, 1)
+    assert dict(layer.sizes) == {"image": 3, "time": STEPS, "neuron": 6, "pixel": 5}
+    for name, array in layer.data_vars.items():
+        assert array.attrs["units"] == "1", name
+        assert array.attrs["long_name"], name
+        if "neuron" in array.dims:
+            assert array.dims == ("image", "time", "neuron")
+            assert array.attrs["symbol"], name
+    assert layer.apical.attrs["variable"] == "pyramidal_1.v_A"
+    assert layer.sst.attrs["variable"] == "sst_1.i_sst"
+    assert layer.time.attrs["units"] == "ms"
+    assert json.loads(layer.attrs["parameters"])["event_threshold"] == 0.02
+
+
+def test_a_choice_of_layer_neurons_and_images_is_a_part_of_the_whole(
+    made: tuple[Simulator, Problem], tree: Any
+) -> None:
+    """Guards against a neuron number that means another neuron after a choice."""
+    simulator, problem = made
+    chosen = [2, 0]
+    some = simulator.record(
+        problem.images[chosen],
+        problem.targets[chosen].argmax(axis=1),
+        beta=-1.0,
+        layer=1,
+        neurons=[5, 2],
+        ids=[12, 10],
+    )
+    assert some.neuron.values.tolist() == [5, 2]
+    assert some.image.values.tolist() == [12, 10]
+    expected = select_layer(tree, 1).isel(image=chosen, neuron=[5, 2])
+    for name in ("soma", "sst", "spikes", "stimulus"):
+        np.testing.assert_array_equal(some[name], expected[name])
+    np.testing.assert_array_equal(some.label, problem.targets[chosen].argmax(axis=1))
+    np.testing.assert_array_equal(some.prediction, expected.prediction)
+
+
+def test_without_the_nudge_labels_stay_and_the_phase_goes(
+    made: tuple[Simulator, Problem], tree: Any
+) -> None:
+    """Guards against a target that acts although only the free phase was asked for."""
+    simulator, problem = made
+    free = simulator.record(problem.images, problem.targets, nudged=False, layer=2)
+    assert set(free.phase.values) == {"free"}
+    np.testing.assert_array_equal(free.label, problem.targets.argmax(axis=1))
+    np.testing.assert_array_equal(free.rate, tree["layer_2/rate"][:, :12])
+    assert not free.target.any()
+
+
+def test_a_system_that_declares_only_variables_is_recorded_under_their_names() -> None:
+    """Guards the way in for new systems: nothing but names of variables."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Plain(CorInfoMax):
+        def traces(self) -> dict[str, tuple[str, ...]]:
+            return {"pyramidal_1": ("u", "r", "r_sent", "v_B")}
+
+        layer_traces = System.layer_traces
+
+    system = Plain(layers=(5, 6, 3))
+    recording = Simulator(system, backend="runtime").record(np.ones((1, 5)))
+    assert list(recording["layer_1"].data_vars) == ["state", "rate", "v_B", "spikes"]
+    assert recording["layer_1/v_B"].attrs["variable"] == "pyramidal_1.v_B"
+    np.testing.assert_allclose(
+        recording["layer_1/spikes"].sum("time"), recording["layer_1/rate"][:, -1], atol=2e-3
+    )
+
+
+def test_declarations_that_contradict_themselves_are_refused() -> None:
+    """Guards against a trace that silently replaces another, or lands on no axis."""
+    trace = Trace("soma", "u", "soma", "u", "potential")
+    with pytest.raises(CircuitError, match="a trace twice"):
+        LayerTraces(1, "cells", (trace, trace))
+    with pytest.raises(CircuitError, match="did you mean 'potential'"):
+        Trace("soma", "u", "soma", "u", "potentials")
+
+
+# ------------------------------------------------------------------ files
+
+
+def assert_same_recording(got: Any, expected: Any) -> None:
+    assert set(got.groups) == set(expected.groups)
+    for name in expected.groups:
+        xr.testing.assert_identical(got[name].to_dataset(), expected[name].to_dataset())
+
+
+def test_a_file_holds_what_was_recorded_and_opens_in_plain_xarray(
+    tree: Any, tmp_path: Path
+) -> None:
+    """Guards against labels, units or layers that a file loses."""
+    path = save_recording(tree, tmp_path / "all.nc")
+    assert_same_recording(open_recording(path), tree)
+    with xr.open_dataset(path, group="layer_2") as group:
+        np.testing.assert_array_equal(group.soma, tree["layer_2/soma"])
+    layer = select_layer(tree, 1)
+    one = save_recording(layer.assign_attrs(layers="[1]"), tmp_path / "one.nc")
+    with xr.open_dataset(one) as opened:
+        xr.testing.assert_identical(opened.load(), layer.assign_attrs(layers="[1]"))
+    assert [file.name for file in tmp_path.iterdir()] == ["all.nc", "one.nc"] or len(
+        list(tmp_path.iterdir())
+    ) == 2
+
+
+@pytest.mark.parametrize("layer", [None, 1])
+def test_a_recording_streamed_to_disk_equals_one_held_in_memory(
+    made: tuple[Simulator, Problem], tmp_path: Path, layer: int | None
+) -> None:
+    """Guards against images that are lost, doubled or stained by those before them."""
+    simulator, problem = made
+    how: dict[str, Any] = {"layer": layer, "ids": [7, 3, 5]}
+    whole = simulator.record(problem.images, problem.targets, **how)
+    size = recording_size(simulator, 3, layer=layer)
+    # room for two images at a time: one full block and one that is not
+    streamed = simulator.record(
+        problem.images,
+        problem.targets,
+        to=tmp_path / "streamed.nc",
+        memory_limit=size.memory * 0.7,
+        **how,
+    )
+    if layer is None:
+        assert_same_recording(streamed, whole)
+    else:
+        xr.testing.assert_identical(streamed.load(), whole)
+
+
+def test_the_size_told_beforehand_is_close(tmp_path: Path) -> None:
+    """Guards against a full disk or memory that nobody was warned of."""
+    simulator = Simulator(CorInfoMax(layers=(64, 100, 10)), backend="runtime")
+    x = np.random.default_rng(0).random((4, 64))
+    told = recording_size(simulator, 4)
+    tree = simulator.record(x, np.arange(4), to=tmp_path / "rec.nc")
+    held = sum(node.to_dataset(inherit=False).nbytes for node in tree.subtree)
+    assert told.memory == pytest.approx(held, rel=0.05)
+    assert told.disk == pytest.approx((tmp_path / "rec.nc").stat().st_size, rel=0.15)
+    assert f"{told.memory / 1e6:.1f} MB in memory" in str(told)
+
+
+# ------------------------------------------------------------------ mistakes
+
+
+def test_what_cannot_be_recorded_is_said_in_one_line(
+    made: tuple[Simulator, Problem], tree: Any, tmp_path: Path
+) -> None:
+    """Guards against an IndexError from deep inside."""
+    simulator, problem = made
+    x, y = problem.images, problem.targets
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"layer": 3}, "layer 3.*layers run from 0"),
+        ({"layer": 1, "neurons": [6]}, "neuron 6 of layer 1: neurons run from 0 to 5"),
+        ({"layer": 1, "neurons": [1, 1]}, "twice"),
+        ({"layer": 1, "neurons": [0.5]}, "whole numbers"),
+        ({"neurons": [1]}, "give layer="),
+        ({"ids": [1]}, "each of the 3 images"),
+        ({"memory_limit": 10}, "memory_limit.*name a file"),
+        ({"beta": 0.0}, "beta = 0.0"),
+        ({"to": tmp_path / "absent" / "rec.nc"}, "there is no folder"),
+    ]
+    for how, words in wrong:
+        with pytest.raises(DataError, match=words):
+            simulator.record(x, y, **how)
+    with pytest.raises(DataError, match="layer 5 was not recorded"):
+        select_layer(tree, 5)
+
+
+def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
+    """Guards against a traceback for a text file, and against another program's netCDF."""
+    with pytest.raises(DataError, match="there is no such file"):
+        open_recording(tmp_path / "absent.nc")
+    text = tmp_path / "text.nc"
+    text.write_text("soma, basal, apical")
+    with pytest.raises(DataError, match="no netCDF file"):
+        open_recording(text)
+    other = tmp_path / "other.nc"
+    xr.Dataset({"a": ("x", [1.0])}).to_netcdf(other, engine="h5netcdf")
+    with pytest.raises(DataError, match="not a recording of neurosim"):
+        open_recording(other)
+
+
+# ------------------------------------------------------------------ the command
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network on the embedded digits, trained for a moment."""
+    folder = tmp_path_factory.mktemp("run") / "digits"
+    result = call(
+        "train", "--dataset", "digits", "--hidden", "12", "--epochs", "1", "--train-images", "20",
+        "--test-images", "30", "--backend", "runtime", "--out", folder, "--quiet",
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    return folder
+
+
+def test_the_command_writes_what_it_was_asked_for(run_folder: Path, tmp_path: Path) -> None:
+    """Guards the way from a run folder to a file."""
+    out = tmp_path / "rec.nc"
+    result = call(
+        "record", run_folder, "--images", "4,0-2", "--layer", "1", "--neurons", "3-5", "--out", out
+    )
+    assert result.status == 0, result.err
+    assert "MB in memory" in result.err
+    with xr.open_dataset(out) as recording:
+        assert recording.image.values.tolist() == [4, 0, 1, 2]
+        assert recording.neuron.values.tolist() == [3, 4, 5]
+        simulator = Simulator.load(run_folder, backend="runtime")
+        np.testing.assert_array_equal(recording.prediction, simulator.predict(recording.stimulus))
+        assert recording.soma.shape == (4, 40, 3)
+
+
+def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path) -> None:
+    """Guards against tracebacks for what a user can mend."""
+    out = ("--out", tmp_path / "rec.nc")
+    assert "run from 0 to 29" in refusal("record", run_folder, "--images", "30", *out)
+    assert "neurons run from 0 to 11" in refusal(
+        "record", run_folder, "--layer", "1", "--neurons", "12", *out
+    )
+    assert "layer 9" in refusal("record", run_folder, "--layer", "9", *out)
+    assert "no run folder" in refusal("record", tmp_path / "absent", *out)
+    assert "--images" in refusal("record", run_folder, "--images", "3-1", *out)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "config.toml").write_bytes((run_folder / "config.toml").read_bytes())
+    assert "checkpoint" in refusal("record", bare, *out)
+    assert not (tmp_path / "rec.nc").exists()
