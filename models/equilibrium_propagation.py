@@ -87,12 +87,14 @@ from neurosim.models.common import (
     glorot_uniform,
     interpolated_rates,
     published_accuracy,
+    relay_traces,
     sensory_relay,
     signed_nudges,
     whole_steps,
 )
 from neurosim.parameters import check_parameters, parameter
 from neurosim.system import FeedbackPair, Preset, PublishedCurve, System
+from neurosim.traces import LayerTraces, Trace
 
 __all__ = ["EquilibriumPropagation"]
 
@@ -382,6 +384,25 @@ class EquilibriumPropagation(System):
         traces: dict[str, tuple[str, ...]] = {"sensory": ("r", "r_sent")}
         traces |= {f"layer_{k}": ("u", "r", "r_sent", "d") for k in range(1, self.depth + 1)}
         return traces
+
+    def layer_traces(self) -> tuple[LayerTraces, ...]:
+        """State, what synapses deliver, and graded spikes, under plain names."""
+        hidden = (
+            Trace("state", "u", "state", "s", "potential"),
+            Trace("rate", "r", "rate", r"\rho(s)", "rate", shown=False),
+            Trace("delivered", "d", "delivered from below and above", "d", "current"),
+            Trace("spikes", "r_sent", "graded spikes sent", r"\Delta \rho", "spikes", change=True),
+        )
+        output = (*hidden, Trace("target", "y", "target", "y", "rate"))
+        layers = (
+            LayerTraces(k, f"layer_{k}", output if k == self.depth else hidden)
+            for k in range(1, self.depth + 1)
+        )
+        return (LayerTraces(0, "sensory", relay_traces()), *layers)
+
+    def explorable(self) -> tuple[str, ...]:
+        """Nudge, time constant and threshold."""
+        return ("beta", "tau", "event_threshold")
 
     # -------------------------------------------------------------- published settings
 

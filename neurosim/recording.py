@@ -544,7 +544,10 @@ def _groups(
 ) -> dict[str, xr.Dataset]:
     """The groups of a recording of some images: one at the root, or root and layers."""
     targets = block.targets if block.nudged else None
-    chunk = make_chunk(recorder.simulator, block.x, targets, block.beta, plan.phases)
+    simulator = recorder.simulator
+    # without a nudge this is an evaluation, which may run with values of its own
+    values = {} if block.nudged else simulator.system.evaluation_parameters()
+    chunk = make_chunk(simulator, block.x, targets, block.beta, plan.phases, values)
     traces, predictions = recorder.show(chunk)
     if layer is not None:
         (only,) = plan.layers

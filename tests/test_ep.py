@@ -179,8 +179,7 @@ def test_recordings_evaluate_without_a_target_and_train_with_one() -> None:
     simulator = Simulator(system, backend="runtime", dtype="float64")
     simulator.weights.update(problem.weights)
     for targets, h in ((None, 0.1), (problem.targets, 0.5)):
-        shown = simulator.record(problem.images, targets).trace("layer_1", "u")[0, 0]
-        first = np.clip(h * (problem.weights["W_0"] @ problem.images[0]), 0, 1)
+        shown = simulator.record(problem.images, targets, layer=1)["state"].values[0, 0]
         bias = problem.weights["b_0"][:, 0]
         first = np.clip(h * (problem.weights["W_0"] @ problem.images[0] + bias), 0, 1)
         np.testing.assert_allclose(shown, first, rtol=0, atol=1e-12)
