@@ -14,6 +14,7 @@ here. ``docs/gradient-checks.md`` tells the result; the numbers there are printe
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -129,6 +130,13 @@ def settled_cost(weights: Arrays, x: Array, y: Array) -> float:
     return float(ep.cost(free, y)[0])
 
 
+@functools.cache
+def ep_network(name: str) -> tuple[Arrays, Array, Array, Arrays]:
+    """A problem, and minus the gradient of its settled cost."""
+    weights, x, y = ep_problem(*EP_NETWORKS[name])
+    return weights, x, y, finite_differences(weights, lambda w: settled_cost(w, x, y))
+
+
 EP_NETWORKS = {"5-6-3": ((5, 6, 3), 1), "4-5-4-3": ((4, 5, 4, 3), 8)}
 
 
@@ -137,8 +145,7 @@ def test_ep_updates_tend_to_minus_the_gradient_of_the_cost(
     name: str, report: Callable[[str, Agreement], None]
 ) -> None:
     """Guards the theorem the system rests on: sign, factor 2 of the cost, both directions."""
-    weights, x, y = ep_problem(*EP_NETWORKS[name])
-    gradient = finite_differences(weights, lambda w: settled_cost(w, x, y))
+    weights, x, y, gradient = ep_network(name)
     steps = (SETTLED, SETTLED)
     one_sided, symmetric = [], []
     for beta in (1e-2, 1e-3):
@@ -163,8 +170,7 @@ def test_the_network_itself_follows_the_gradient(
     report: Callable[[str, Agreement], None],
 ) -> None:
     """Guards against a reference that follows the gradient while the circuit does not."""
-    weights, x, y = ep_problem(*EP_NETWORKS["5-6-3"])
-    gradient = finite_differences(weights, lambda w: settled_cost(w, x, y))
+    weights, x, y, gradient = ep_network("5-6-3")
     system = small_ep(alpha=(1.0, 1.0), free_time=150.0, nudged_time=150.0)
     changes = []
     for beta in (1e-3, -1e-3):
@@ -178,8 +184,7 @@ def test_the_network_itself_follows_the_gradient(
 
 def test_a_wrong_sign_or_a_missing_direction_is_no_gradient() -> None:
     """Guards the comparison: an update without feedback through W is far from the gradient."""
-    weights, x, y = ep_problem(*EP_NETWORKS["5-6-3"])
-    gradient = finite_differences(weights, lambda w: settled_cost(w, x, y))
+    weights, x, y, gradient = ep_network("5-6-3")
     good = ep_change(weights, x, y, 1e-3, (SETTLED, SETTLED))
     assert compare({name: -change for name, change in good.items()}, gradient).angle > 179
     blind = {name: change * name.endswith("1") for name, change in good.items()}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neurosim import CorInfoMax, Dataset, Simulator, load_dataset
+from neurosim import CorInfoMax, Dataset, EquilibriumPropagation, Simulator, load_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -67,3 +67,14 @@ def test_one_epoch_of_mnist_reaches_the_published_accuracy(mnist_folder: Path) -
         assert one.score(data.x_test, data.y_test) < 0.25
         one.fit(data.x_train, data.y_train, progress=False)
         assert one.score(data.x_test, data.y_test) >= 0.935
+
+
+def test_equilibrium_propagation_reaches_the_published_accuracy(mnist_folder: Path) -> None:
+    """Guards the second system's presets: within a point of the published 95.2 and 97.2 %."""
+    data = load("mnist", mnist_folder)
+    system = EquilibriumPropagation(**EquilibriumPropagation.preset("mnist").parameters)
+    with Simulator(system, seed=1) as one:
+        one.fit(data.x_train, data.y_train, progress=False)
+        assert one.score(data.x_test, data.y_test) >= 0.94
+        one.fit(data.x_train, data.y_train, epochs=4, progress=False)
+        assert one.score(data.x_test, data.y_test) >= 0.962
