@@ -8,9 +8,9 @@ answers at once.
 
 from __future__ import annotations
 
-from neurosim.commands import compare, datasets, equations, explain, record, systems, train
+from neurosim.commands import datasets, equations, explain, record, systems, train
 
 __all__ = ["COMMANDS"]
 
 #: In the order in which help lists them.
-COMMANDS = (train, compare, record, systems, datasets, explain, equations)
+COMMANDS = (train, record, systems, datasets, explain, equations)
