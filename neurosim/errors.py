@@ -15,6 +15,7 @@ __all__ = [
     "CircuitError",
     "DataError",
     "DivergenceError",
+    "FigureError",
     "NeurosimError",
     "ParameterError",
     "RunFolderError",
@@ -52,6 +53,10 @@ class CheckpointError(NeurosimError, RuntimeError):
 
 class DivergenceError(NeurosimError, ArithmeticError):
     """Learning left the range in which its results mean anything."""
+
+
+class FigureError(NeurosimError, ValueError):
+    """A figure is unknown, or this run or system has nothing to show in it."""
 
 
 def near_matches(name: str, allowed: Iterable[str]) -> str:

@@ -6,6 +6,8 @@ graded spike
     One counted event of a cell: a change of rate sent to all its targets.
 SynOp
     One graded spike arriving at one synapse. Learning is not counted.
+sparsity
+    Share of rates below 0.01, over cells and images.
 dense MAC
     One multiply-accumulate of the same network simulated densely: every
     signal-carrying synapse in every time step. This is the work that
@@ -24,7 +26,7 @@ from neurosim.circuit import Circuit
 from neurosim.errors import DataError
 from neurosim.system import FeedbackPair
 
-__all__ = ["angle_degrees", "angles", "count_spikes", "count_synops"]
+__all__ = ["angle_degrees", "angles", "count_spikes", "count_synops", "sparsity"]
 
 
 def angle_degrees(forward: NDArray[Any], backward: NDArray[Any]) -> float:
@@ -101,3 +103,26 @@ def count_synops(circuit: Circuit, event_counts: Mapping[str, int]) -> int:
             reached = circuit.fan_out(projection) if forward else circuit.fan_in(projection)
             total += event_counts[f"{population}.{pathway.event}"] * reached
     return total
+
+
+def sparsity(rates: NDArray[Any], threshold: float = 0.01) -> float:
+    """Share of rates below a threshold.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (n_images, n_cells)
+        Rates of a layer.
+    threshold : float
+        Below it a cell counts as silent.
+
+    Returns
+    -------
+    float
+        From 0, all active, to 1, all silent.
+
+    Examples
+    --------
+    >>> sparsity(np.array([[0.0, 0.5], [0.009, 0.01]]))
+    0.5
+    """
+    return float((np.asarray(rates) < threshold).mean())

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from neurosim import metrics
 from neurosim.circuit import Circuit
 from neurosim.data import one_hot
+from neurosim.engine.phases import phase_lengths
 from neurosim.engine.protocol import CHUNK_IMAGES, Backend, Chunk, ChunkResult, Weights
 from neurosim.errors import DataError, DivergenceError, ParameterError, near_matches
+from neurosim.readouts import STATE_CHANGE, readout_name, with_readouts, with_state_changes
 from neurosim.recording import MEMORY_LIMIT, show_images
 from neurosim.system import System
 
@@ -211,6 +213,7 @@ class Simulator:
         self.position = 0
         self.compile_seconds = 0.0
         self._backend: Backend | None = None
+        self._analysis: Backend | None = None
         drawn = system.initial_weights(self._rng("weights"))
         self.weights = WeightStore(
             {name: array.astype(dtype) for name, array in drawn.items()},
@@ -247,9 +250,10 @@ class Simulator:
 
     def close(self) -> None:
         """Give back the back end's files and memory; it is built again when needed."""
-        if self._backend is not None:
-            self._backend.close()
-            self._backend = None
+        for backend in (self._backend, self._analysis):
+            if backend is not None:
+                backend.close()
+        self._backend = self._analysis = None
 
     def __enter__(self) -> Self:
         return self
@@ -411,13 +415,16 @@ class Simulator:
         return float((self.predict(images) == targets.argmax(axis=1)).mean())
 
     def _evaluation_chunks(self, images: NDArray[Any]) -> list[Chunk]:
-        weights, how = self.weights.arrays(), self._evaluation()
         size = min(self.chunk_images, -(-len(images) // self.jobs))
         parts = (images[start : start + size] for start in range(0, len(images), size))
-        return [
-            Chunk({"stimulus": part, **self._blank_inputs(len(part))}, weights, **how)
-            for part in parts
-        ]
+        return [self._evaluation_chunk(part) for part in parts]
+
+    def _evaluation_chunk(self, images: NDArray[Any]) -> Chunk:
+        return Chunk(
+            {"stimulus": images, **self._blank_inputs(len(images))},
+            self.weights.arrays(),
+            **self._evaluation(),
+        )
 
     def _evaluation(self) -> dict[str, Any]:
         """Phase lengths and parameter values of a chunk that only evaluates."""
@@ -509,6 +516,117 @@ class Simulator:
             memory_limit=memory_limit,
             backend=backend,
         )
+
+    @property
+    def analysis_backend(self) -> Backend:
+        """A second build of the circuit that notes all layers, made when first needed."""
+        if self._analysis is None:
+            circuit = with_readouts(self.circuit, self.system.layer_cells()[1:])
+            self._analysis = open_backend(
+                self.backend_name, circuit, dtype=self.dtype, max_cycles=self.chunk_images
+            )
+        return self._analysis
+
+    def activity(
+        self, x: ArrayLike, y: ArrayLike | None = None, *, beta: float = 1.0
+    ) -> dict[str, dict[str, NDArray[Any]]]:
+        """Rates of all layers at the end of every phase, without learning.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs)
+            Images.
+        y : array_like, shape (n,) or (n, n_outputs), optional
+            Classes or target rates. With them all phases are run, otherwise
+            those of an evaluation.
+        beta : float
+            Signed nudge, used for all images.
+
+        Returns
+        -------
+        dict of str to dict of str to ndarray
+            Arrays of shape (n, n_cells) by phase, then by population, from the
+            input layer, whose rates are the images, to the output.
+
+        Raises
+        ------
+        DataError
+            If shapes or labels do not fit the network.
+        """
+        images = self._check_images(x)
+        chunks = self._evaluation_chunks(images)
+        if y is not None:
+            chunks = self._nudged_chunks(chunks, images, self._check_targets(y), beta)
+        results = self.analysis_backend.run_all(chunks, jobs=self.jobs)
+        first, *layers = (layer.population for layer in self.system.layer_cells())
+        return {
+            phase: {first: images}
+            | {
+                layer: np.concatenate([r.readouts[readout_name(layer, phase)] for r in results])
+                for layer in layers
+            }
+            for phase, steps in phase_lengths(self.circuit, chunks[0].phases).items()
+            if steps
+        }
+
+    def _nudged_chunks(
+        self, chunks: list[Chunk], images: NDArray[Any], targets: NDArray[Any], beta: float
+    ) -> list[Chunk]:
+        """The same chunks with targets and nudges, through all phases."""
+        _check_lengths(images, targets)
+        given, start = [], 0
+        for chunk in chunks:
+            nudges = {
+                item.name: np.full(chunk.cycles, float(beta))
+                for item in self.circuit.inputs
+                if not item.width
+            }
+            target = targets[start : start + chunk.cycles]
+            inputs = {**chunk.inputs, **nudges, "target": target}
+            given.append(dataclasses.replace(chunk, inputs=inputs, phases={}, parameters={}))
+            start += chunk.cycles
+        return given
+
+    def state_changes(
+        self, x: ArrayLike, y: ArrayLike, *, beta: float = 1.0
+    ) -> dict[str, NDArray[np.float64]]:
+        """How much each layer's state still changes in every time step, without learning.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs)
+            A few images; they are run inside Python.
+        y : array_like, shape (n,) or (n, n_outputs)
+            Classes or target rates.
+        beta : float
+            Signed nudge, used for all images.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Sum over a layer's cells of the absolute change of their state in a
+            step, of shape (n, n_steps), by population; dimensionless.
+        """
+        from neurosim.engine.runtime import RuntimeBackend
+
+        images, layers = self._check_images(x), self.system.layer_cells()[1:]
+        (chunk,) = self._nudged_chunks(
+            [self._evaluation_chunk(images)], images, self._check_targets(y), beta
+        )
+        with RuntimeBackend(
+            with_state_changes(self.circuit, layers),
+            dtype=self.dtype,
+            max_cycles=len(images),
+            record={layer.population: (STATE_CHANGE,) for layer in layers},
+        ) as backend:
+            backend.run(chunk)
+            flat = backend.trajectories()
+        return {
+            name: np.abs(values[STATE_CHANGE], dtype=np.float64)
+            .sum(axis=1)
+            .reshape(len(images), -1)
+            for name, values in flat.items()
+        }
 
     def angles(self) -> dict[str, float]:
         """Angle in degrees between forward and backward weights, per feedback pathway."""

@@ -8,9 +8,19 @@ answers at once.
 
 from __future__ import annotations
 
-from neurosim.commands import datasets, equations, explain, record, systems, train
+<<<<<<< HEAD
+from neurosim.commands import (
+    datasets,
+    diagram,
+    equations,
+    explain,
+    plot,
+    record,
+    systems,
+    train,
+)
 
 __all__ = ["COMMANDS"]
 
 #: In the order in which help lists them.
-COMMANDS = (train, record, systems, datasets, explain, equations)
+COMMANDS = (train, plot, record, systems, datasets, explain, diagram, equations)

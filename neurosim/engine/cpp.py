@@ -44,6 +44,7 @@ from neurosim.engine.protocol import (
     split_weights,
 )
 from neurosim.errors import BuildError, CircuitError
+from neurosim.readouts import noted_readouts
 
 __all__ = ["CppBackend", "cache_folder"]
 
@@ -198,7 +199,7 @@ class CppBackend(Backend):
             *self._value_arguments(chunk, lengths),
         ]
         self._execute(folder, arguments, chunk.cycles * sum(lengths.values()))
-        result = self._collect(folder, chunk.cycles)
+        result = self._collect(folder, chunk.cycles, lengths)
         self._recorded = self._collect_recorded(folder, chunk.cycles * sum(lengths.values()))
         return dataclasses.replace(result, seconds=time.perf_counter() - started)
 
@@ -262,7 +263,7 @@ class CppBackend(Backend):
                 f"{complaint.splitlines()[0] if complaint else 'no message'}"
             )
 
-    def _collect(self, folder: Path, cycles: int) -> ChunkResult:
+    def _collect(self, folder: Path, cycles: int, lengths: Mapping[str, int]) -> ChunkResult:
         manifest = self._manifest
         flat = {
             (part.projection, part.variable): self._read(
@@ -279,7 +280,7 @@ class CppBackend(Backend):
                 manifest["readouts"][readout.name],
                 cycles * self.circuit.population(readout.population).size,
             ).reshape(cycles, -1)
-            for readout in self.circuit.readouts
+            for readout in noted_readouts(self.circuit, lengths)
         }
         counts = {
             f"{population}.{event}": int(

@@ -76,7 +76,8 @@ class ChunkResult:
     weights : Weights
         Weights at the end.
     readouts : dict of str to ndarray
-        (n_cycles, n_cells) by readout name.
+        (n_cycles, n_cells) by readout name; those of phases that were left out
+        are absent.
     event_counts : dict of str to int
         Counted events, by ``"population.event"``.
     seconds : float

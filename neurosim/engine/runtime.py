@@ -28,6 +28,7 @@ from neurosim.engine.protocol import (
     split_weights,
 )
 from neurosim.errors import CircuitError
+from neurosim.readouts import noted_readouts
 
 __all__ = ["RuntimeBackend"]
 
@@ -97,7 +98,7 @@ class RuntimeBackend(Backend):
         }
         return ChunkResult(
             weights=join_weights(self.circuit, flat, self.dtype),
-            readouts=self._readouts(chunk.cycles, noted),
+            readouts=self._readouts(chunk.cycles, noted, lengths),
             event_counts={
                 f"{population}.{event}": int(self._counter(population, event).sum())
                 for population, event in self._counted_events()
@@ -154,9 +155,11 @@ class RuntimeBackend(Backend):
         values: NDArray[Any] = variable.get_value()
         return values
 
-    def _readouts(self, cycles: int, noted: Mapping[str, int]) -> dict[str, NDArray[Any]]:
+    def _readouts(
+        self, cycles: int, noted: Mapping[str, int], lengths: Mapping[str, int]
+    ) -> dict[str, NDArray[Any]]:
         results = {}
-        for readout in self.circuit.readouts:
+        for readout in noted_readouts(self.circuit, lengths):
             monitor = self._built.readouts[readout.name]
             values = np.array(getattr(monitor, readout.variable))[noted[readout.name] :]
             results[readout.name] = values.reshape(cycles, -1)

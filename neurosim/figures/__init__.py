@@ -1,7 +1,74 @@
-"""Pictures of runs, circuits and cells; every function returns its matplotlib figure."""
+"""Figures of runs; every function returns its matplotlib figure and needs no display.
+
+Examples
+--------
+>>> from neurosim import figures
+>>> sorted(figures.FIGURES)[:3]
+['activity', 'angle', 'confusion']
+"""
 
 from __future__ import annotations
 
-from neurosim.figures import style
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["style"]
+if TYPE_CHECKING:
+    from neurosim.figures import style
+    from neurosim.figures.activity import confusion_matrix, hidden_activity, tsne
+    from neurosim.figures.curves import angle, events, learning_curve
+    from neurosim.figures.dynamics import convergence, information
+    from neurosim.figures.gallery import FIGURES, draw, save, save_all
+    from neurosim.figures.run import Run, open_runs
+    from neurosim.figures.weights import receptive_fields, weight_histograms
+
+__all__ = [
+    "FIGURES",
+    "Run",
+    "angle",
+    "confusion_matrix",
+    "convergence",
+    "draw",
+    "events",
+    "hidden_activity",
+    "information",
+    "learning_curve",
+    "open_runs",
+    "receptive_fields",
+    "save",
+    "save_all",
+    "style",
+    "tsne",
+    "weight_histograms",
+]
+
+# Names are imported when used: the style sheet alone needs no simulator.
+_HOMES = {
+    "FIGURES": "gallery",
+    "Run": "run",
+    "angle": "curves",
+    "confusion_matrix": "activity",
+    "convergence": "dynamics",
+    "draw": "gallery",
+    "events": "curves",
+    "hidden_activity": "activity",
+    "information": "dynamics",
+    "learning_curve": "curves",
+    "open_runs": "run",
+    "receptive_fields": "weights",
+    "save": "gallery",
+    "save_all": "gallery",
+    "tsne": "activity",
+    "weight_histograms": "weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "style":
+        return importlib.import_module("neurosim.figures.style")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'neurosim.figures' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"neurosim.figures.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,59 @@
+"""``neurosim plot``: draw the figures of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from neurosim.commands.options import shown
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  neurosim plot runs/NAME                               all figures
+  neurosim plot runs/NAME --only learning-curve angle   two of them
+  neurosim plot runs/NAME --format pdf --out paper      vector graphics
+
+figures: learning-curve, angle, events, weights, receptive-fields, activity,
+confusion, tsne, convergence, information. Of a folder of several seeds, the
+first three show mean and range, the others the first seed.
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare ``neurosim plot``."""
+    parser = commands.add_parser(
+        "plot",
+        help="draw the figures of a run",
+        description="Draw the figures of a run into a folder, with a page that shows them.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="run folder, or one of seeds")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="these figures (default: all)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the figures (default: RUN/figures)"
+    )
+    parser.add_argument("--format", default="png", metavar="FORMAT", help="png, pdf or svg")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="where data sets lie (default: where the run found them)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from neurosim.figures import open_runs, save_all
+
+    runs = open_runs(options.folder, data_dir=options.data_dir)
+    out = options.out or options.folder / "figures"
+    for name, path in save_all(runs, out, names=options.only, form=options.format).items():
+        print(f"{name}: {shown(path)}")
+    print(f"all of them: {shown(out / 'index.html')}")
+    return 0

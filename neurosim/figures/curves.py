@@ -1,0 +1,237 @@
+"""Figures over epochs: accuracy, weight angles, graded spikes and synaptic operations."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from neurosim.errors import FigureError
+from neurosim.figures import style
+from neurosim.figures.run import Run, Source, as_runs
+
+__all__ = ["angle", "describe", "events", "learning_curve"]
+
+#: A value of one metrics row.
+_Value = Callable[[Mapping[str, Any]], float]
+
+
+def learning_curve(run: Source) -> Figure:
+    """Training and test accuracy against epochs and images seen.
+
+    Parameters
+    ----------
+    run : Run, path, or several
+        Several are drawn as mean and range. Published points are drawn if
+        the settings are the published ones.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel; training accuracy is that of the answers while learning.
+
+    Raises
+    ------
+    RunFolderError
+        If no epoch is finished.
+    """
+    runs = as_runs(run)
+    with style.applied():
+        figure, (axes,) = style.new_figure(panel=(5.6, 3.7))
+        kinds = (("test", "test_accuracy"), ("train, while learning", "train_accuracy"))
+        for number, (words, name) in enumerate(kinds):
+            _line(axes, runs, number, words, _percent(name))
+            _published(axes, runs, name, number, words.partition(",")[0])
+        style.label(axes, describe(runs), "epoch", "accuracy", "%")
+        _count_images(axes, runs)
+        axes.legend(loc="lower right")
+    return figure
+
+
+def angle(run: Source) -> Figure:
+    """Angle between forward and transposed backward weights against epochs.
+
+    Parameters
+    ----------
+    run : Run, path, or several
+        Several are drawn as mean and range.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel, one line per feedback pathway; the angle at epoch 0 is that of
+        the initial weights.
+
+    Raises
+    ------
+    FigureError
+        If the system has no feedback weights of its own.
+    RunFolderError
+        If no epoch is finished.
+    """
+    runs = as_runs(run)
+    pairs = runs[0].settings.system.feedback_pairs()
+    if not pairs:
+        raise FigureError(
+            f"no angle for {runs[0].settings.system.name} with layers "
+            f"{'-'.join(map(str, runs[0].settings.system.layers))}: it has no feedback weights "
+            "of their own; leave 'angle' out"
+        )
+    with style.applied():
+        figure, (axes,) = style.new_figure(panel=(5.6, 3.7))
+        start = [one.untrained.angles() for one in runs]
+        for number, pair in enumerate(pairs):
+            words = f"{pair.forward} and {pair.backward} transposed"
+            first = [angles[pair.name] for angles in start]
+            _line(axes, runs, number, words, _angle_of(pair.name), first)
+            _published(axes, runs, pair.name, number, pair.name if len(pairs) > 1 else "")
+        axes.axhline(90, color=style.INK, linewidth=0.8, linestyle=":")
+        axes.annotate("unrelated weights", (1, 90), xycoords=("axes fraction", "data"),
+                      xytext=(0, 3), textcoords="offset points", ha="right",
+                      fontsize=8.5)  # fmt: skip
+        style.label(axes, describe(runs), "epoch", "angle between weights", "degrees")
+        axes.margins(y=0.14)
+        _count_images(axes, runs)
+        axes.legend(loc="best")
+    return figure
+
+
+def events(run: Source) -> Figure:
+    """Graded spikes and synaptic operations per image, beside the dense work they replace.
+
+    Parameters
+    ----------
+    run : Run, path, or several
+        Several are drawn as mean and range.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels over epochs: events of cells; operations at synapses, on a
+        logarithmic axis. Definitions: :mod:`neurosim.metrics`.
+
+    Raises
+    ------
+    RunFolderError
+        If no epoch is finished.
+    """
+    runs = as_runs(run)
+    with style.applied():
+        figure, (cells, synapses) = style.new_figure(2, panel=(4.6, 3.5))
+        _line(cells, runs, 0, "graded spikes", lambda row: row["graded_spikes_per_image"])
+        if any(row["lateral_samples_per_image"] for one in runs for row in one.epochs):
+            _line(cells, runs, 1, "lateral samples", lambda row: row["lateral_samples_per_image"])
+        cells.set_ylim(bottom=0)
+        style.label(cells, "events of cells", "epoch", "events per image", "1")
+        _line(synapses, runs, 0, "synaptic operations", lambda row: row["synops_per_image"])
+        _line(synapses, runs, 1, "dense multiply-accumulates",
+              lambda row: row["dense_macs_per_image"])  # fmt: skip
+        synapses.set_yscale("log")
+        synapses.margins(y=0.25)
+        style.label(synapses, "work at synapses", "epoch", "operations per image", "1")
+        last = runs[0].epochs[-1]
+        ratio = last["dense_macs_per_image"] / max(last["synops_per_image"], 1)
+        synapses.annotate(
+            f"{ratio:.0f} times fewer than dense",
+            (last["epoch"], last["synops_per_image"]),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8.5,
+        )
+        for axes in (cells, synapses):
+            _whole_epochs(axes)
+            axes.legend(loc="center right" if axes is synapses else "best")
+        figure.suptitle(describe(runs), x=0.01, ha="left", fontsize=10, weight="bold")
+    return figure
+
+
+# ---------------------------------------------------------------- parts
+
+
+def describe(runs: Sequence[Run]) -> str:
+    """System, data set, layers and seeds of runs, for headings."""
+    s = runs[0].settings
+    layers = "-".join(map(str, s.system.layers))
+    seeds = f"seed {s.seed}" if len(runs) == 1 else f"{len(runs)} runs, mean and range"
+    return f"{s.system.name}, {s.dataset}, {layers}, {seeds}"
+
+
+def _percent(name: str) -> _Value:
+    return lambda row: 100 * row[name]
+
+
+def _angle_of(name: str) -> _Value:
+    return lambda row: row["angle_degrees"][name]
+
+
+def _values(runs: Sequence[Run], value: _Value) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Epochs that all runs finished, and values of shape (n_runs, n_epochs)."""
+    count = min(len(run.epochs) for run in runs)
+    epochs = np.array([row["epoch"] for row in runs[0].epochs[:count]])
+    return epochs, np.array([[value(row) for row in run.epochs[:count]] for run in runs])
+
+
+def _line(
+    axes: Axes,
+    runs: Sequence[Run],
+    number: int,
+    words: str,
+    value: _Value,
+    first: Sequence[float] = (),
+) -> None:
+    """The mean of the runs, and their range as a band; ``first`` are values at epoch 0."""
+    epochs, values = _values(runs, value)
+    if first:
+        epochs = np.concatenate([[0], epochs])
+        values = np.concatenate([np.array(first)[:, None], values], axis=1)
+    drawn = style.series(number)
+    every = max(1, len(epochs) // 15)
+    axes.plot(epochs, values.mean(axis=0), **drawn, label=words, markevery=every)
+    if len(runs) > 1:
+        axes.fill_between(
+            epochs, values.min(axis=0), values.max(axis=0), color=drawn["color"], alpha=0.22, lw=0
+        )
+
+
+def _published(axes: Axes, runs: Sequence[Run], quantity: str, number: int, words: str) -> None:
+    """Published points up to the last epoch of the runs, if they have the published settings."""
+    last = max(row["epoch"] for run in runs for row in run.epochs)
+    if not all(run.published for run in runs):
+        return
+    for curve in runs[0].published:
+        points = {x: y for x, y in curve.points.items() if x <= last}
+        if curve.quantity == quantity and points:
+            look = {**style.PUBLISHED, "marker": style.MARKERS[number]}
+            source = _wrapped(f"{words}, {curve.source}" if words else curve.source)
+            axes.plot(list(points), list(points.values()), **look, label=source)
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, 44))
+
+
+def _whole_epochs(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+
+
+def _count_images(axes: Axes, runs: Sequence[Run]) -> None:
+    """A second axis above, in images seen."""
+    _whole_epochs(axes)
+    per_epoch = runs[0].images_per_epoch
+
+    def images(epochs: Any) -> Any:
+        return epochs * per_epoch
+
+    def epochs(images: Any) -> Any:
+        return images / per_epoch
+
+    above = axes.secondary_xaxis("top", functions=(images, epochs))
+    above.set_xlabel("images seen (1)")
+    above.xaxis.set_major_formatter(lambda n, _: f"{n:,.0f}".replace(",", "\N{THIN SPACE}"))

@@ -1,0 +1,249 @@
+"""What figures are drawn from: a run's settings, metrics, weights, data and activity."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.anatomy import Layer
+from neurosim.config import RunSettings, resolve, settings_from_config
+from neurosim.data import DATASETS, Dataset, load_dataset
+from neurosim.errors import RunFolderError
+from neurosim.models import find_system
+from neurosim.runfolder import RunFolder
+from neurosim.simulator import Simulator
+from neurosim.system import PublishedCurve
+
+__all__ = ["Activity", "Run", "Source", "as_run", "as_runs", "open_runs"]
+
+#: What every figure function takes: a run, its folder, or several of them.
+Source = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Activity:
+    """Rates of all layers for the test images.
+
+    Attributes
+    ----------
+    settled : dict of str to ndarray
+        (n_images, n_cells) by population, where evaluation reads the answer.
+    rates : dict of str to dict of str to ndarray
+        The same by phase, then by population, in cycles as those of training.
+    labels : ndarray, shape (n_images,)
+        Classes.
+    """
+
+    settled: dict[str, NDArray[Any]]
+    rates: dict[str, dict[str, NDArray[Any]]]
+    labels: NDArray[np.int64]
+
+
+class Run:
+    """One finished or unfinished training run, read from its folder when needed.
+
+    Parameters
+    ----------
+    path : str or Path
+        The run folder.
+    data_dir : Path, optional
+        Where data sets lie; by default where the run found them.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no run.
+    """
+
+    def __init__(self, path: str | Path, *, data_dir: Path | None = None) -> None:
+        self.path = Path(path)
+        folder = RunFolder(self.path)
+        if not (self.path / "config.toml").exists():
+            raise RunFolderError(
+                f"{self.path} holds no run: no config.toml there; give the folder that "
+                "`neurosim train` named at its end"
+            )
+        given = {} if data_dir is None else {"data_dir": str(data_dir)}
+        config = settings_from_config(folder.read_config(), str(self.path))
+        self.settings: RunSettings = resolve(given, config)
+
+    @classmethod
+    def from_simulator(cls, simulator: Simulator, data: Dataset) -> Run:
+        """A run without a folder, of a simulator in this program; it has no metrics.
+
+        Parameters
+        ----------
+        simulator : Simulator
+            As it is now; its weights are read when a figure needs them.
+        data : Dataset
+            Its test images are shown.
+        """
+        run = cls.__new__(cls)
+        run.path = Path(".")
+        run.settings = RunSettings(
+            system=simulator.system,
+            dataset=data.name,
+            data_dir=None,
+            epochs=simulator.epoch,
+            train_images=len(data.x_train),
+            test_images=None,
+            seed=simulator.seed,
+            backend=simulator.backend_name,
+            dtype=simulator.dtype,
+            preset="",
+        )
+        run.__dict__.update(simulator=simulator, data=data, rows=[])
+        return run
+
+    # ------------------------------------------------------------ what was measured
+
+    @functools.cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of ``metrics.jsonl``, one per epoch."""
+        return RunFolder(self.path).read_metrics()
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """The rows; an error if there are none yet."""
+        if not self.rows:
+            raise RunFolderError(
+                f"{self.path} holds no metrics yet: no epoch is finished; "
+                f"go on with the run by neurosim train --resume {self.path}"
+            )
+        return self.rows
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Training images shown in one epoch."""
+        all_images = DATASETS[self.settings.dataset].n_train
+        return min(self.settings.train_images or all_images, all_images)
+
+    # ------------------------------------------------------------ weights, before and after
+
+    @functools.cached_property
+    def simulator(self) -> Simulator:
+        """The trained network, from the checkpoint."""
+        return Simulator.load(self.path, backend=self.settings.backend)
+
+    @functools.cached_property
+    def untrained(self) -> Simulator:
+        """The network before learning, drawn anew from the run's seed."""
+        s = self.settings
+        return Simulator(s.system, seed=s.seed, backend=s.backend, dtype=s.dtype)
+
+    @property
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Weights of the checkpoint, by name."""
+        return self.simulator.weights.arrays()
+
+    @property
+    def initial_weights(self) -> dict[str, NDArray[Any]]:
+        """Weights before learning, by name."""
+        return self.untrained.weights.arrays()
+
+    # ------------------------------------------------------------ activity
+
+    @functools.cached_property
+    def data(self) -> Dataset:
+        """The data set the run learned from."""
+        s = self.settings
+        return load_dataset(
+            s.dataset,
+            data_dir=s.data_dir,
+            train_images=s.train_images,
+            test_images=s.test_images,
+            seed=s.seed,
+        )
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Layers from input to output."""
+        return self.settings.system.layer_cells()
+
+    @functools.cached_property
+    def activity(self) -> Activity:
+        """Rates for all test images after learning."""
+        return self._activity(self.simulator)
+
+    @functools.cached_property
+    def initial_activity(self) -> Activity:
+        """Rates for all test images before learning."""
+        return self._activity(self.untrained)
+
+    def _activity(self, simulator: Simulator) -> Activity:
+        x, y = self.data.x_test, self.data.y_test
+        evaluated = simulator.activity(x)
+        settled = evaluated[list(evaluated)[-1]]
+        return Activity(settled, simulator.activity(x, y, beta=self.nudge), y)
+
+    @property
+    def nudge(self) -> float:
+        """Size of the nudge that training uses, 1 for a system without one."""
+        drawn = self.settings.system.cycle_scalars(np.random.default_rng(0), 1)
+        return float(max((abs(values[0]) for values in drawn.values()), default=1.0))
+
+    # ------------------------------------------------------------ published results
+
+    @property
+    def published(self) -> tuple[PublishedCurve, ...]:
+        """Published curves, if the run has exactly the settings they were published for."""
+        s = self.settings
+        system = find_system(s.system.name)
+        preset = system.preset(s.dataset, s.system.layers[1:-1])
+        same = system(layers=s.system.layers, **preset.parameters) == s.system
+        whole = self.images_per_epoch == DATASETS[s.dataset].n_train and s.test_images is None
+        return preset.published if same and whole else ()
+
+    def close(self) -> None:
+        """Give back the files of the programs that ran."""
+        for name in ("simulator", "untrained"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+
+
+def open_runs(path: str | Path, *, data_dir: Path | None = None) -> list[Run]:
+    """The run in a folder, or the runs of several seeds below it.
+
+    Parameters
+    ----------
+    path : str or Path
+        What ``neurosim train`` wrote, with or without ``--seeds``.
+    data_dir : Path, optional
+        Where data sets lie; by default where the runs found them.
+
+    Returns
+    -------
+    list of Run
+        One per seed.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no run.
+    """
+    from neurosim.seeds import seed_folders
+
+    folders = seed_folders(Path(path)) or [Path(path)]
+    return [Run(folder, data_dir=data_dir) for folder in folders]
+
+
+def as_runs(source: Source) -> list[Run]:
+    """Runs of a figure's argument: a :class:`Run`, a folder, or a sequence of either."""
+    if isinstance(source, Run):
+        return [source]
+    if isinstance(source, (str, Path)):
+        return open_runs(source)
+    if isinstance(source, Sequence) and source:
+        return [run for one in source for run in as_runs(one)]
+    raise TypeError(f"{source!r} is no run; give a Run, a run folder, or several of them")
+
+
+def as_run(source: Source) -> Run:
+    """The run of a figure that shows one network: the first of several seeds."""
+    return as_runs(source)[0]

@@ -1,0 +1,153 @@
+"""Figures of weights: histograms before and after learning, receptive fields."""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from neurosim.data import DATASETS
+from neurosim.errors import FigureError
+from neurosim.figures import style
+from neurosim.figures.run import Run, Source, as_run
+
+__all__ = ["class_templates", "receptive_fields", "weight_histograms"]
+
+BINS = 100
+
+
+def weight_histograms(run: Source) -> Figure:
+    """Histograms of every weight array before and after learning.
+
+    Parameters
+    ----------
+    run : Run or path
+        The initial weights are drawn anew from the run's seed.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel per array, 100 bins over the range of both, counts on a
+        logarithmic axis.
+
+    Raises
+    ------
+    CheckpointError
+        If the run has no usable checkpoint.
+    """
+    one = as_run(run)
+    after, before = one.weights, one.initial_weights
+    with style.applied():
+        figure, panels = style.new_figure(len(after), columns=min(3, len(after)), panel=(3.5, 2.7))
+        for axes, name in zip(panels, after, strict=True):
+            _histogram(axes, before[name], after[name])
+            style.label(axes, name, "weight", "synapses", "1", x_unit="1")
+        panels[0].legend(loc="best")
+    return figure
+
+
+def _histogram(axes: Axes, before: NDArray[np.float64], after: NDArray[np.float64]) -> None:
+    low = min(before.min(), after.min())
+    high = max(before.max(), after.max())
+    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    blue, orange = style.COLOURS[5], style.COLOURS[1]
+    counts, _ = np.histogram(after, edges)
+    axes.stairs(counts, edges, fill=True, color=blue, label="after")
+    counts, _ = np.histogram(before, edges)
+    axes.stairs(counts, edges, color=orange, linestyle="--", linewidth=1.4, label="before")
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=0.7)
+
+
+def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
+    """Rows of the first weights as images, and the templates of the classes.
+
+    Parameters
+    ----------
+    run : Run or path
+        A run on images.
+    rows : int
+        How many cells to show, drawn at random.
+    seed : int
+        Seed of that choice.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels: a square of cells' input weights; per class the product of
+        all forward weights, which is what a linear network would look for.
+
+    Raises
+    ------
+    FigureError
+        If ``rows`` is not positive.
+    CheckpointError
+        If the run has no usable checkpoint.
+    """
+    one = as_run(run)
+    if rows < 1:
+        raise FigureError(f"rows = {rows}: give 1 or more cells to show")
+    weights = one.weights
+    first = one.settings.system.forward_weights()[0].of(weights)
+    count = min(rows, len(first))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(first), size=count, replace=False))
+    shape = DATASETS[one.settings.dataset].image_shape
+    with style.applied():
+        figure, (cells, classes) = style.new_figure(
+            2, panel=(4.6, 4.4), gridspec_kw={"width_ratios": [1, 0.62]}
+        )
+        words = f"{count} of {len(first)} cells of the first hidden layer"
+        if len(one.layers) == 2:
+            words = f"the {count} output cells"
+        _mosaic(figure, cells, first[chosen], shape, math.ceil(math.sqrt(count)), words)
+        templates = class_templates(one)
+        _mosaic(figure, classes, templates, shape, max(2, round(math.sqrt(len(templates) / 2.5))),
+                "classes, row by row from 0")  # fmt: skip
+        cells.set_title("input weights of cells")
+        classes.set_title("class templates")
+    return figure
+
+
+def class_templates(run: Source) -> NDArray[np.float64]:
+    """Product of all forward weights, shape (n_classes, n_inputs)."""
+    one: Run = as_run(run)
+    chain = [view.of(one.weights) for view in one.settings.system.forward_weights()]
+    return reduce(lambda below, above: above @ below, chain)
+
+
+def _mosaic(
+    figure: Figure,
+    axes: Axes,
+    rows: NDArray[np.float64],
+    shape: tuple[int, ...],
+    columns: int,
+    words: str,
+) -> None:
+    """Images side by side with a gap of one pixel; colour photographs keep their colours."""
+    height, width = shape[-2:]
+    lines = -(-len(rows) // columns)
+    limit = float(np.abs(rows).max()) or 1.0
+    coloured = len(shape) == 3 and shape[0] == 3
+    canvas = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1, 3), np.nan)
+    for number, row in enumerate(rows):
+        top, left = (number // columns) * (height + 1), (number % columns) * (width + 1)
+        image = row.reshape(shape)
+        picture = np.moveaxis(image, 0, -1) if coloured else image.reshape(height, width, 1)
+        canvas[top : top + height, left : left + width] = picture
+    if coloured:
+        axes.imshow(np.nan_to_num(0.5 + canvas / (2 * limit), nan=1.0), interpolation="nearest")
+    else:
+        drawn = axes.imshow(
+            canvas[..., 0], cmap=style.SIGNED, vmin=-limit, vmax=limit, interpolation="nearest"
+        )
+        bar = figure.colorbar(drawn, ax=axes, location="bottom", fraction=0.05, pad=0.02)
+        bar.set_label("weight (1)")
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(f"{words}; {width} pixels each")
+    axes.set_ylabel(f"{height} pixels each")
