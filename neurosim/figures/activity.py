@@ -49,7 +49,8 @@ def hidden_activity(run: Source, *, images_per_class: int = 20) -> Figure:
     with style.applied():
         figure, panels = style.new_figure(len(hidden) + 1, panel=(4.6, 3.7))
         for axes, name in zip(panels, hidden, strict=False):
-            _raster(figure, axes, after.settled[name], after.labels, order, name)
+            _raster(figure, axes, after.settled[name], after.labels, order)
+            axes.set_title(f"{name}, end of {after.phase} phase")
         _bars(panels[-1], hidden, before.settled, after.settled)
     return figure
 
@@ -73,7 +74,6 @@ def _raster(
     rates: NDArray[Any],
     labels: NDArray[Any],
     order: NDArray[np.int64],
-    name: str,
 ) -> None:
     classes = np.unique(labels)
     preferred = np.stack([rates[labels == c].mean(axis=0) for c in classes]).argmax(axis=0)
@@ -89,7 +89,7 @@ def _raster(
     axes.set_xticks(middles, [str(c) for c in shown[starts]])
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False)
-    style.label(axes, f"{name}, free phase", f"class of {len(order)} test images",
+    style.label(axes, "", f"class of {len(order)} test images",
                 "cell, by preferred class")  # fmt: skip
     figure.colorbar(drawn, ax=axes, fraction=0.05, pad=0.02).set_label("rate (1)")
 

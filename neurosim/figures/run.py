@@ -33,7 +33,9 @@ class Activity:
     Attributes
     ----------
     settled : dict of str to ndarray
-        (n_images, n_cells) by population, where evaluation reads the answer.
+        (n_images, n_cells) by population, where evaluation ends.
+    phase : str
+        Name of the phase that evaluation ends with.
     rates : dict of str to dict of str to ndarray
         The same by phase, then by population, in cycles as those of training.
     labels : ndarray, shape (n_images,)
@@ -41,6 +43,7 @@ class Activity:
     """
 
     settled: dict[str, NDArray[Any]]
+    phase: str
     rates: dict[str, dict[str, NDArray[Any]]]
     labels: NDArray[np.int64]
 
@@ -179,8 +182,8 @@ class Run:
     def _activity(self, simulator: Simulator) -> Activity:
         x, y = self.data.x_test, self.data.y_test
         evaluated = simulator.activity(x)
-        settled = evaluated[list(evaluated)[-1]]
-        return Activity(settled, simulator.activity(x, y, beta=self.nudge), y)
+        phase = list(evaluated)[-1]
+        return Activity(evaluated[phase], phase, simulator.activity(x, y, beta=self.nudge), y)
 
     @property
     def nudge(self) -> float:
