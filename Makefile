@@ -12,7 +12,7 @@ help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 train: $(VENV)/.train    ## train CorInfoMax on the embedded digits (no download, a minute)
-	$(BIN)/neurosim train --dataset digits
+	$(BIN)/neurosim train --dataset digits --gallery
 
 test: $(VENV)/.dev       ## run the tests, with coverage
 	rm -rf build/test-cache

@@ -17,6 +17,7 @@ from neurosim.config import RunSettings, read_config_file, resolve
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
 from neurosim.runfolder import environment
 from neurosim.simulator import Simulator
+from neurosim.tensorboard import require_tensorboard
 from neurosim.training import Interrupted
 
 __all__ = ["resume_seeds", "seed_folders", "train_seeds"]
@@ -31,7 +32,13 @@ def seed_folders(path: Path) -> list[Path]:
 
 
 def train_seeds(
-    settings: RunSettings, seeds: Sequence[int], out: Path, *, jobs: int, progress: bool = True
+    settings: RunSettings,
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    jobs: int,
+    progress: bool = True,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Train with each of several seeds, up to ``jobs`` at one time.
 
@@ -47,6 +54,8 @@ def train_seeds(
         Most processes at one time. Results do not depend on it.
     progress : bool
         Show a progress bar that counts epochs of all runs.
+    tensorboard : bool
+        Every run writes TensorBoard event files too.
 
     Returns
     -------
@@ -65,19 +74,28 @@ def train_seeds(
     """
     if len(set(seeds)) != len(seeds):
         raise ParameterError(f"seeds {' '.join(map(str, seeds))}: one comes twice; leave it out")
+    if tensorboard:
+        require_tensorboard()
     _prepare(out, settings)
     with Simulator(settings.system, backend=settings.backend, dtype=settings.dtype) as simulator:
         # compiled once here, or the processes would all wait for the same build
         simulator.backend  # noqa: B018
     config = str(out / "config.toml")
+    more = ["--tensorboard"] * tensorboard
     commands = {
-        out / f"seed-{seed}": ["--config", config, "--seed", str(seed), "--out"] for seed in seeds
+        out / f"seed-{seed}": [*more, "--config", config, "--seed", str(seed), "--out"]
+        for seed in seeds
     }
     return _run(out, commands, settings.epochs, jobs, progress)
 
 
 def resume_seeds(
-    path: Path, *, jobs: int, epochs: int | None = None, progress: bool = True
+    path: Path,
+    *,
+    jobs: int,
+    epochs: int | None = None,
+    progress: bool = True,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Go on with the runs that :func:`train_seeds` left in a folder.
 
@@ -91,6 +109,8 @@ def resume_seeds(
         New total of epochs of every run.
     progress : bool
         Show a progress bar.
+    tensorboard : bool
+        Every run writes TensorBoard event files too.
 
     Returns
     -------
@@ -99,6 +119,7 @@ def resume_seeds(
     """
     total = epochs or resolve({}, read_config_file(path / "config.toml")).epochs
     more = [] if epochs is None else ["--epochs", str(epochs)]
+    more += ["--tensorboard"] * tensorboard
     commands = {folder: [*more, "--resume"] for folder in seed_folders(path)}
     return _run(path, commands, total, jobs, progress)
 

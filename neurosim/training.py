@@ -29,6 +29,7 @@ from neurosim.data import Dataset, load_dataset, one_hot
 from neurosim.errors import CheckpointError, DivergenceError, ParameterError
 from neurosim.runfolder import METRICS_NAME, RunFolder, environment
 from neurosim.simulator import ChunkStats, Simulator
+from neurosim.tensorboard import FOLDER_NAME, EventLog, require_tensorboard
 
 __all__ = ["Interrupted", "TrainingRun", "resume_training", "start_training"]
 
@@ -113,6 +114,7 @@ class TrainingRun:
         self._tally = _EpochTally()
         self._compiled_before = 0.0
         self._progress = progress
+        self._events: EventLog | None = None
         self._saved_at = time.monotonic()
         self._checkpoint_seconds = _checkpoint_seconds()
 
@@ -182,6 +184,10 @@ class TrainingRun:
     def _compile_seconds(self) -> float:
         return self._compiled_before + self.simulator.compile_seconds
 
+    def log_events(self) -> None:
+        """Write TensorBoard event files from here on."""
+        self._events = EventLog(self.folder.path, self.rows)
+
     # ------------------------------------------------------------ the loop
 
     def run(self) -> dict[str, Any]:
@@ -211,6 +217,8 @@ class TrainingRun:
             raise
         finally:
             self.simulator.close()
+            if self._events is not None:
+                self._events.close()
         return self._finish()
 
     def _build(self) -> None:
@@ -243,6 +251,8 @@ class TrainingRun:
         self.rows.append(row)
         self._tally = _EpochTally()
         self.folder.append_metrics(row)
+        if self._events is not None:
+            self._events.add_epoch(row, self.simulator.weights.arrays())
         epoch_log.info(
             "epoch %d: train %.2f %%, test %.2f %%, %.3f ms per image",
             row["epoch"],
@@ -316,7 +326,12 @@ class TrainingRun:
 
 
 def start_training(
-    settings: RunSettings, out: Path, *, progress: bool = True, jobs: int = 1
+    settings: RunSettings,
+    out: Path,
+    *,
+    progress: bool = True,
+    jobs: int = 1,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Train a system in a new folder.
 
@@ -330,6 +345,8 @@ def start_training(
         Show a progress bar.
     jobs : int
         Processes that evaluate side by side.
+    tensorboard : bool
+        Write TensorBoard event files too; a run that has some goes on with them.
 
     Returns
     -------
@@ -341,17 +358,26 @@ def start_training(
     NeurosimError
         For anything the user can mend; see the errors of :class:`TrainingRun`.
     """
+    if tensorboard:
+        require_tensorboard()
     data = _load(settings)
     with RunFolder.create(out) as folder, _logged(folder):
         run = TrainingRun(settings, folder, data, progress=progress, jobs=jobs)
         folder.write_config(settings.to_config(environment()))
         _announce(settings, out)
         run.save()
+        if tensorboard:
+            run.log_events()
         return run.run()
 
 
 def resume_training(
-    path: Path, *, epochs: int | None = None, progress: bool = True, jobs: int = 1
+    path: Path,
+    *,
+    epochs: int | None = None,
+    progress: bool = True,
+    jobs: int = 1,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Go on with an interrupted run, or lengthen a finished one.
 
@@ -365,6 +391,8 @@ def resume_training(
         Show a progress bar.
     jobs : int
         Processes that evaluate side by side.
+    tensorboard : bool
+        Write TensorBoard event files too; a run that has some goes on with them.
 
     Returns
     -------
@@ -388,6 +416,8 @@ def resume_training(
             for complaint in complaints:
                 log.warning(complaint)
             run.restore(checkpoint)
+        if tensorboard or (folder.path / FOLDER_NAME).is_dir():
+            run.log_events()
         _note_other_versions(config.get("environment"))
         if epochs is not None:
             folder.write_config(settings.to_config(environment()))

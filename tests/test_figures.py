@@ -462,3 +462,17 @@ def test_a_simulator_can_be_drawn_without_a_folder(run: Run) -> None:
     assert shown.startswith("24 test images")
     with pytest.raises(RunFolderError, match="no epoch"):
         figures.learning_curve(live)
+
+
+def test_training_can_end_with_a_gallery(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards `make train`: every figure and a page in the run folder."""
+    out = tmp_path / "run"
+    command = ["train", "--dataset", "digits", "--hidden", "5", "--backend", "runtime"]
+    command += ["--train-images", "6", "--test-images", "8", "--epochs", "1", "--gallery"]
+    command += ["--set", "free_time=3", "--set", "nudged_time=2", "--out", str(out)]
+    assert main(command) == 0
+    written = {path.name for path in (out / "figures").iterdir()}
+    assert written == {"index.html", *(f"{name}.png" for name in figures.FIGURES)}
+    assert "figures/index.html" in capsys.readouterr().out

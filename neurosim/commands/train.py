@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -92,7 +95,16 @@ def add(commands: Any) -> None:
         "--resume",
         type=Path,
         metavar="DIR",
-        help="go on with the run in DIR; only --epochs, --jobs and --quiet go with it",
+        help="go on with the run in DIR; only --epochs, --jobs, --tensorboard, --gallery and "
+        "--quiet go with it",
+    )
+    group.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="write TensorBoard event files, too (pip install 'neurosim[tensorboard]')",
+    )
+    group.add_argument(
+        "--gallery", action="store_true", help="draw the figures of the run at its end"
     )
     group.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
     parser.set_defaults(run=_run)
@@ -109,6 +121,8 @@ def _run(options: argparse.Namespace) -> int:
         else:
             settings = settings_from(options)
             folder = options.out or _default_out(settings)
+            if options.gallery:
+                _prepare_gallery(settings)
             summary = _start(options, settings, folder)
     except Interrupted as stop:
         print(
@@ -117,8 +131,12 @@ def _run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 128 + stop.signal_number
+    if options.gallery:
+        _draw_gallery(folder)
     if not options.quiet:
         (_report_seeds if "seeds" in summary else _report)(summary, folder)
+    if options.gallery and not options.quiet:
+        print(f"figures: {shown(folder / 'figures' / 'index.html')}")
     return 0
 
 
@@ -127,6 +145,7 @@ def _start(options: argparse.Namespace, settings: Any, folder: Path) -> dict[str
     from neurosim.training import start_training
 
     how: dict[str, Any] = {"progress": not options.quiet, "jobs": _jobs(options)}
+    how["tensorboard"] = options.tensorboard
     if options.seeds is None:
         return start_training(settings, folder, **how)
     if options.seed is not None:
@@ -142,6 +161,7 @@ def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "epochs": options.epochs,
         "progress": not options.quiet,
         "jobs": _jobs(options),
+        "tensorboard": options.tensorboard,
     }
     return resume_seeds(folder, **how) if seed_folders(folder) else resume_training(folder, **how)
 
@@ -154,7 +174,7 @@ def _jobs(options: argparse.Namespace) -> int:
 
 
 def _refuse_with_resume(options: argparse.Namespace) -> None:
-    kept = {"resume", "epochs", "jobs", "quiet", "command", "run"}
+    kept = {"resume", "epochs", "jobs", "quiet", "tensorboard", "gallery", "command", "run"}
     others = [
         name
         for name, value in vars(options).items()
@@ -165,8 +185,35 @@ def _refuse_with_resume(options: argparse.Namespace) -> None:
         raise ParameterError(
             f"--resume takes its settings from the folder; leave out "
             f"{', '.join('--' + name.replace('_', '-') for name in others)} "
-            "(only --epochs, --jobs and --quiet go with it)"
+            "(only --epochs, --jobs, --tensorboard, --gallery and --quiet go with it)"
         )
+
+
+def _prepare_gallery(settings: Any) -> None:
+    """Compile what the figures need while the network learns, on another core."""
+
+    def prepare() -> None:
+        # what is wrong here is told when the figures are drawn
+        with contextlib.suppress(NeurosimError):
+            importlib.import_module("neurosim.figures.gallery")
+            with Simulator(
+                settings.system, backend=settings.backend, dtype=settings.dtype
+            ) as simulator:
+                simulator.analysis_backend  # noqa: B018 - built when first looked at
+
+    from neurosim.errors import NeurosimError
+    from neurosim.simulator import Simulator
+
+    # inside Python there is nothing to compile, and Brian2 runs in one thread only
+    if settings.backend != "cpp":
+        return
+    threading.Thread(target=prepare, daemon=True).start()
+
+
+def _draw_gallery(folder: Path) -> None:
+    from neurosim.figures import save_all
+
+    save_all(folder, folder / "figures")
 
 
 def _default_out(settings: Any) -> Path:
