@@ -43,6 +43,7 @@ bench: $(VENV)/.dev      ## measure speed against other implementations
 docs: $(VENV)/.dev       ## regenerate the pages and pictures made from the models
 	$(BIN)/python docs/make_model_pages.py
 	$(BIN)/python scripts/draw_circuit.py
+	$(BIN)/python scripts/draw_circuit.py --system ep --out docs/images/circuit-ep
 
 clean:           ## remove the environment and build products (not the runs)
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info

@@ -194,7 +194,9 @@ def signal_weight(circuit: Circuit, source: str, target: str) -> WeightView | No
 # ---------------------------------------------------------------- equations
 
 
-def depends_on(population: Population, variable: str) -> frozenset[str]:
+def depends_on(
+    population: Population, variable: str, stop: frozenset[str] = frozenset()
+) -> frozenset[str]:
     """Names that a variable of a population depends on, directly or through others.
 
     Parameters
@@ -203,6 +205,8 @@ def depends_on(population: Population, variable: str) -> frozenset[str]:
         Its equations are read; those of linked populations are not.
     variable : str
         What is asked about.
+    stop : frozenset of str
+        Variables that are named, but not looked into.
 
     Returns
     -------
@@ -212,7 +216,8 @@ def depends_on(population: Population, variable: str) -> frozenset[str]:
     direct = _direct(population)
     known, new = {variable}, {variable}
     while new:
-        new = {other for name in new for other in direct.get(name, ())} - known
+        inside = new - (stop - {variable})
+        new = {other for name in inside for other in direct.get(name, ())} - known
         known |= new
     return frozenset(known)
 

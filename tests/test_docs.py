@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from neurosim import CorInfoMax, __version__
+from neurosim import __version__
 from neurosim.cli import build_parser
 from neurosim.engine import build
 from neurosim.models import SYSTEMS
@@ -144,25 +144,6 @@ def test_the_page_of_a_model_keeps_equation_numbers() -> None:
     text = (ROOT / "docs" / "models" / "corinfomax.md").read_text()
     for number in (13, 14, 18, 19, 20, 21, 26, 27, 28):
         assert f"eq. {number}" in text or f", {number}" in text
-
-
-@pytest.mark.parametrize("layers", [(784, 500, 10), (20, 8, 6, 5, 3), (6, 4)])
-def test_the_drawing_shows_every_part_of_the_circuit(layers: tuple[int, ...]) -> None:
-    """Guards against a picture of another circuit than the one that runs."""
-    script = load_script(ROOT / "scripts" / "draw_circuit.py")
-    rates = {"mu_ff": (0.01,) * (len(layers) - 1), "mu_fb": (0.01,) * (len(layers) - 2)}
-    circuit = CorInfoMax(layers=layers, **rates).circuit()
-    figure = script.draw(circuit)
-    words = [text.get_text() for text in figure.axes[0].texts]
-    for population in circuit.populations:
-        shown = [word for word in words if f"({population.size})" in word]
-        assert shown, population.name
-    kinds = {script.kind(circuit, projection) for projection in circuit.projections}
-    for kind in kinds:
-        assert script.STYLES[kind].meaning in words
-    for phase in circuit.phases:
-        assert any(phase.name in word for word in words)
-    script.plt.close(figure)
 
 
 def test_the_drawing_is_in_the_repository() -> None:

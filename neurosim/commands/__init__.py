@@ -9,6 +9,7 @@ answers at once.
 from __future__ import annotations
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 from neurosim.commands import (
     datasets,
     diagram,

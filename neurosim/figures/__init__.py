@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurosim.figures import style
     from neurosim.figures.activity import confusion_matrix, hidden_activity, tsne
-    from neurosim.figures.curves import angle, events, learning_curve
+    from neurosim.figures.curves import angle, events, learning_curve, learning_summary
+    from neurosim.figures.diagram import circuit_diagram, system_with_layers
     from neurosim.figures.dynamics import convergence, information
     from neurosim.figures.gallery import FIGURES, draw, save, save_all
     from neurosim.figures.run import Run, open_runs
@@ -25,6 +26,7 @@ __all__ = [
     "FIGURES",
     "Run",
     "angle",
+    "circuit_diagram",
     "confusion_matrix",
     "convergence",
     "draw",
@@ -32,11 +34,13 @@ __all__ = [
     "hidden_activity",
     "information",
     "learning_curve",
+    "learning_summary",
     "open_runs",
     "receptive_fields",
     "save",
     "save_all",
     "style",
+    "system_with_layers",
     "tsne",
     "weight_histograms",
 ]
@@ -48,15 +52,18 @@ _HOMES = {
     "angle": "curves",
     "confusion_matrix": "activity",
     "convergence": "dynamics",
+    "circuit_diagram": "diagram",
     "draw": "gallery",
     "events": "curves",
     "hidden_activity": "activity",
     "information": "dynamics",
     "learning_curve": "curves",
+    "learning_summary": "curves",
     "open_runs": "run",
     "receptive_fields": "weights",
     "save": "gallery",
     "save_all": "gallery",
+    "system_with_layers": "diagram",
     "tsne": "activity",
     "weight_histograms": "weights",
 }

@@ -16,7 +16,7 @@ from neurosim.errors import FigureError
 from neurosim.figures import style
 from neurosim.figures.run import Run, Source, as_runs
 
-__all__ = ["angle", "describe", "events", "learning_curve"]
+__all__ = ["angle", "describe", "events", "learning_curve", "learning_summary"]
 
 #: A value of one metrics row.
 _Value = Callable[[Mapping[str, Any]], float]
@@ -44,13 +44,8 @@ def learning_curve(run: Source) -> Figure:
     runs = as_runs(run)
     with style.applied():
         figure, (axes,) = style.new_figure(panel=(5.6, 3.7))
-        kinds = (("test", "test_accuracy"), ("train, while learning", "train_accuracy"))
-        for number, (words, name) in enumerate(kinds):
-            _line(axes, runs, number, words, _percent(name))
-            _published(axes, runs, name, number, words.partition(",")[0])
-        style.label(axes, describe(runs), "epoch", "accuracy", "%")
-        _count_images(axes, runs)
-        axes.legend(loc="lower right")
+        _accuracy_panel(axes, runs)
+        axes.set_title(describe(runs))
     return figure
 
 
@@ -76,29 +71,41 @@ def angle(run: Source) -> Figure:
         If no epoch is finished.
     """
     runs = as_runs(run)
-    pairs = runs[0].settings.system.feedback_pairs()
-    if not pairs:
-        raise FigureError(
-            f"no angle for {runs[0].settings.system.name} with layers "
-            f"{'-'.join(map(str, runs[0].settings.system.layers))}: it has no feedback weights "
-            "of their own; leave 'angle' out"
-        )
+    _check_pairs(runs)
     with style.applied():
         figure, (axes,) = style.new_figure(panel=(5.6, 3.7))
-        start = [one.untrained.angles() for one in runs]
-        for number, pair in enumerate(pairs):
-            words = f"{pair.forward} and {pair.backward} transposed"
-            first = [angles[pair.name] for angles in start]
-            _line(axes, runs, number, words, _angle_of(pair.name), first)
-            _published(axes, runs, pair.name, number, pair.name if len(pairs) > 1 else "")
-        axes.axhline(90, color=style.INK, linewidth=0.8, linestyle=":")
-        axes.annotate("unrelated weights", (1, 90), xycoords=("axes fraction", "data"),
-                      xytext=(0, 3), textcoords="offset points", ha="right",
-                      fontsize=8.5)  # fmt: skip
-        style.label(axes, describe(runs), "epoch", "angle between weights", "degrees")
-        axes.margins(y=0.14)
-        _count_images(axes, runs)
-        axes.legend(loc="best")
+        _angle_panel(axes, runs)
+        axes.set_title(describe(runs))
+    return figure
+
+
+def learning_summary(run: Source) -> Figure:
+    """Accuracy and weight angle beside each other, as on the front page.
+
+    Parameters
+    ----------
+    run : Run, path, or several
+        Several are drawn as mean and range.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The panels of :func:`learning_curve` and :func:`angle`.
+
+    Raises
+    ------
+    FigureError
+        If the system has no feedback weights of its own.
+    RunFolderError
+        If no epoch is finished.
+    """
+    runs = as_runs(run)
+    _check_pairs(runs)
+    with style.applied():
+        figure, (left, right) = style.new_figure(2, panel=(5.0, 3.8))
+        _accuracy_panel(left, runs)
+        _angle_panel(right, runs)
+        figure.suptitle(describe(runs), x=0.01, ha="left", fontsize=10, weight="bold")
     return figure
 
 
@@ -150,6 +157,45 @@ def events(run: Source) -> Figure:
             axes.legend(loc="center right" if axes is synapses else "best")
         figure.suptitle(describe(runs), x=0.01, ha="left", fontsize=10, weight="bold")
     return figure
+
+
+# ---------------------------------------------------------------- panels
+
+
+def _accuracy_panel(axes: Axes, runs: Sequence[Run]) -> None:
+    kinds = (("test", "test_accuracy"), ("train, while learning", "train_accuracy"))
+    for number, (words, name) in enumerate(kinds):
+        _line(axes, runs, number, words, _percent(name))
+        _published(axes, runs, name, number, words.partition(",")[0])
+    style.label(axes, "", "epoch", "accuracy", "%")
+    _count_images(axes, runs)
+    axes.legend(loc="lower right")
+
+
+def _check_pairs(runs: Sequence[Run]) -> None:
+    system = runs[0].settings.system
+    if not system.feedback_pairs():
+        raise FigureError(
+            f"no angle for {system.name} with layers {'-'.join(map(str, system.layers))}: it has "
+            "no feedback weights of their own; leave 'angle' out"
+        )
+
+
+def _angle_panel(axes: Axes, runs: Sequence[Run]) -> None:
+    pairs = runs[0].settings.system.feedback_pairs()
+    start = [one.untrained.angles() for one in runs]
+    for number, pair in enumerate(pairs):
+        words = f"{pair.forward} and {pair.backward} transposed"
+        first = [angles[pair.name] for angles in start]
+        _line(axes, runs, number, words, _angle_of(pair.name), first)
+        _published(axes, runs, pair.name, number, pair.name if len(pairs) > 1 else "")
+    axes.axhline(90, color=style.INK, linewidth=0.8, linestyle=":")
+    axes.annotate("unrelated weights", (1, 90), xycoords=("axes fraction", "data"),
+                  xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5)  # fmt: skip
+    style.label(axes, "", "epoch", "angle between weights", "degrees")
+    axes.margins(y=0.14)
+    _count_images(axes, runs)
+    axes.legend(loc="best")
 
 
 # ---------------------------------------------------------------- parts

@@ -108,9 +108,9 @@ RC: Mapping[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 150,
     "savefig.facecolor": PAPER,
-    # the same figure gives the same file, and text in it stays text
+    # the same figure gives the same file, and looks the same where a font is missing
     "svg.hashsalt": "neurosim",
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",
     "pdf.fonttype": 42,
 }
 

@@ -1,0 +1,148 @@
+"""``neurosim diagram``: the picture shows the circuit that runs, of any system."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from neurosim.anatomy import carries_both_ways, depends_on
+from neurosim.circuit import Population
+from neurosim.cli import main
+from neurosim.errors import CircuitError, FigureError, ParameterError
+from neurosim.figures import circuit_diagram, save, system_with_layers
+from neurosim.figures.diagram import connections
+from neurosim.models import SYSTEMS
+from neurosim.system import System
+
+CASES = [(name, layers) for name in SYSTEMS for layers in ((784, 500, 10), (20, 8, 6, 5), (6, 4))]
+
+
+def _words(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def _learning_marks(figure: Figure) -> int:
+    circles = [p for p in figure.axes[0].patches if isinstance(p, Circle)]
+    return sum(circle.get_radius() == pytest.approx(0.105) for circle in circles)
+
+
+@pytest.mark.parametrize(("name", "layers"), CASES)
+def test_the_picture_shows_every_part_of_the_circuit(name: str, layers: tuple[int, ...]) -> None:
+    """Guards against a picture of another circuit than the one that runs."""
+    system = system_with_layers(name, layers)
+    circuit, words = system.circuit(), _words(circuit_diagram(system))
+    sizes = Counter(re.findall(r"\((\d+)\)", "\n".join(words)))
+    assert sizes == Counter(str(population.size) for population in circuit.populations)
+    lines = connections(system)
+    projected = [line for line in lines if line.kind not in ("link", "target")]
+    assert [(line.source, line.target, line.plastic) for line in projected] == [
+        (p.source, p.target, p.plastic) for p in circuit.projections
+    ]
+    for line in lines:
+        assert any(line.words in word for word in words), line
+    for phase in circuit.phases:
+        assert f"{phase.name}, {phase.steps * circuit.dt:g} ms" in words
+
+
+@pytest.mark.parametrize(("name", "layers"), CASES)
+def test_every_plastic_projection_carries_the_mark_of_learning(
+    name: str, layers: tuple[int, ...]
+) -> None:
+    """Guards the open circles: one per plastic projection, and those of the legend."""
+    system = system_with_layers(name, layers)
+    plastic = [line for line in connections(system) if line.plastic]
+    legend = {(line.kind, line.words) for line in plastic}
+    assert _learning_marks(circuit_diagram(system)) == len(plastic) + len(legend) + 1
+
+
+def test_shared_weights_are_one_line_with_two_heads() -> None:
+    """Guards the claim of weight transport: EP shares what CorInfoMax does not."""
+    for name, system in SYSTEMS.items():
+        circuit = system().circuit()
+        both = [line for line in connections(system()) if line.kind == "both"]
+        assert len(both) == sum(carries_both_ways(p) for p in circuit.projections)
+        words = "\n".join(_words(circuit_diagram(system())))
+        assert ("both ways through one set of weights" in words) == bool(both), name
+    kinds = Counter(line.kind for line in connections(SYSTEMS["corinfomax"]()))
+    assert kinds == {"up": 2, "down": 1, "out": 2, "self": 2, "link": 2, "target": 1}
+    kinds = Counter(line.kind for line in connections(SYSTEMS["ep"]()))
+    assert kinds == {"up": 1, "both": 1, "in": 2, "target": 1}
+
+
+def test_lines_end_at_the_compartment_they_act_on() -> None:
+    """Guards the anatomy of CorInfoMax: up to basal, down and sideways to apical dendrites."""
+    ends = {(line.kind, line.target): line.arrives for line in connections(SYSTEMS["corinfomax"]())}
+    assert ends["up", "pyramidal_1"] == ends["up", "pyramidal_2"] == "v_B"
+    for way in ("down", "self", "link"):
+        assert ends[way, "pyramidal_1"] == "v_A"
+    assert ends["target", "pyramidal_2"] == "v_A"
+    (target,) = (x for x in connections(SYSTEMS["corinfomax"]()) if x.kind == "target")
+    assert target.words == "target $y$, nudged phase only"
+
+
+def test_what_a_variable_depends_on_is_read_from_its_equations() -> None:
+    """Guards comments, derivatives and chains; a stop is named, but not looked into."""
+    cells = Population(
+        "cells", 2, "du/dt = (v - u)/tau : 1\nv = 2*w : 1  # not x\nw = s : 1\ns : 1"
+    )
+    assert depends_on(cells, "u") == {"u", "v", "tau", "w", "s"}
+    assert depends_on(cells, "u", stop=frozenset({"v"})) == {"u", "v", "tau"}
+    assert depends_on(cells, "s") == {"s"}
+
+
+def test_layers_are_found_by_their_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards systems that declare nothing: layers of equal sizes are told from other cells."""
+    for name in SYSTEMS:
+        system = system_with_layers(name, (9, 9, 9, 9))
+        layers = [layer.population for layer in system.layer_cells()]
+        assert len(set(layers)) == 4
+        assert layers[0] == "sensory"
+        numbers = [int(layer.rpartition("_")[2]) for layer in layers[1:]]
+        assert numbers == [1, 2, 3]
+        forward = [view.name for view in system.forward_weights()]
+        assert len(set(forward)) == 3
+    system = system_with_layers("corinfomax")
+    monkeypatch.setattr(type(system), "layers", (784, 77, 10))
+    object.__setattr__(system, "layers", (784, 500, 10))
+    circuit = system.circuit()
+    object.__setattr__(system, "layers", (784, 77, 10))
+    monkeypatch.setattr(type(system), "circuit", lambda self: circuit)
+    with pytest.raises(CircuitError, match="layer_cells"):
+        System.layer_cells(system)
+
+
+def test_the_command_writes_every_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards formats, and that the same circuit gives the same file."""
+    for suffix, start in ((".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        out = tmp_path / f"circuit{suffix}"
+        assert main(["diagram", "corinfomax", "--layers", "6", "5", "4", "--out", str(out)]) == 0
+        first = out.read_bytes()
+        assert first.startswith(start)
+        assert main(["diagram", "corinfomax", "--layers", "6", "5", "4", "--out", str(out)]) == 0
+        assert out.read_bytes() == first
+    assert "circuit.svg" in capsys.readouterr().out
+
+
+def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards messages and exit status 2."""
+    (tmp_path / "file").write_text("")
+    for arguments, told in (
+        (["corinfomx"], "did you mean 'corinfomax'"),
+        (["corinfomax", "--out", str(tmp_path / "a.gif")], "png"),
+        (["corinfomax", "--out", str(tmp_path / "file" / "a.svg")], "choose another --out"),
+        (["corinfomax", "--layers", "3"], "at least an input and an output layer"),
+    ):
+        assert main(["diagram", *arguments]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+    with pytest.raises(FigureError):
+        save(circuit_diagram(system_with_layers("corinfomax")), tmp_path / "picture")
+    with pytest.raises(ParameterError):
+        system_with_layers("corinfomax", (5,))
