@@ -8,8 +8,6 @@ answers at once.
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-<<<<<<< HEAD
 from neurosim.commands import (
     datasets,
     diagram,
