@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.circuit import Event, Population
+from neurosim.circuit import MAX_CYCLE_STEPS, Event, Population
 from neurosim.errors import ParameterError
 from neurosim.system import Preset, PublishedCurve
 from neurosim.traces import Trace
@@ -118,7 +118,7 @@ def whole_steps(time: float, dt: float) -> int:
 
 
 def check_whole_steps(owner: str, times: Mapping[str, float], dt: float) -> None:
-    """Refuse a phase that is not a whole number of time steps, at least one.
+    """Refuse a phase that is not a whole number of time steps, at least one, or far too long.
 
     Parameters
     ----------
@@ -135,6 +135,11 @@ def check_whole_steps(owner: str, times: Mapping[str, float], dt: float) -> None
         For the first length that does not fit.
     """
     for name, value in times.items():
+        if value / dt > MAX_CYCLE_STEPS:
+            raise ParameterError(
+                f"{owner}.{name} = {value} ms has more than {MAX_CYCLE_STEPS} steps of {dt} ms; "
+                "take a larger dt or a shorter phase"
+            )
         steps = whole_steps(value, dt)
         if steps < 1 or not math.isclose(steps * dt, value):
             raise ParameterError(

@@ -399,7 +399,7 @@ class CorInfoMax(System):
         check_whole_steps(type(self).__name__, times, self.dt)
         conductance = self.g_l + 2 / self.epsilon
         step = self.dt / self.tau_u * conductance
-        if step >= 2:
+        if not step < 2:
             raise ParameterError(
                 f"CorInfoMax: the Euler step is unstable: (dt/tau_u)(g_l + g_A + g_B) = "
                 f"{step:.3g} must stay below 2; with dt = {self.dt} ms and epsilon = "

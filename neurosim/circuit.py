@@ -23,8 +23,10 @@ from collections.abc import Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
 from neurosim.errors import CircuitError, near_matches
+from neurosim.parameters import is_finite
 
 __all__ = [
+    "MAX_CYCLE_STEPS",
     "MOMENTS",
     "RHYTHM_VARIABLES",
     "Circuit",
@@ -62,6 +64,13 @@ RHYTHM_VARIABLES: Mapping[str, str] = {
 }
 
 
+#: Most time steps of one cycle. A thousand times the longest published phase: whatever needs
+#: more is a mistake in a unit, and would run for hours before it answered.
+MAX_CYCLE_STEPS = 1_000_000
+#: Time steps that make sense, in ms; outside, times in seconds lose their precision.
+_DT_RANGE = (1e-6, 1e6)
+
+
 class _Named(Protocol):
     @property
     def name(self) -> str: ...
@@ -90,7 +99,7 @@ class Phase:
     name : str
         ``in_<name>`` and ``end_<name>`` become usable in equations.
     steps : int
-        Length in time steps, at least 1.
+        Length in time steps, from 1 to :data:`MAX_CYCLE_STEPS`.
     """
 
     name: str
@@ -100,6 +109,11 @@ class Phase:
         _check_name("phase", self.name)
         if self.steps < 1:
             raise CircuitError(f"phase {self.name!r} has {self.steps} steps; at least 1 is needed")
+        if self.steps > MAX_CYCLE_STEPS:
+            raise CircuitError(
+                f"phase {self.name!r} has more than {MAX_CYCLE_STEPS} steps; take a longer time "
+                "step or a shorter phase"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -370,7 +384,7 @@ class Circuit:
     dt : float
         Time step in ms.
     phases : tuple of Phase
-        The cycle, in order.
+        The cycle, in order; at most :data:`MAX_CYCLE_STEPS` steps together.
     inputs : tuple of CycleInput
         What is given per cycle.
     populations, projections : tuple
@@ -395,6 +409,8 @@ class Circuit:
 
     def __post_init__(self) -> None:
         _check_unique(self)
+        _check_time(self)
+        _check_parameters(self)
         _check_wiring(self)
         _check_weights(self)
         _check_memory(self)
@@ -480,8 +496,34 @@ def _check_unique(circuit: Circuit) -> None:
         _refuse_doubles(f"circuit {circuit.name!r}", [item.name for item in items])
     if not circuit.phases:
         raise CircuitError(f"circuit {circuit.name!r} has no phases; give at least one")
-    if circuit.dt <= 0:
-        raise CircuitError(f"circuit {circuit.name!r} has dt = {circuit.dt} ms; it must be > 0")
+
+
+def _check_time(circuit: Circuit) -> None:
+    low, high = _DT_RANGE
+    if not low <= circuit.dt <= high:
+        raise CircuitError(
+            f"circuit {circuit.name!r} has dt = {circuit.dt} ms; it must lie in "
+            f"[{low:g}, {high:g}] ms"
+        )
+    steps = circuit.cycle_steps()
+    if steps > MAX_CYCLE_STEPS:
+        lengths = ", ".join(f"{phase.name} {phase.steps}" for phase in circuit.phases)
+        raise CircuitError(
+            f"a cycle of circuit {circuit.name!r} has {steps} steps ({lengths}); at most "
+            f"{MAX_CYCLE_STEPS} are run: take a longer time step or shorter phases"
+        )
+
+
+def _check_parameters(circuit: Circuit) -> None:
+    """Refuse a shared parameter that is no finite number: it would silence what it enters."""
+    parts: tuple[Population | Projection, ...] = (*circuit.populations, *circuit.projections)
+    for part in parts:
+        for name, value in part.parameters.items():
+            if not is_finite(value):
+                raise CircuitError(
+                    f"{part.name}.{name} is not a finite number; the settings it is computed "
+                    "from are too large or too small"
+                )
 
 
 def _refuse_doubles(owner: str, names: list[str]) -> None:

@@ -14,7 +14,17 @@ from typing import Any, cast
 
 from neurosim.errors import ParameterError, near_matches
 
-__all__ = ["ParameterInfo", "check_parameters", "describe_parameters", "parameter", "parse_value"]
+__all__ = [
+    "ParameterInfo",
+    "check_parameters",
+    "describe_parameters",
+    "is_finite",
+    "parameter",
+    "parse_value",
+]
+
+#: Values longer than this are shortened in messages.
+_LONGEST_SHOWN = 80
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +69,8 @@ class ParameterInfo:
         return f"{left}{low}, {high}{right}"
 
     def allows(self, value: float) -> bool:
-        """Whether one number is finite and inside the bounds."""
-        if not math.isfinite(value):
+        """Whether one number is finite, as a floating-point number too, and inside the bounds."""
+        if not is_finite(value):
             return False
         if self.low is not None and (value < self.low or (self.open_low and value == self.low)):
             return False
@@ -132,24 +142,45 @@ def check_parameters(instance: Any) -> None:
 def _check_one(label: str, value: Any, default: Any, info: ParameterInfo) -> None:
     if isinstance(default, tuple):
         if not isinstance(value, tuple):
-            raise ParameterError(f"{label} = {value!r}: give a tuple, e.g. {default!r}")
+            raise ParameterError(f"{label} = {_brief(value)}: give a tuple, e.g. {default!r}")
         for item in value:
             _check_one(label, item, default[0], info)
         return
     if info.choices:
         if value not in info.choices:
-            raise ParameterError(f"{label} = {value!r}: {near_matches(str(value), info.choices)}")
+            raise ParameterError(
+                f"{label} = {_brief(value)}: {near_matches(str(value), info.choices)}"
+            )
         return
     kind = _kind(default)
     if not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool):
         raise ParameterError(
-            f"{label} = {value!r} is a {type(value).__name__}; give {_wanted(default, info)}"
+            f"{label} = {_brief(value)} is a {type(value).__name__}; give {_wanted(default, info)}"
         )
     if not isinstance(default, bool) and not info.allows(cast(float, value)):
         unit = "" if info.unit == "1" else f" {info.unit}"
         raise ParameterError(
-            f"{label} = {value!r}{unit} is out of range; allowed: {info.range_text()}{unit}"
+            f"{label} = {_brief(value)}{unit} is out of range; allowed: {info.range_text()}{unit}"
         )
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number, as a floating-point number, is neither infinite nor NaN."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # a whole number of more than 308 digits
+        return False
+
+
+def _brief(value: Any) -> str:
+    """A value for a message, shortened in the middle if it would not fit on a line."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python does not write out whole numbers of more than 4300 digits
+        return f"a {type(value).__name__} of very many digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:30]}...{text[-10:]}"
 
 
 def _kind(default: Any) -> tuple[type, ...]:
@@ -206,16 +237,18 @@ def parse_value(owner: type, name: str, given: Any) -> Any:
     default = defaults[name]
     try:
         return _convert(default, given)
-    except (TypeError, ValueError) as error:
-        kind = (
-            "numbers separated by commas"
-            if isinstance(default, tuple)
-            else (f"a {type(default).__name__}")
-        )
+    except (TypeError, ValueError, OverflowError) as error:
         raise ParameterError(
-            f"{owner.__name__}.{name} = {given!r} cannot be read; give {kind}, "
-            f"{infos[name].range_text()}"
+            f"{owner.__name__}.{name} = {_brief(given)} cannot be read; give "
+            f"{_expected(default)}, {infos[name].range_text()}"
         ) from error
+
+
+def _expected(default: Any) -> str:
+    if isinstance(default, tuple):
+        return "numbers separated by commas"
+    words = {bool: "true or false", int: "a whole number", float: "a number"}
+    return words.get(type(default), "a word")
 
 
 def _convert(default: Any, given: Any) -> Any:

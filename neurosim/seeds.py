@@ -1,4 +1,9 @@
-"""The same run with several seeds, as processes side by side."""
+"""The same run with several seeds, as processes side by side.
+
+The folder of all runs holds their settings (``config.toml``) and seeds
+(``seeds.json``), written before anything else is done, so that they can go on
+whenever they are stopped.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +18,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neurosim.checkpoint import replace_file
 from neurosim.config import RunSettings, read_config_file, resolve
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
-from neurosim.runfolder import environment
+from neurosim.runfolder import CONFIG_NAME, environment
 from neurosim.simulator import Simulator
 from neurosim.tensorboard import require_tensorboard
 from neurosim.training import Interrupted
 
-__all__ = ["resume_seeds", "seed_folders", "train_seeds"]
+__all__ = ["holds_seeds", "resume_seeds", "seed_folders", "train_seeds"]
+
+SEEDS_NAME = "seeds.json"
 
 _POLL_SECONDS = 0.3
 
 
 def seed_folders(path: Path) -> list[Path]:
-    """Folders of the single runs below ``path``, by seed; empty if it holds none."""
+    """Folders of the single runs that have begun below ``path``, by seed."""
     folders = [folder for folder in path.glob("seed-*") if folder.name[5:].isdigit()]
     return sorted(folders, key=lambda folder: int(folder.name[5:]))
+
+
+def holds_seeds(path: Path) -> bool:
+    """Whether :func:`train_seeds` has begun in a folder."""
+    return os.path.lexists(path / SEEDS_NAME) or bool(seed_folders(path))
 
 
 def train_seeds(
@@ -76,17 +89,8 @@ def train_seeds(
         raise ParameterError(f"seeds {' '.join(map(str, seeds))}: one comes twice; leave it out")
     if tensorboard:
         require_tensorboard()
-    _prepare(out, settings)
-    with Simulator(settings.system, backend=settings.backend, dtype=settings.dtype) as simulator:
-        # compiled once here, or the processes would all wait for the same build
-        simulator.backend  # noqa: B018
-    config = str(out / "config.toml")
-    more = ["--tensorboard"] * tensorboard
-    commands = {
-        out / f"seed-{seed}": [*more, "--config", config, "--seed", str(seed), "--out"]
-        for seed in seeds
-    }
-    return _run(out, commands, settings.epochs, jobs, progress)
+    _prepare(out, settings, seeds)
+    return _train(settings, out, seeds, jobs, progress, also=_also(tensorboard))
 
 
 def resume_seeds(
@@ -115,35 +119,113 @@ def resume_seeds(
     Returns
     -------
     dict
-        As from :func:`train_seeds`.
+        As from :func:`train_seeds`; seeds that had not begun are trained, too.
+
+    Raises
+    ------
+    RunFolderError
+        If the seeds or settings in the folder cannot be read.
+    NeurosimError
+        If a run fails; the others are brought to their end first.
     """
-    total = epochs or resolve({}, read_config_file(path / "config.toml")).epochs
-    more = [] if epochs is None else ["--epochs", str(epochs)]
-    more += ["--tensorboard"] * tensorboard
-    commands = {folder: [*more, "--resume"] for folder in seed_folders(path)}
-    return _run(path, commands, total, jobs, progress)
+    seeds = _read_seeds(path)
+    if not os.path.lexists(path / CONFIG_NAME):
+        raise RunFolderError(
+            f"{path} was left before its settings were written, so nothing has been learned; "
+            "remove it and start anew"
+        )
+    settings = resolve({"epochs": epochs}, read_config_file(path / CONFIG_NAME))
+    if epochs is not None:
+        # a seed that has not begun, and the next resume, find the new length here
+        _write(path, CONFIG_NAME, settings.to_config(environment()))
+    longer = [] if epochs is None else ["--epochs", str(epochs)]
+    return _train(settings, path, seeds, jobs, progress, longer=longer, also=_also(tensorboard))
 
 
-def _prepare(out: Path, settings: RunSettings) -> None:
+def _prepare(out: Path, settings: RunSettings, seeds: Sequence[int]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise RunFolderError(
-                f"{out} is not empty; give another --out, or go on with --resume {out}"
-            )
-        (out / "config.toml").write_text(settings.to_config(environment()))
-    except RunFolderError:
-        raise
+        occupied = any(out.iterdir())
     except OSError as error:
-        raise RunFolderError(f"cannot write to {out}: {error.strerror}; choose another") from error
+        raise _storage_error(out, error) from error
+    if occupied:
+        raise RunFolderError(
+            f"{out} is not empty; give another --out, or go on with --resume {out}"
+        )
+    # the seeds first: with them the folder is never taken for that of a single run
+    _write(out, SEEDS_NAME, json.dumps({"seeds": list(seeds)}) + "\n")
+    _write(out, CONFIG_NAME, settings.to_config(environment()))
 
 
-def _run(
-    out: Path, commands: Mapping[Path, list[str]], epochs: int, jobs: int, progress: bool
+def _write(out: Path, name: str, text: str) -> None:
+    try:
+        replace_file(out / name, text.encode())
+    except OSError as error:
+        raise _storage_error(out, error) from error
+
+
+def _storage_error(out: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(f"cannot write to {out}: {error.strerror}; choose another")
+
+
+def _read_seeds(path: Path) -> list[int]:
+    file = path / SEEDS_NAME
+    try:
+        seeds = json.loads(file.read_text())["seeds"]
+        if not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+            raise ValueError(f"seeds are {seeds!r}")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunFolderError(
+            f"cannot read the seeds of the runs in {path} ({error}); "
+            f'put them into {file}, e.g. {{"seeds": [0, 1, 2]}}, or go on with one of its '
+            "folders seed-N"
+        ) from error
+    return list(seeds)
+
+
+def _train(
+    settings: RunSettings,
+    out: Path,
+    seeds: Sequence[int],
+    jobs: int,
+    progress: bool,
+    *,
+    longer: Sequence[str] = (),
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
+    """Bring all seeds to their end: with options ``also``, resumed ones with ``longer`` too."""
+    commands = {out / f"seed-{seed}": [*also, *_options(out, seed, longer)] for seed in seeds}
+    try:
+        _compile(settings)
+        failures = _run(commands, settings.epochs, jobs, progress)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(stop.args[0] if stop.args else signal.SIGINT) from stop
+    if failures:
+        raise NeurosimError(f"{len(failures)} of {len(commands)} runs failed: {failures[0]}")
+    return _summarise(out, list(commands))
+
+
+def _also(tensorboard: bool) -> list[str]:
+    return ["--tensorboard"] if tensorboard else []
+
+
+def _options(out: Path, seed: int, longer: Sequence[str]) -> list[str]:
+    folder = out / f"seed-{seed}"
+    if os.path.lexists(folder / CONFIG_NAME):
+        return [*longer, "--resume", str(folder)]
+    return ["--config", str(out / CONFIG_NAME), "--seed", str(seed), "--out", str(folder)]
+
+
+def _compile(settings: RunSettings) -> None:
+    """Build the program here, or the processes would all wait for the same build."""
+    with Simulator(settings.system, backend=settings.backend, dtype=settings.dtype) as simulator:
+        simulator.backend  # noqa: B018 - built when first looked at
+
+
+def _run(commands: Mapping[Path, list[str]], epochs: int, jobs: int, progress: bool) -> list[str]:
     from tqdm.auto import tqdm
 
-    waiting = dict(commands)
+    waiting = list(commands)
     running: dict[Path, subprocess.Popen[str]] = {}
     failures: list[str] = []
     disable = None if progress else True
@@ -151,17 +233,15 @@ def _run(
         with tqdm(total=len(commands) * epochs, unit="epoch", disable=disable) as bar:
             while waiting or running:
                 while waiting and len(running) < jobs:
-                    folder, options = waiting.popitem()
-                    running[folder] = _start([*options, str(folder)])
+                    folder = waiting.pop(0)
+                    running[folder] = _start(commands[folder])
                 time.sleep(_POLL_SECONDS)
                 failures += _reap(running)
                 _show(bar, list(commands))
-    except KeyboardInterrupt as stop:
+    except KeyboardInterrupt:
         _stop(running)
-        raise Interrupted(stop.args[0] if stop.args else signal.SIGINT) from stop
-    if failures:
-        raise NeurosimError(f"{len(failures)} of {len(commands)} runs failed: {failures[0]}")
-    return _summarise(out, list(commands))
+        raise
+    return failures
 
 
 def _start(options: list[str]) -> subprocess.Popen[str]:
@@ -212,7 +292,7 @@ def _show(bar: Any, folders: Sequence[Path]) -> None:
 
 
 def _summarise(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
-    last = {folder.name: _rows(folder)[-1] for folder in sorted(folders)}
+    last = {folder.name: _rows(folder)[-1] for folder in folders}
     accuracies = [row["test_accuracy"] for row in last.values()]
     summary = {
         "seeds": [int(name[5:]) for name in last],

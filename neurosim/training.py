@@ -44,7 +44,7 @@ epoch_log = logging.getLogger("neurosim.epochs")
 
 
 class Interrupted(Exception):
-    """The user stopped a run; a checkpoint was written.
+    """The user stopped a run; what it had learned is kept, and it can go on.
 
     Parameters
     ----------

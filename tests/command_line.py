@@ -155,6 +155,29 @@ def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None
         time.sleep(0.005)
 
 
+def children_of(parent: int, name: str) -> list[int]:
+    """Running programs of some name that a process has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, rest = status.read_text().split(" (", 1)
+        except OSError:
+            continue
+        program, _, fields = rest.rpartition(") ")
+        if program == name and int(fields.split()[1]) == parent:
+            found.append(int(pid))
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and does something, not only waits to be noticed as ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
 def lines_of(path: Path) -> int:
     """Complete lines of a file that may not exist yet."""
     return path.read_bytes().count(b"\n") if path.exists() else 0

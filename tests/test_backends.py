@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -530,3 +534,38 @@ def test_simulators_on_both_back_ends_learn_the_same() -> None:
         with Simulator(system, seed=4, backend=name, dtype="float64", chunk_images=8) as simulator:
             learnt[name] = simulator.fit(x, y, epochs=2, progress=False).weights.arrays()
     assert_same_weights(learnt["cpp"], learnt["runtime"])
+
+
+# ------------------------------------------------------------------ interrupts
+
+
+def test_an_interrupt_comes_through_and_leaves_a_back_end_that_can_go_on() -> None:
+    """Guards a run cut short in silence, whose readouts then fit nothing, and a spoilt state."""
+    problem = make_problem(SYSTEM)
+    chunk = problem.chunk(learning=True)
+    with make_backend("runtime float64") as backend:
+        expected = backend.run(chunk)
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(backend, problem.chunk(learning=True, phases={"free": 100_000}))
+        again = backend.run(chunk)
+    assert_bitwise_equal(again.weights, expected.weights)
+    assert_bitwise_equal(again.readouts, expected.readouts)
+    assert again.event_counts == expected.event_counts
+    assert b2.prefs.core.stop_on_keyboard_interrupt
+
+
+def interrupted(backend: Backend, chunk: Chunk) -> None:
+    """Run a chunk that takes minutes and press Ctrl-C soon after it has begun."""
+    steps = backend._built.groups["rhythm"].variables["cycle_step"]  # type: ignore[attr-defined]
+
+    def press() -> None:
+        while steps.get_value()[0] < 20:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    try:
+        backend.run(chunk)
+    finally:
+        thread.join()

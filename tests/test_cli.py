@@ -22,6 +22,7 @@ from command_line import (
     ROOT,
     assert_same_run,
     call,
+    children_of,
     command,
     ended,
     lines_of,
@@ -608,7 +609,8 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
     assert result.status == status
     assert "stopping after the images under way" in result.err
     assert result.complaint == (
-        f"neurosim: interrupted; a checkpoint is written. Go on with: neurosim train --resume {out}"
+        "neurosim: interrupted; nothing that was learned is lost. "
+        f"Go on with: neurosim train --resume {out}"
     )
     # the checkpoint is of this moment, not of the end of the last epoch
     assert position_of(out)[0] >= 1
@@ -621,8 +623,8 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
 def test_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     """Guards a run that cannot be stopped while its images take long."""
     out = tmp_path / "run"
-    # a free phase of an hour for each image
-    long = ("--set", "free_time=3600000", "--epochs", 1, "--out", out)
+    # a free phase of a quarter of an hour for each image
+    long = ("--set", "free_time=900000", "--epochs", 1, "--out", out)
     with started(*DIGITS, *long) as process:
         wait_until(lambda: children_of(process.pid, "main"), process)
         os.killpg(process.pid, signal.SIGINT)
@@ -634,20 +636,6 @@ def test_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     assert result.complaint == "neurosim: stopped at once"
     assert not [pid for pid in program if Path(f"/proc/{pid}").exists()]
     assert position_of(out) == (0, 0)
-
-
-def children_of(parent: int, name: str) -> list[int]:
-    """Running programs of some name that a process has started."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            pid, rest = status.read_text().split(" (", 1)
-        except OSError:
-            continue
-        program, _, fields = rest.rpartition(") ")
-        if program == name and int(fields.split()[1]) == parent:
-            found.append(int(pid))
-    return found
 
 
 @pytest.mark.parametrize(

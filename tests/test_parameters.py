@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neurosim import CorInfoMax
-from neurosim.errors import ParameterError, near_matches
+from neurosim.errors import NeurosimError, ParameterError, near_matches
 from neurosim.models import SYSTEMS, find_system
 from neurosim.parameters import (
     ParameterInfo,
@@ -211,17 +212,17 @@ def test_words_and_single_numbers_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("name", "given_", "words"),
     [
-        ("rate", "fast", r"Toy\.rate = 'fast' cannot be read; give a float, \[0, 1\)"),
+        ("rate", "fast", r"Toy\.rate = 'fast' cannot be read; give a number, \[0, 1\)"),
         ("rate", True, r"Toy\.rate = True cannot be read"),
         ("rate", None, r"Toy\.rate = None cannot be read"),
         ("rates", "0.1,,0.2", r"Toy\.rates = '0\.1,,0\.2' cannot be read; give numbers separated"),
         ("rates", "", r"Toy\.rates = '' cannot be read"),
         ("rates", [0.1, "x"], r"Toy\.rates"),
         ("rates", True, r"Toy\.rates = True cannot be read"),
-        ("count", 2.5, r"Toy\.count = 2\.5 cannot be read; give an? int"),
+        ("count", 2.5, r"Toy\.count = 2\.5 cannot be read; give a whole number"),
         ("count", "2.5", r"Toy\.count = '2\.5' cannot be read"),
         ("count", True, r"Toy\.count = True cannot be read"),
-        ("switch", "maybe", r"Toy\.switch = 'maybe' cannot be read; give a bool"),
+        ("switch", "maybe", r"Toy\.switch = 'maybe' cannot be read; give true or false"),
         ("switch", 1, r"Toy\.switch = 1 cannot be read"),
         ("form", 3, r"Toy\.form = 3 cannot be read"),
     ],
@@ -285,3 +286,85 @@ def test_systems_are_found_by_name_or_the_nearest() -> None:
     assert all(system.name == name for name, system in SYSTEMS.items())
     with pytest.raises(ParameterError, match=r"'corinfmax'.*'corinfomax'"):
         find_system("corinfmax")
+
+
+# ------------------------------------------------------------------ whatever is typed
+
+HUGE = "9" * 400
+LONGEST = "9" * 5000
+numbers = st.one_of(
+    st.floats().map(repr),
+    st.integers().map(str),
+    st.sampled_from(["nan", "inf", "-inf", "1e400", "1e-320", "5e-324", "1e-9", "1e308", HUGE]),
+)
+texts = st.one_of(
+    st.text(max_size=20),
+    numbers,
+    st.lists(numbers, max_size=3).map(",".join),
+)
+toml_values = st.recursive(
+    st.one_of(st.floats(), st.integers(), st.booleans(), st.text(max_size=5)),
+    lambda items: st.lists(items, max_size=3),
+    max_leaves=4,
+)
+
+
+def outcome(make: Callable[[], Any], refusals: type[NeurosimError]) -> Any:
+    """What was made, or None if it was refused in one line of a length to be read."""
+    try:
+        return make()
+    except refusals as refusal:
+        words = str(refusal)
+    assert "\n" not in words
+    assert len(words) < 500
+    return None
+
+
+def try_value(system: type, name: str, given: Any) -> None:
+    """A system with one parameter set as given, and its circuit."""
+    made = outcome(lambda: system(**{name: parse_value(system, name, given)}), ParameterError)
+    if made is None:
+        return
+    assert all(math.isfinite(rate) for rate in made.rates(0).values())
+    circuit = outcome(made.circuit, NeurosimError)
+    if circuit is None:
+        return
+    parts = (*circuit.populations, *circuit.projections)
+    assert all(math.isfinite(value) for part in parts for value in part.parameters.values())
+
+
+@pytest.mark.parametrize(
+    ("system", "name"),
+    [(system, name) for system in SYSTEMS.values() for name in describe_parameters(system)],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+@given(given=st.one_of(texts, toml_values))
+@example(given=HUGE)
+@example(given=LONGEST)
+@example(given=int(HUGE))
+@example(given="1e-320")
+@example(given="1e-9")
+@example(given="1e308")
+@example(given="nan")
+@example(given="-inf")
+def test_any_text_makes_a_valid_system_or_is_refused(system: type, name: str, given: Any) -> None:
+    """Guards against the traceback of a number that no floating-point number can hold."""
+    try_value(system, name, given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dt": 1e-9}, r"free_time = 30\.0 ms has more than 1000000 steps of 1e-09 ms"),
+        ({"dt": 1e-320}, r"free_time = 30\.0 ms has more than 1000000 steps"),
+        ({"free_time": 1e300}, r"free_time = 1e\+300 ms has more than 1000000 steps"),
+        ({"nudged_time": 1e7}, r"nudged_time = 10000000\.0 ms has more than 1000000 steps"),
+        ({"dt": 5e-324, "tau_u": 1e300, "free_time": 5e-324, "nudged_time": 5e-324}, None),
+    ],
+)
+def test_more_steps_than_anyone_waits_for_are_refused(
+    changes: dict[str, Any], words: str | None
+) -> None:
+    """Guards against a run that computes for hours before the first image is over."""
+    with pytest.raises(NeurosimError, match=words):
+        CorInfoMax(**changes).circuit()

@@ -126,7 +126,7 @@ def _run(options: argparse.Namespace) -> int:
             summary = _start(options, settings, folder)
     except Interrupted as stop:
         print(
-            "neurosim: interrupted; a checkpoint is written. "
+            "neurosim: interrupted; nothing that was learned is lost. "
             f"Go on with: neurosim train --resume {shown(folder)}",
             file=sys.stderr,
         )
@@ -154,7 +154,7 @@ def _start(options: argparse.Namespace, settings: Any, folder: Path) -> dict[str
 
 
 def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    from neurosim.seeds import resume_seeds, seed_folders
+    from neurosim.seeds import holds_seeds, resume_seeds
     from neurosim.training import resume_training
 
     how: dict[str, Any] = {
@@ -163,7 +163,7 @@ def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "jobs": _jobs(options),
         "tensorboard": options.tensorboard,
     }
-    return resume_seeds(folder, **how) if seed_folders(folder) else resume_training(folder, **how)
+    return resume_seeds(folder, **how) if holds_seeds(folder) else resume_training(folder, **how)
 
 
 def _jobs(options: argparse.Namespace) -> int:

@@ -51,13 +51,16 @@ __all__ = ["CppBackend", "cache_folder"]
 
 #: Exit status of ``cpp_build`` for a mistake in the circuit (that module imports Brian2).
 _MISTAKE = 3
+#: With less room than this on its disk, a build that failed has probably run out of it.
+_SCARCE_MIB = 32
 
 
 def cache_folder() -> Path:
     """Where compiled programs are kept: ``$NEUROSIM_CACHE`` or the user's cache folder."""
     chosen = os.environ.get("NEUROSIM_CACHE")
     if chosen:
-        return Path(chosen)
+        # the programs are compiled and run in other folders than the current one
+        return Path(chosen).expanduser().absolute()
     import platformdirs
 
     return platformdirs.user_cache_path("neurosim")
@@ -157,8 +160,11 @@ class CppBackend(Backend):
             folder.mkdir()
             spec = Path(name) / "spec.json"
             spec.write_text(json.dumps(self._spec()))
-            _generate(spec, folder)
-            compile_project(folder, compiler)
+            try:
+                _generate(spec, folder)
+                compile_project(folder, compiler)
+            except BuildError as error:
+                raise BuildError(f"{error}{_shortage(project.parent)}") from error
             if project.exists():
                 shutil.rmtree(project)
             folder.rename(project)
@@ -192,12 +198,15 @@ class CppBackend(Backend):
             # somebody cleaned the cache while this run was going on
             self._project = self._find_or_build()
         started = time.perf_counter()
-        (folder / "results").mkdir(parents=True, exist_ok=True)
-        arguments = [
-            *self._input_arguments(folder, chunk),
-            *self._weight_arguments(folder, chunk.weights),
-            *self._value_arguments(chunk, lengths),
-        ]
+        try:
+            (folder / "results").mkdir(parents=True, exist_ok=True)
+            arguments = [
+                *self._input_arguments(folder, chunk),
+                *self._weight_arguments(folder, chunk.weights),
+                *self._value_arguments(chunk, lengths),
+            ]
+        except OSError as error:
+            raise self._no_room(f"cannot write the input of a run to {folder} ({error})") from error
         self._execute(folder, arguments, chunk.cycles * sum(lengths.values()))
         result = self._collect(folder, chunk.cycles, lengths)
         self._recorded = self._collect_recorded(folder, chunk.cycles * sum(lengths.values()))
@@ -217,7 +226,8 @@ class CppBackend(Backend):
             path = folder / f"input_{item.name}"
             values = np.ascontiguousarray(chunk.inputs[item.name], dtype=np.float64)
             with path.open("wb") as file:
-                values.tofile(file)
+                # not values.tofile: it does not tell when the disk is full
+                file.write(values.data)
                 # the program reads a file of full length; the rest is never looked at
                 file.truncate(rows * values.itemsize)
             yield f"{self._manifest['inputs'][item.name]}.values={path}"
@@ -226,7 +236,7 @@ class CppBackend(Backend):
         flat = split_weights(self.circuit, weights, self.dtype)
         for (projection, variable), values in flat.items():
             path = folder / f"weight_{projection}_{variable}"
-            values.tofile(path)
+            path.write_bytes(values.data)
             yield f"{projection}.{variable}={path}"
 
     def _value_arguments(self, chunk: Chunk, lengths: Mapping[str, int]) -> Iterator[str]:
@@ -243,7 +253,12 @@ class CppBackend(Backend):
         process = subprocess.Popen(
             command,
             cwd=self._project,
-            env={**os.environ, "NEUROSIM_STEPS": str(steps)},
+            env={
+                **os.environ,
+                "NEUROSIM_STEPS": str(steps),
+                # the program ends when this process is gone; see dense/templates/network.cpp
+                "NEUROSIM_PARENT": str(os.getpid()),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -315,12 +330,29 @@ class CppBackend(Backend):
         path = folder / "results" / filename
         values = np.fromfile(path, dtype=dtype) if path.exists() else np.empty(0, dtype)
         if values.size != count:
-            free = shutil.disk_usage(self._work).free / 2**20
-            raise BuildError(
-                f"the compiled program left {values.size} of {count} values in {path}; "
-                f"the disk has {free:.0f} MiB free, make room or set TMPDIR elsewhere"
+            raise self._no_room(
+                f"the compiled program left {values.size} of {count} values in {path}"
             )
         return values
+
+    def _no_room(self, what: str) -> BuildError:
+        try:
+            room = f"the disk has {shutil.disk_usage(self._work).free / 2**20:.0f} MiB free"
+        except OSError:
+            room = "the folder is gone"
+        return BuildError(f"{what}; {room}, make room or set TMPDIR elsewhere")
+
+
+def _shortage(builds: Path) -> str:
+    """What to add to a complaint if a disk is (nearly) full."""
+    for folder, variable in ((builds, "NEUROSIM_CACHE"), (_temporary_base(), "TMPDIR")):
+        free = shutil.disk_usage(folder).free / 2**20 if folder.exists() else 0
+        if free < _SCARCE_MIB:
+            return (
+                f"; the disk of {folder} has {free:.0f} MiB free: make room, or set {variable} "
+                "to another folder"
+            )
+    return ""
 
 
 def _describe_status(status: int) -> str:
@@ -361,9 +393,24 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+def _temporary_base() -> Path:
+    # not what Python falls back to: whoever sets TMPDIR has a reason
+    return Path(os.environ.get("TMPDIR") or tempfile.gettempdir()).absolute()
+
+
 def _make_work_folder() -> Path:
     """A folder for this process's chunks; those that killed processes left are removed."""
-    base = Path(tempfile.gettempdir())
+    base = _temporary_base()
+    try:
+        return _fresh_folder(base)
+    except OSError as error:
+        raise BuildError(
+            f"cannot make a folder for temporary files in {base}: {error.strerror}; make room, "
+            "or set TMPDIR to a folder that you can write to"
+        ) from error
+
+
+def _fresh_folder(base: Path) -> Path:
     for folder in base.glob("neurosim-work-*-*"):
         owner = folder.name.split("-")[2]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists():

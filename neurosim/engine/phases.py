@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from neurosim.circuit import Circuit
+from neurosim.circuit import MAX_CYCLE_STEPS, Circuit
 from neurosim.errors import CircuitError
 
 __all__ = ["phase_lengths"]
@@ -28,7 +28,7 @@ def phase_lengths(circuit: Circuit, phases: Mapping[str, int] | None) -> dict[st
     Raises
     ------
     CircuitError
-        If a name is unknown, a length negative or the cycle empty.
+        If a name is unknown, a length negative or the cycle empty or too long.
     """
     lengths = circuit.phase_steps()
     unknown = sorted(set(phases or {}) - set(lengths))
@@ -37,4 +37,6 @@ def phase_lengths(circuit: Circuit, phases: Mapping[str, int] | None) -> dict[st
     lengths.update(phases or {})
     if min(lengths.values()) < 0 or sum(lengths.values()) == 0:
         raise CircuitError(f"phase lengths {lengths} must be 0 or more, and not all 0")
+    if sum(lengths.values()) > MAX_CYCLE_STEPS:
+        raise CircuitError(f"phase lengths {lengths}: at most {MAX_CYCLE_STEPS} steps in all")
     return lengths

@@ -69,16 +69,28 @@ class RuntimeBackend(Backend):
     ) -> None:
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles)
         self._target = target
+        self._record = record
+        self._cells = cells
+        self._broken_off = False
         started = time.perf_counter()
-        with _Preferences(self.dtype, target):
-            self._built: BuiltNetwork = build_network(
-                circuit, max_cycles, record=record, cells=cells
-            )
+        self._built = self._build()
         self.build_seconds = time.perf_counter() - started
 
+    def _build(self) -> BuiltNetwork:
+        with _Preferences(self.dtype, self._target):
+            return build_network(
+                self.circuit, self.max_cycles, record=self._record, cells=self._cells
+            )
+
     def run(self, chunk: Chunk) -> ChunkResult:
-        """Run a chunk; see :class:`~neurosim.engine.protocol.Backend`."""
+        """Run a chunk; see :class:`~neurosim.engine.protocol.Backend`.
+
+        After an interrupt the network is built anew, since Brian2's objects were
+        left in the middle of a step; what was recorded before is gone.
+        """
         lengths = self._check(chunk)
+        if self._broken_off:
+            self._built, self._broken_off = self._build(), False
         built = self._built
         self._set_inputs(chunk)
         self._set_values(chunk, lengths)
@@ -91,6 +103,12 @@ class RuntimeBackend(Backend):
                 built.network.run(duration, namespace=built.namespace)
             except BrianObjectException as error:
                 raise CircuitError(explain_brian_error(error)) from error
+            except KeyboardInterrupt:
+                self._broken_off = True
+                raise
+            finally:
+                # Brian2 does not put this back itself when a run is broken off
+                b2.Network._globally_running = False
         seconds = time.perf_counter() - started
         flat = {
             (name, variable): np.array(built.synapses[name].variables[variable].get_value())
@@ -167,10 +185,15 @@ class RuntimeBackend(Backend):
 
 
 class _Preferences:
-    """Brian2's precision and code target, for the length of a ``with`` block."""
+    """Brian2's precision, code target and interrupts, for the length of a ``with`` block."""
 
     def __init__(self, dtype: np.dtype[Any], target: str) -> None:
-        self._wanted = {"core.default_float_dtype": dtype.type, "codegen.target": target}
+        self._wanted = {
+            "core.default_float_dtype": dtype.type,
+            "codegen.target": target,
+            # an interrupt is for the caller: Brian2 would end the run in silence, half done
+            "core.stop_on_keyboard_interrupt": False,
+        }
         self._before: dict[str, Any] = {}
 
     def __enter__(self) -> None:

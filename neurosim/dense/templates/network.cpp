@@ -5,6 +5,12 @@
 #include "network.h"
 #include <chrono>
 #include <cmath>
+#include <csignal>
+#include <cstdlib>
+#ifdef __linux__
+#include <sys/prctl.h>
+#include <unistd.h>
+#endif
 
 double Network::_last_run_time = 0.0;
 double Network::_last_run_completed_fraction = 0.0;
@@ -17,6 +23,24 @@ namespace {
     double seconds_since(const Moment& begin)
     {
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    }
+}
+
+namespace {
+    // A program whose starter was killed would go on to the end of its run, for nobody.
+    // The kernel is asked to end it with the thread that started it, which waits for it;
+    // one that was gone before it was asked is told by its process number.
+    bool orphaned()
+    {
+        const char* starter = std::getenv("NEUROSIM_PARENT");
+        if (!starter)
+            return false;
+#ifdef __linux__
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        return getppid() != std::atol(starter);
+#else
+        return false;
+#endif
     }
 }
 
@@ -61,6 +85,8 @@ void Network::step()
 
 void Network::run(const double duration, report_func_type report, const double report_period)
 {
+    if (orphaned())
+        std::_Exit(1);
     const double start = t;
     const double stop = t + duration;
     const Moment begin = std::chrono::steady_clock::now();

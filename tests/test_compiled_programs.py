@@ -1,0 +1,192 @@
+"""Where compiled programs are kept and run, what ends them, and what their files may do wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import children_of, is_running
+from oracles import deep_system, make_problem
+
+from neurosim.engine import cpp
+from neurosim.engine.cpp import CppBackend, cache_folder
+from neurosim.errors import BuildError
+
+#: A circuit that other files compile too.
+SYSTEM = deep_system()
+
+
+def make_backend() -> CppBackend:
+    return CppBackend(SYSTEM.circuit(), dtype="float64", max_cycles=8)
+
+
+@pytest.fixture
+def backend() -> Iterator[CppBackend]:
+    with make_backend() as made:
+        yield made
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 400 kB: room for generated code, but not for what is made of it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f"needs the mount program: {error}")
+    if mounted.returncode != 0:
+        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+# ------------------------------------------------------------------ the cache
+
+
+def test_a_relative_cache_folder_is_that_of_the_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a program looked for below the folder it is started in; it was not found there."""
+    built = cache_folder() / "builds"
+    make_backend().close()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("NEUROSIM_CACHE", os.path.relpath(built.parent))
+    assert cache_folder().is_absolute()
+    with make_backend() as backend:
+        assert backend.build_seconds == 0
+        result = backend.run(make_problem(SYSTEM).chunk(learning=True))
+    assert result.readouts["answer"].shape == (3, 3)
+
+
+def test_the_home_folder_may_be_abbreviated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards a folder called ~, made where the program happens to run."""
+    monkeypatch.setenv("NEUROSIM_CACHE", "~/programs")
+    assert cache_folder() == Path.home() / "programs"
+
+
+def test_a_full_disk_of_the_cache_is_named(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a complaint about the compiler, or about Brian2, when the disk is to blame."""
+    monkeypatch.setenv("NEUROSIM_CACHE", str(small_disk))
+    with pytest.raises(BuildError, match="MiB free: make room, or set NEUROSIM_CACHE") as caught:
+        make_backend()
+    assert str(small_disk / "builds") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert [path.suffix for path in (small_disk / "builds").iterdir()] == [".lock"]
+
+
+# ------------------------------------------------------------------ temporary files
+
+
+@pytest.mark.parametrize("kind", ["absent", "a file"])
+def test_an_unusable_folder_for_temporary_files_is_named(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a traceback, and files that silently go to another folder than the one asked for."""
+    folder = tmp_path / "temporary"
+    if kind == "a file":
+        folder.write_text("")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with pytest.raises(BuildError, match="make room, or set TMPDIR") as caught:
+        make_backend()
+    assert str(folder) in str(caught.value)
+
+
+def test_a_full_disk_for_temporary_files_is_named(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a traceback where no byte can be written, and the use of another folder instead."""
+    make_backend().close()
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "ballast").write_bytes(bytes(1_000_000))
+    monkeypatch.setenv("TMPDIR", str(small_disk))
+    with make_backend() as backend, pytest.raises(BuildError, match="set TMPDIR else") as caught:
+        backend.run(make_problem(SYSTEM).chunk(learning=True))
+    assert str(small_disk) in str(caught.value)
+    # the compiler, too, has its temporary files there
+    monkeypatch.setenv("NEUROSIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXX", compiler_without_room(tmp_path))
+    with pytest.raises(BuildError, match="MiB free: make room, or set TMPDIR"):
+        make_backend()
+
+
+def compiler_without_room(folder: Path) -> str:
+    """A compiler that answers what it is, and finds its disk full whatever it compiles."""
+    script = folder / "g++"
+    script.write_text(
+        '#!/bin/sh\ncase "$*" in *-dM*) exit 0;; esac\necho error: no room >&2; exit 1\n'
+    )
+    script.chmod(0o755)
+    return str(script)
+
+
+def test_a_disk_that_fills_up_during_a_run_is_named(backend: CppBackend) -> None:
+    """Guards a traceback at the chunk for whose images there was no room."""
+    folder = backend._work / "job-0"
+    folder.mkdir()
+    (folder / "input_stimulus").symlink_to("/dev/full")
+    with pytest.raises(BuildError, match=r"cannot write the input of a run.*set TMPDIR elsewhere"):
+        backend.run(make_problem(SYSTEM).chunk(learning=True))
+
+
+def test_a_work_folder_that_was_removed_is_made_again(backend: CppBackend) -> None:
+    """Guards a long run ended by a program that tidies /tmp."""
+    chunk = make_problem(SYSTEM).chunk(learning=True)
+    first = backend.run(chunk)
+    shutil.rmtree(backend._work)
+    again = backend.run(chunk)
+    assert again.weights["W_ff_0"].tobytes() == first.weights["W_ff_0"].tobytes()
+
+
+# ------------------------------------------------------------------ whose run it is
+
+LONG_RUN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_compiled_programs import make_backend, make_problem, SYSTEM
+with make_backend() as backend:
+    backend.run(make_problem(SYSTEM).chunk(learning=True, phases={"free": 900_000}))
+"""
+
+
+def test_a_killed_process_takes_its_program_along() -> None:
+    """Guards a core kept busy, for minutes, by the run of somebody who is gone."""
+    make_backend().close()
+    process = subprocess.Popen([sys.executable, "-c", LONG_RUN, str(Path(__file__).parent)])
+    try:
+        deadline = time.monotonic() + 60
+        while not (programs := children_of(process.pid, "main")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        # well inside the run, which takes seconds
+        time.sleep(0.1)
+        assert all(map(is_running, programs))
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    deadline = time.monotonic() + 1
+    while any(map(is_running, programs)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(is_running, programs))
+
+
+def test_a_program_whose_starter_is_gone_before_it_begins_does_not_begin(
+    backend: CppBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards the moment between the start of a program and its wish to end with its starter."""
+    monkeypatch.setattr(cpp.os, "getpid", lambda: 1)
+    with pytest.raises(BuildError, match="status 1"):
+        backend.run(make_problem(SYSTEM).chunk(learning=True))
