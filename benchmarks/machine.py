@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from neurosim.engine.compiler import FLAGS, find_compiler
+from neurosim.engine.compiler import compiler_flags, find_compiler
 from neurosim.errors import BuildError
 
 __all__ = ["describe_machine"]
@@ -34,7 +34,7 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "compiler": _compiler(),
-        "flags": " ".join(FLAGS),
+        "flags": " ".join(compiler_flags()),
         "blas": _blas(),
         "commit": _commit(),
     }
@@ -68,7 +68,7 @@ def _version(package: str) -> str:
 
 def _compiler() -> str:
     try:
-        command = [find_compiler(), "--version"]
+        command = [*find_compiler(), "--version"]
         return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
     except (BuildError, OSError, IndexError):
         return "absent"

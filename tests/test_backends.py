@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import signal
 import threading
@@ -35,6 +37,8 @@ from neurosim.circuit import (
     Weight,
     WeightPart,
 )
+from neurosim.engine import runtime
+from neurosim.engine.brian_cache import _CALLERS
 from neurosim.engine.cpp import CppBackend
 from neurosim.engine.protocol import Backend, Chunk, ChunkResult
 from neurosim.engine.runtime import RuntimeBackend
@@ -534,6 +538,27 @@ def test_simulators_on_both_back_ends_learn_the_same() -> None:
         with Simulator(system, seed=4, backend=name, dtype="float64", chunk_images=8) as simulator:
             learnt[name] = simulator.fit(x, y, epochs=2, progress=False).weights.arrays()
     assert_same_weights(learnt["cpp"], learnt["runtime"])
+
+
+# ------------------------------------------------------------------ parsing
+
+
+def test_parsing_without_brian2s_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards a shortcut that finds other code, or that stays in the user's Brian2."""
+    callers = [importlib.import_module(name) for name in _CALLERS]
+    before = [module.make_statements for module in callers]
+    chunk = make_problem(SYSTEM).chunk(learning=True)
+    with make_backend("runtime float64") as backend:
+        shortened = backend.run(chunk)
+    assert [module.make_statements for module in callers] == before
+    # without this nothing was shortened
+    assert all(hasattr(function, "__wrapped__") for function in before)
+    monkeypatch.setattr(runtime, "direct_parsing", contextlib.nullcontext)
+    with make_backend("runtime float64") as backend:
+        usual = backend.run(chunk)
+    assert_bitwise_equal(shortened.weights, usual.weights)
+    assert_bitwise_equal(shortened.readouts, usual.readouts)
+    assert shortened.event_counts == usual.event_counts
 
 
 # ------------------------------------------------------------------ interrupts

@@ -13,9 +13,16 @@ from pathlib import Path
 
 import pytest
 from command_line import children_of, is_running
-from oracles import deep_system, make_problem
+from oracles import assert_bitwise_equal, deep_system, make_problem
 
 from neurosim.engine import cpp
+from neurosim.engine.compiler import (
+    FLAGS,
+    compile_project,
+    compiler_flags,
+    compiler_identity,
+    find_compiler,
+)
 from neurosim.engine.cpp import CppBackend, cache_folder
 from neurosim.errors import BuildError
 
@@ -85,6 +92,75 @@ def test_a_full_disk_of_the_cache_is_named(
     assert str(small_disk / "builds") in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [path.suffix for path in (small_disk / "builds").iterdir()] == [".lock"]
+
+
+# ------------------------------------------------------------------ the compiler
+
+
+def test_the_flags_users_have_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards results that depend on how hard the compiler tries: the tests use other flags."""
+    results = []
+    for flags in ("-O1", ""):
+        monkeypatch.setenv("NEUROSIM_CXXFLAGS", flags)
+        with CppBackend(SYSTEM.circuit(), dtype="float32", max_cycles=8) as backend:
+            results.append(backend.run(make_problem(SYSTEM, images=8).chunk(learning=True)))
+    assert_bitwise_equal(results[0].weights, results[1].weights)
+    assert_bitwise_equal(results[0].readouts, results[1].readouts)
+
+
+def test_flags_are_part_of_the_key(backend: CppBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards a program compiled with other flags than those asked for."""
+    keys = set()
+    for flags in ("", "-O1", "-O1 -g", "-O1  -g"):
+        monkeypatch.setenv("NEUROSIM_CXXFLAGS", flags)
+        assert compiler_flags() == (*FLAGS, *flags.split())
+        keys.add(backend._key(["g++"]))
+    assert len(keys) == 3
+    monkeypatch.setenv("NEUROSIM_CXXFLAGS", "'-O1")
+    with pytest.raises(BuildError, match="NEUROSIM_CXXFLAGS='-O1 cannot be read: No closing quot"):
+        compiler_flags()
+
+
+def test_a_compiler_may_have_options_and_a_path_with_spaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards `ccache g++`, which is no program of that name."""
+    script = tmp_path / "my compilers" / "g++"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    given = {
+        "g++ -O1": (shutil.which("g++"), "-O1"),
+        f"'{script}' -DX='a b'": (str(script), "-DX=a b"),
+        str(script): (str(script),),
+        f"env {script.name} -g": (shutil.which("env"), "g++", "-g"),
+    }
+    for text, command in given.items():
+        monkeypatch.setenv("CXX", text)
+        assert find_compiler() == command
+    monkeypatch.setenv("CXX", "'g++")
+    with pytest.raises(BuildError, match="CXX='g\\+\\+ cannot be read"):
+        find_compiler()
+    # an option may change what is compiled
+    plain = compiler_identity([shutil.which("g++") or "g++"])
+    assert compiler_identity([shutil.which("g++") or "g++", "-O1"]) != plain
+
+
+def test_a_program_that_is_no_compiler_is_named(tmp_path: Path) -> None:
+    """Guards a complaint about the folder of compiled programs when CXX is to blame."""
+    for name in ("network.cpp", "run.cpp", "synapses_classes.cpp", "objects.cpp", "main.cpp"):
+        (tmp_path / name).write_text("int main() {}\n")
+    with pytest.raises(BuildError, match=r"true reported no error, but made no .* it is no C"):
+        compile_project(tmp_path, ["true"], jobs=1)
+
+
+def test_a_compiler_that_says_what_is_no_text_is_quoted_as_well_as_may_be(tmp_path: Path) -> None:
+    """Guards the traceback of a decoder instead of the compiler's own words."""
+    script = tmp_path / "g++"
+    script.write_bytes(b"#!/bin/sh\nprintf 'error: caf\\351 missing' >&2\nexit 1\n")
+    script.chmod(0o755)
+    with pytest.raises(BuildError, match="failed with status 1: error: caf\ufffd missing"):
+        compiler_identity([str(script)])
 
 
 # ------------------------------------------------------------------ temporary files

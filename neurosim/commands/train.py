@@ -38,7 +38,9 @@ environment variables:
   NEUROSIM_CACHE               folder of compiled programs
   NEUROSIM_CHECKPOINT_SECONDS  least time between two checkpoints inside an
                                epoch (default: 5)
-  CXX, TMPDIR                  C++ compiler; folder of temporary files
+  CXX, NEUROSIM_CXXFLAGS       C++ compiler, with options if need be; flags to
+                               add to neurosim's own
+  TMPDIR                       folder of temporary files
 """
 
 

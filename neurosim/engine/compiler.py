@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -18,7 +19,13 @@ from pathlib import Path
 
 from neurosim.errors import BuildError
 
-__all__ = ["FLAGS", "compile_project", "compiler_identity", "find_compiler"]
+__all__ = [
+    "FLAGS",
+    "compile_project",
+    "compiler_flags",
+    "compiler_identity",
+    "find_compiler",
+]
 
 #: Nothing here changes a result. No fast-math; products and sums are not fused where the
 #: compiler sees fit, so that two ways of writing a loop, and two processors, agree bit for bit;
@@ -33,6 +40,7 @@ FLAGS = (
     "-w",
 )
 
+_USUAL = (("g++",), ("clang++",), ("c++",))
 _INSTALL_HINT = (
     "install one, e.g. `sudo apt-get install g++` (Debian, Ubuntu), `sudo dnf install gcc-c++` "
     "(Fedora), `conda install -c conda-forge cxx-compiler`, or name yours in CXX; "
@@ -40,36 +48,57 @@ _INSTALL_HINT = (
 )
 
 
-def find_compiler() -> str:
+def compiler_flags() -> tuple[str, ...]:
+    """:data:`FLAGS`, and after them those of ``$NEUROSIM_CXXFLAGS``.
+
+    Raises
+    ------
+    BuildError
+        If the variable has an unclosed quote.
+    """
+    return (*FLAGS, *_split("NEUROSIM_CXXFLAGS", os.environ.get("NEUROSIM_CXXFLAGS", "")))
+
+
+def find_compiler() -> tuple[str, ...]:
     """The C++ compiler: ``$CXX`` if set, else g++, clang++ or c++ from the path.
 
     Returns
     -------
-    str
-        Path of the compiler.
+    tuple of str
+        Path of the compiler, followed by the options that ``$CXX`` gives it;
+        ``"ccache g++"`` is a program with an option, too.
 
     Raises
     ------
     BuildError
         If there is none; the message names what to install.
     """
-    chosen = os.environ.get("CXX")
-    names = [chosen] if chosen else ["g++", "clang++", "c++"]
-    for name in names:
+    chosen = os.environ.get("CXX", "").strip()
+    # a path with spaces needs no quotes, if there is such a program
+    whole = chosen and shutil.which(chosen)
+    commands = [(chosen,) if whole else _split("CXX", chosen)] if chosen else list(_USUAL)
+    for name, *options in commands:
         found = shutil.which(name)
         if found:
-            return found
-    looked = " or ".join(names)
+            return (found, *options)
+    looked = " or ".join(command[0] for command in commands)
     raise BuildError(f"no C++ compiler found (looked for {looked}); {_INSTALL_HINT}")
 
 
-def compiler_identity(compiler: str) -> str:
+def _split(variable: str, text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise BuildError(f"{variable}={text} cannot be read: {error}") from error
+
+
+def compiler_identity(compiler: Sequence[str]) -> str:
     """Version and processor flags of a compiler: what makes a compiled program reusable.
 
     Parameters
     ----------
-    compiler : str
-        Path of the compiler.
+    compiler : sequence of str
+        From :func:`find_compiler`.
 
     Returns
     -------
@@ -81,19 +110,19 @@ def compiler_identity(compiler: str) -> str:
     BuildError
         If the compiler cannot be run.
     """
-    probe = [compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
-    return _run(probe, Path.cwd()).stdout
+    probe = [*compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
+    return "\0".join((*compiler[1:], _run(probe, Path.cwd()).stdout))
 
 
-def compile_project(folder: Path, compiler: str, *, jobs: int | None = None) -> Path:
+def compile_project(folder: Path, compiler: Sequence[str], *, jobs: int | None = None) -> Path:
     """Compile the project in ``folder``.
 
     Parameters
     ----------
     folder : Path
         A project written by Brian2's C++ standalone device.
-    compiler : str
-        Path of the compiler.
+    compiler : sequence of str
+        From :func:`find_compiler`.
     jobs : int, optional
         Compilers run side by side; the number of processors by default.
 
@@ -105,17 +134,18 @@ def compile_project(folder: Path, compiler: str, *, jobs: int | None = None) -> 
     Raises
     ------
     BuildError
-        If the compiler fails; the first error is in the message.
+        If the compiler fails, or makes nothing; the first error is in the message.
     """
     jobs = jobs or len(os.sched_getaffinity(0))
+    command = [*compiler, *compiler_flags()]
     sources = [folder / "objects.cpp", folder / "main.cpp"]
     rest = [folder / name for name in ("network.cpp", "run.cpp", "synapses_classes.cpp")]
     rest += sorted((folder / "brianlib").glob("*.cpp"))
     generated = sorted((folder / "code_objects").glob("*.cpp"))
     units = _write_units(folder, generated, max(jobs, 1))
-    outputs = _compile_all([*units, *sources, *rest], folder, compiler, jobs)
+    outputs = _compile_all([*units, *sources, *rest], folder, command, jobs)
     program = folder / "main"
-    _run([compiler, *FLAGS, *map(str, outputs), "-o", str(program)], folder)
+    _make(program, [*command, *map(str, outputs)], folder)
     for output in outputs:
         output.unlink()
     return program
@@ -144,22 +174,39 @@ def _isolated(file: Path) -> str:
     )
 
 
-def _compile_all(sources: Sequence[Path], folder: Path, compiler: str, jobs: int) -> list[Path]:
+def _compile_all(
+    sources: Sequence[Path], folder: Path, command: Sequence[str], jobs: int
+) -> list[Path]:
     outputs = [source.with_suffix(".o") for source in sources]
 
     def compile_one(pair: tuple[Path, Path]) -> None:
         source, output = pair
-        _run([compiler, *FLAGS, "-I.", "-c", str(source), "-o", str(output)], folder)
+        _make(output, [*command, "-I.", "-c", str(source)], folder)
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(compile_one, zip(sources, outputs, strict=True)))
     return outputs
 
 
+def _make(output: Path, command: Sequence[str], folder: Path) -> None:
+    _run([*command, "-o", str(output)], folder)
+    if not output.is_file():
+        raise BuildError(
+            f"{Path(command[0]).name} reported no error, but made no {output.name}: it is no C++ "
+            f"compiler; {_INSTALL_HINT}"
+        )
+
+
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            # what a compiler quotes from its surroundings may be no text
+            errors="replace",
+            stdin=subprocess.DEVNULL,
         )
     except OSError as error:
         raise BuildError(f"cannot run {command[0]!r}: {error}; {_INSTALL_HINT}") from error

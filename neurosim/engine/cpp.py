@@ -33,7 +33,12 @@ from numpy.typing import NDArray
 
 import neurosim
 from neurosim.circuit import Circuit
-from neurosim.engine.compiler import FLAGS, compile_project, compiler_identity, find_compiler
+from neurosim.engine.compiler import (
+    compile_project,
+    compiler_flags,
+    compiler_identity,
+    find_compiler,
+)
 from neurosim.engine.protocol import (
     CHUNK_IMAGES,
     Backend,
@@ -123,7 +128,7 @@ class CppBackend(Backend):
             "record": self._record,
         }
 
-    def _key(self, compiler: str) -> str:
+    def _key(self, compiler: Sequence[str]) -> str:
         parts = [
             self.circuit.digest(),
             self.dtype.name,
@@ -133,7 +138,7 @@ class CppBackend(Backend):
             *(importlib.metadata.version(name) for name in ("brian2", "numpy", "sympy")),
             _source_digest(),
             compiler_identity(compiler),
-            *FLAGS,
+            *compiler_flags(),
         ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
@@ -153,7 +158,7 @@ class CppBackend(Backend):
             ) from error
         return project
 
-    def _build(self, project: Path, compiler: str) -> None:
+    def _build(self, project: Path, compiler: Sequence[str]) -> None:
         started = time.perf_counter()
         with tempfile.TemporaryDirectory(dir=project.parent, prefix="building-") as name:
             folder = Path(name) / "project"

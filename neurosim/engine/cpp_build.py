@@ -19,6 +19,7 @@ from brian2.core.base import BrianObjectException
 
 from neurosim.circuit import Circuit, circuit_from_dict
 from neurosim.dense.device import activate
+from neurosim.engine.brian_cache import direct_parsing
 from neurosim.engine.build import (
     BuiltNetwork,
     build_network,
@@ -111,14 +112,15 @@ def main(arguments: list[str]) -> int:
     """Entry point of the build process."""
     spec = json.loads(Path(arguments[0]).read_text())
     try:
-        generate(
-            circuit_from_dict(spec["circuit"]),
-            Path(arguments[1]),
-            dtype=spec["dtype"],
-            max_cycles=spec["max_cycles"],
-            dense=spec["dense"],
-            record=spec["record"],
-        )
+        with direct_parsing():
+            generate(
+                circuit_from_dict(spec["circuit"]),
+                Path(arguments[1]),
+                dtype=spec["dtype"],
+                max_cycles=spec["max_cycles"],
+                dense=spec["dense"],
+                record=spec["record"],
+            )
     except (BrianObjectException, CircuitError) as error:
         sys.stderr.write(f"{explain_brian_error(error)}\n")
         return MISTAKE

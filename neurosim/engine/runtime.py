@@ -12,6 +12,7 @@ from brian2.core.base import BrianObjectException
 from numpy.typing import NDArray
 
 from neurosim.circuit import Circuit
+from neurosim.engine.brian_cache import direct_parsing
 from neurosim.engine.build import (
     RHYTHM,
     BuiltNetwork,
@@ -195,8 +196,10 @@ class _Preferences:
             "core.stop_on_keyboard_interrupt": False,
         }
         self._before: dict[str, Any] = {}
+        self._parsing = direct_parsing()
 
     def __enter__(self) -> None:
+        self._parsing.__enter__()
         for name, value in self._wanted.items():
             self._before[name] = b2.prefs[name]
             b2.prefs[name] = value
@@ -204,3 +207,4 @@ class _Preferences:
     def __exit__(self, *exception: object) -> None:
         for name, value in self._before.items():
             b2.prefs[name] = value
+        self._parsing.__exit__(None, None, None)
