@@ -482,8 +482,8 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
     "digits": (
         Preset(
             (100,),
-            30,
-            {"alpha": (0.02, 0.01)},
+            20,
+            {"alpha": (0.04, 0.02)},
             "chosen here for the embedded digits; not from the paper",
         ),
     ),
