@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import brian2 as b2
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import sympy
 from brian2.parsing.sympytools import str_to_sympy
+from command_line import call
 from ep_oracle import (
     check_ep,
     deep_ep,
@@ -516,3 +519,22 @@ def test_advice_on_divergence_names_parameters_of_this_system() -> None:
     with pytest.raises(DivergenceError, match=r"learning rates \(alpha\)") as caught:
         list(simulator.train_epoch(problem.images, problem.targets))
     assert "mu_ff" not in str(caught.value)
+
+
+def test_the_command_line_trains_and_resumes_it_like_the_first_system(tmp_path: Path) -> None:
+    """Guards a run folder, a report or a resume that only CorInfoMax fits."""
+    small = ["--dataset", "digits", "--hidden", "6", "--train-images", "6", "--test-images", "4"]
+    out = ["--out", str(tmp_path / "run")]
+    done = call("train", "--system", "ep", *small, "--epochs", "1", "--backend", "runtime", *out)
+    assert done.status == 0, done.err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["angle_degrees"] == {}
+    assert summary["synops_per_image"] > 0
+    assert 'system = "ep"' in (tmp_path / "run" / "config.toml").read_text()
+    again = call("train", "--resume", str(tmp_path / "run"), "--epochs", "2")
+    assert again.status == 0, again.err
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    with Simulator.load(tmp_path / "run", backend="runtime") as simulator:
+        assert simulator.system.name == "ep"
+        assert simulator.epoch == 2
