@@ -81,6 +81,8 @@ away from it when the sign of the nudge is negative, and the network relaxes aga
 synapse contrasts the product of its two cells' rates at the ends of the phases; in the
 limit of a small nudge this is the gradient of the cost
 ([measured here](../gradient-checks.md)). Biases are synapses from one cell of rate 1.
+
+![The circuit](../images/circuit-ep.svg)
 """,
 }
 
@@ -88,7 +90,66 @@ limit of a small nudge this is the gradient of the cost
 REFERENCES = {"corinfomax": "reference.py", "ep": "ep_reference.py"}
 
 #: What a system reaches here, and the commands that measured it.
-RESULTS: dict[str, str] = {}
+RESULTS = {
+    "ep": """\
+Test accuracy in % after an epoch; here means of seeds 0, 1 and 2, online, event
+threshold 0.001, single precision; published are means of ten seeds at batch 20.
+
+| epoch | 1 | 2 | 3 | 5 | 10 |
+| --- | --- | --- | --- | --- | --- |
+| MNIST, published | 95.21 | 96.37 | 96.81 | 97.19 | 97.52 |
+| MNIST, neurosim | 95.52 | 96.58 | 96.66 | 97.06 | 97.53 |
+| Fashion-MNIST, published | 83.19 | 84.50 | 85.73 | 85.89 | 86.90 |
+| Fashion-MNIST, neurosim, seed 0 | 81.37 | 84.52 | 85.20 | 86.62 | 86.30 |
+
+```sh
+neurosim train --system ep --epochs 10 --seeds 0 1 2
+neurosim train --system ep --dataset fashion-mnist --epochs 10 --seed 0
+```
+
+On Fashion-MNIST one seed jumps by about a point from epoch to epoch; the published
+standard deviation after 50 epochs is 0.7. CIFAR-10 was not run here.
+
+Time per training image against CorInfoMax's, one core, the same session, other work
+on the machine: 0.187 against 0.373 ms, then 0.139 against 0.331 ms. It has 24 steps
+instead of 40, no lateral weights, and sends fewer events.
+
+```sh
+neurosim train --epochs 1
+neurosim train --system ep --epochs 1
+```
+
+What the event threshold trades, MNIST, seed 0, second epoch. A dense simulation of the
+same network needs 9.66 million multiply-accumulates per image.
+
+| event threshold | test accuracy, % | graded spikes per image | synaptic operations per image |
+| --- | --- | --- | --- |
+| 0 (exact) | 96.24 | 4153 | 123 900 |
+| 0.001 (default) | 96.44 | 2299 | 104 600 |
+| 0.003 | 96.31 | 1865 | 99 900 |
+| 0.01 | 96.02 | 1282 | 92 600 |
+| 0.03 | 96.02 | 841 | 86 200 |
+| 0.1 | 96.04 | 500 | 81 300 |
+
+```sh
+neurosim train --system ep --epochs 2 --event-threshold 0.01
+```
+
+Seven tenths of the operations at the default are the image itself, sent once. In this
+seed the default loses nothing, and 0.01 to 0.1 lose 0.2 points.
+
+Online or in batches, the same network in NumPy, test accuracy in %. MNIST, seed 0, after
+epochs 1 and 2: 95.66 and 96.42 with batches of 20, against 95.35 and 96.44 online (the
+compiled network above). On the digits, means of five seeds after epochs 1, 2, 5 and 10:
+75.1, 88.7, 93.8 and 96.4 with batches of 20, against 90.8, 93.2, 95.7 and 95.7 online: 72
+updates an epoch are few at first.
+
+```sh
+python -m benchmarks.ep_batches --dataset mnist --batches 20 --epochs 2
+python -m benchmarks.ep_batches --epochs 10 --seeds 0 1 2 3 4
+```
+""",
+}
 
 # ---------------------------------------------------------------- markdown
 
