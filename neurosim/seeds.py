@@ -26,7 +26,7 @@ from neurosim.simulator import Simulator
 from neurosim.tensorboard import require_tensorboard
 from neurosim.training import Interrupted
 
-__all__ = ["holds_seeds", "resume_seeds", "seed_folders", "train_seeds"]
+__all__ = ["add_seeds", "holds_seeds", "resume_seeds", "seed_folders", "train_seeds"]
 
 SEEDS_NAME = "seeds.json"
 
@@ -140,6 +140,33 @@ def resume_seeds(
         _write(path, CONFIG_NAME, settings.to_config(environment()))
     longer = [] if epochs is None else ["--epochs", str(epochs)]
     return _train(settings, path, seeds, jobs, progress, longer=longer, also=_also(tensorboard))
+
+
+def add_seeds(path: Path, seeds: Sequence[int]) -> list[int]:
+    """Plan runs with more seeds in a folder of :func:`train_seeds`.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    seeds : sequence of int
+        Seeds that it shall hold; those it has stay.
+
+    Returns
+    -------
+    list of int
+        All its seeds; :func:`resume_seeds` trains those that have not begun.
+
+    Raises
+    ------
+    RunFolderError
+        If its seeds cannot be read or written.
+    """
+    planned = _read_seeds(path)
+    wanted = [*planned, *(seed for seed in seeds if seed not in planned)]
+    if wanted != planned:
+        _write(path, SEEDS_NAME, json.dumps({"seeds": wanted}) + "\n")
+    return wanted
 
 
 def _prepare(out: Path, settings: RunSettings, seeds: Sequence[int]) -> None:

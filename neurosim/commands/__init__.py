@@ -9,6 +9,7 @@ answers at once.
 from __future__ import annotations
 
 from neurosim.commands import (
+    compare,
     datasets,
     diagram,
     equations,
@@ -22,4 +23,4 @@ from neurosim.commands import (
 __all__ = ["COMMANDS"]
 
 #: In the order in which help lists them.
-COMMANDS = (train, plot, record, systems, datasets, explain, diagram, equations)
+COMMANDS = (train, plot, compare, record, systems, datasets, explain, diagram, equations)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurosim.figures import style
     from neurosim.figures.activity import confusion_matrix, hidden_activity, tsne
+    from neurosim.figures.comparison import comparison
     from neurosim.figures.curves import angle, events, learning_curve, learning_summary
     from neurosim.figures.diagram import circuit_diagram, system_with_layers
     from neurosim.figures.dynamics import convergence, information
@@ -27,6 +28,7 @@ __all__ = [
     "Run",
     "angle",
     "circuit_diagram",
+    "comparison",
     "confusion_matrix",
     "convergence",
     "draw",
@@ -50,6 +52,7 @@ _HOMES = {
     "FIGURES": "gallery",
     "Run": "run",
     "angle": "curves",
+    "comparison": "comparison",
     "confusion_matrix": "activity",
     "convergence": "dynamics",
     "circuit_diagram": "diagram",

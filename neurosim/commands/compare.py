@@ -1,0 +1,116 @@
+"""``neurosim compare``: runs side by side, in a table and a figure."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from neurosim.commands.options import shown, whole_number
+from neurosim.errors import ParameterError
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  neurosim compare runs/a runs/b runs/c           runs that are there; runs that differ
+                                                  in their seed only make one line
+  neurosim compare --systems corinfomax,ep --seeds 3 --dataset digits --jobs 2
+                                                  trains what is missing, then compares
+
+The table goes to the terminal and to comparison.md, the figure to comparison.png,
+both in the folder --out. Published values stand beside measured ones where the
+settings are the published ones.
+"""
+
+#: Settings of the runs that are made.
+_RUN_OPTIONS = ("dataset", "data_dir", "hidden", "epochs", "train_images", "test_images")
+
+
+def add(commands: Any) -> None:
+    """Declare ``neurosim compare``."""
+    parser = commands.add_parser(
+        "compare",
+        help="compare runs or systems in a table and a figure",
+        description="Compare runs: accuracy, time, spikes, SynOps and angle, over seeds.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="run folders")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where table, figure and new runs go"
+    )
+    group = parser.add_argument_group("systems to train first")
+    group.add_argument("--systems", metavar="A,B,...", help="systems, joined by commas")
+    group.add_argument(
+        "--seeds", type=whole_number, metavar="N", help="runs of each, seeds 0 to N-1 (default: 3)"
+    )
+    group.add_argument("--dataset", help="data set (default: mnist)")
+    group.add_argument("--data-dir", metavar="DIR", help="where data sets lie")
+    group.add_argument(
+        "--hidden", type=whole_number, nargs="+", metavar="N", help="sizes of the hidden layers"
+    )
+    group.add_argument(
+        "--epochs", type=whole_number, metavar="N", help="epochs (default: each preset's)"
+    )
+    group.add_argument("--train-images", type=whole_number, metavar="N", help="first N images")
+    group.add_argument("--test-images", type=whole_number, metavar="N", help="first N images")
+    group.add_argument(
+        "--jobs", type=whole_number, metavar="N", help="processes side by side (default: 1)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from neurosim.compare import load_groups, train_missing, write_comparison
+    from neurosim.training import Interrupted
+
+    if bool(options.runs) == bool(options.systems):
+        raise ParameterError("give either run folders to compare, or --systems to train first")
+    out = options.out or _default_out(options)
+    if options.systems:
+        try:
+            folders = train_missing(
+                _names(options.systems),
+                3 if options.seeds is None else options.seeds,
+                out,
+                settings={name: getattr(options, name) for name in _RUN_OPTIONS},
+                jobs=1 if options.jobs is None else options.jobs,
+                progress=not options.quiet,
+            )
+        except Interrupted as stop:
+            print("neurosim: interrupted; the same command trains what is missing", file=sys.stderr)
+            return 128 + stop.signal_number
+    else:
+        _refuse_training_options(options)
+        folders = options.runs
+    table = write_comparison(load_groups(folders), out)
+    if not options.quiet:
+        print(f"{table}\n\nresults: {shown(out)}  (comparison.md, comparison.png)")
+    return 0
+
+
+def _default_out(options: argparse.Namespace) -> Path:
+    return (
+        Path("runs") / f"compare-{options.dataset or 'mnist'}"
+        if options.systems
+        else Path("runs/compare")
+    )
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if len(set(names)) != len(names):
+        raise ParameterError(f"--systems {text}: one comes twice; leave it out")
+    return names
+
+
+def _refuse_training_options(options: argparse.Namespace) -> None:
+    for name in (*_RUN_OPTIONS, "seeds", "jobs"):
+        if getattr(options, name) is not None:
+            raise ParameterError(
+                f"--{name.replace('_', '-')} is for runs to be made; give --systems as well, "
+                "or leave it out"
+            )

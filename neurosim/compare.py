@@ -1,0 +1,450 @@
+"""Runs side by side: accuracy, time, spikes, SynOps and angles, over seeds.
+
+Runs that differ in nothing but their seed form one group. Groups are compared
+on the same data set, at the last epoch that all seeds of a group have reached.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from neurosim.config import RunSettings, resolve, settings_from_config
+from neurosim.errors import ParameterError, RunFolderError
+from neurosim.runfolder import CONFIG_NAME, SUMMARY_NAME, RunFolder
+from neurosim.seeds import add_seeds, holds_seeds, resume_seeds, seed_folders, train_seeds
+
+__all__ = [
+    "Group",
+    "Spread",
+    "comparison_markdown",
+    "load_groups",
+    "published_accuracy",
+    "published_curve",
+    "run_folders",
+    "train_missing",
+    "write_comparison",
+]
+
+#: Settings that do not decide whether two runs are the same experiment.
+_ASIDE = frozenset({"seed", "epochs", "data_dir", "preset", "environment", "backend"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """A number over seeds.
+
+    Attributes
+    ----------
+    mean : float
+        Mean over seeds.
+    deviation : float or None
+        Standard deviation (n - 1); None for one seed.
+    """
+
+    mean: float
+    deviation: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Mean and standard deviation of one value per seed."""
+        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+
+    def text(self, form: str = ".2f") -> str:
+        """``mean ± deviation`` in a number format."""
+        if self.deviation is None:
+            return format(self.mean, form)
+        return f"{self.mean:{form}} ± {self.deviation:{form}}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Runs of one experiment with several seeds.
+
+    Attributes
+    ----------
+    label : str
+        Name in tables and figures: the system's, and what sets it apart from
+        other groups of the same system.
+    settings : RunSettings
+        Settings of the first run.
+    rows : mapping of int to list of dict
+        Lines of ``metrics.jsonl`` by seed, as far as all seeds have come.
+    images_per_epoch : int
+        Training images of an epoch.
+    """
+
+    label: str
+    settings: RunSettings
+    rows: Mapping[int, list[dict[str, Any]]]
+    images_per_epoch: int
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that all seeds have finished."""
+        return len(next(iter(self.rows.values())))
+
+    def values(self, name: str, epoch: int) -> list[float]:
+        """One metric after ``epoch`` (from 1), a value per seed; angles are averaged over layers.
+
+        Raises
+        ------
+        KeyError
+            If the metric is not in the runs.
+        """
+        found = [seed_rows[epoch - 1][name] for seed_rows in self.rows.values()]
+        return [
+            statistics.fmean(value.values()) if isinstance(value, Mapping) else float(value)
+            for value in found
+        ]
+
+    def spread(self, name: str, epoch: int | None = None) -> Spread:
+        """Mean and deviation of a metric over seeds, by default after the last epoch."""
+        return Spread.of(self.values(name, self.epochs if epoch is None else epoch))
+
+    def has_angles(self) -> bool:
+        """Whether the system has forward and backward weights whose angle can be measured."""
+        return all(bool(row["angle_degrees"]) for rows in self.rows.values() for row in rows)
+
+    def totals(self, name: str) -> list[list[float]]:
+        """Running totals over epochs of a per-image metric, or of seconds: one list per seed."""
+        totals = []
+        for seed_rows in self.rows.values():
+            sums, total = [], 0.0
+            for row in seed_rows:
+                factor = 1 if name == "train_seconds" else self.images_per_epoch
+                total += factor * row[name]
+                sums.append(total)
+            totals.append(sums)
+        return totals
+
+
+def run_folders(paths: Iterable[Path]) -> list[Path]:
+    """Folders of single runs: each path itself, or the runs of several seeds below it.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Folders of ``neurosim train``, with or without ``--seeds``.
+
+    Returns
+    -------
+    list of Path
+        One folder per run.
+    """
+    return [folder for path in paths for folder in (seed_folders(path) or [path])]
+
+
+def load_groups(paths: Iterable[Path]) -> list[Group]:
+    """Read runs and group those that differ in their seed only.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Run folders; a folder of several seeds stands for all its runs.
+
+    Returns
+    -------
+    list of Group
+        In the order in which they were given.
+
+    Raises
+    ------
+    RunFolderError
+        If a folder holds no run or no finished epoch.
+    ParameterError
+        If the runs are of several data sets, or a run is given twice.
+    """
+    runs = [_read(folder) for folder in run_folders(paths)]
+    datasets = sorted({run.settings.dataset for run in runs})
+    if len(datasets) > 1:
+        raise ParameterError(
+            f"these runs are of several data sets ({', '.join(datasets)}); compare runs of one"
+        )
+    grouped: dict[str, list[_Run]] = {}
+    for run in runs:
+        grouped.setdefault(run.identity, []).append(run)
+    labels = _labels([members[0].settings for members in grouped.values()])
+    return [_group(label, members) for label, members in zip(labels, grouped.values(), strict=True)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    path: Path
+    settings: RunSettings
+    identity: str
+    rows: list[dict[str, Any]]
+    images_per_epoch: int
+
+
+def _read(path: Path) -> _Run:
+    folder = RunFolder(path)
+    if not (path / CONFIG_NAME).exists():
+        raise RunFolderError(
+            f"{path} holds no run (no config.toml); give folders of neurosim train"
+        )
+    config = folder.read_config()
+    settings = resolve({}, settings_from_config(config, str(path)))
+    rows = folder.read_metrics()
+    if not rows:
+        raise RunFolderError(
+            f"{path} has not finished an epoch; go on with it: neurosim train --resume {path}"
+        )
+    identity = repr(sorted((k, repr(v)) for k, v in config.items() if k not in _ASIDE))
+    return _Run(path, settings, identity, rows, _images_per_epoch(settings))
+
+
+def _images_per_epoch(settings: RunSettings) -> int:
+    from neurosim.data import dataset_info
+
+    everything = dataset_info(settings.dataset).n_train
+    return min(settings.train_images or everything, everything)
+
+
+def _group(label: str, members: Sequence[_Run]) -> Group:
+    by_seed: dict[int, _Run] = {}
+    for run in members:
+        if run.settings.seed in by_seed:
+            other = by_seed[run.settings.seed].path
+            raise ParameterError(
+                f"{run.path} and {other} are the same experiment with the same seed "
+                f"{run.settings.seed}; leave one out"
+            )
+        by_seed[run.settings.seed] = run
+    common = min(len(run.rows) for run in members)
+    rows = {seed: run.rows[:common] for seed, run in sorted(by_seed.items())}
+    return Group(label, members[0].settings, rows, members[0].images_per_epoch)
+
+
+def _labels(settings: Sequence[RunSettings]) -> list[str]:
+    """Names of groups: the system, with those settings in which groups of one system differ."""
+    described = [_described(one) for one in settings]
+    labels = []
+    for own in described:
+        same = [other for other in described if other["system"] == own["system"]]
+        apart = [
+            f"{name}={value}"
+            for name, value in own.items()
+            if any(other.get(name) != value for other in same)
+        ]
+        labels.append(" ".join([str(own["system"]), *apart]))
+    return labels
+
+
+def _described(settings: RunSettings) -> dict[str, Any]:
+    system = settings.system
+    return {
+        "system": system.name,
+        "layers": "-".join(map(str, system.layers)),
+        "train_images": settings.train_images,
+        "test_images": settings.test_images,
+        "dtype": settings.dtype,
+        **{
+            field.name: getattr(system, field.name)
+            for field in dataclasses.fields(system)
+            if field.name != "layers"
+        },
+    }
+
+
+# ---------------------------------------------------------------- table
+
+_COLUMNS = (
+    "system",
+    "network",
+    "seeds",
+    "epochs",
+    "test accuracy, %",
+    "published, %",
+    "train accuracy, %",
+    "ms per image",
+    "graded spikes per image",
+    "SynOps per image",
+    "dense MACs per SynOp",
+    "angle, degrees",
+)
+
+
+def comparison_markdown(groups: Sequence[Group]) -> str:
+    """A table of groups, one line each, in Markdown.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        From :func:`load_groups`.
+
+    Returns
+    -------
+    str
+        Means ± standard deviations over seeds, after the last common epoch of
+        each group; the published value is that of the same epoch.
+    """
+    lines = [
+        "| " + " | ".join(_COLUMNS) + " |",
+        "| --- | --- | " + " | ".join(["---:"] * (len(_COLUMNS) - 2)) + " |",
+    ]
+    return "\n".join([*lines, *("| " + " | ".join(_cells(group)) + " |" for group in groups)])
+
+
+def published_curve(group: Group) -> dict[float, float]:
+    """Published test accuracy in % by epoch; empty unless the settings are the published ones.
+
+    Parameters
+    ----------
+    group : Group
+        Runs of one experiment.
+
+    Returns
+    -------
+    dict of float to float
+        Accuracy by epoch.
+    """
+    settings, system = group.settings, group.settings.system
+    preset = type(system).preset(settings.dataset, system.layers[1:-1])
+    same = type(system)(layers=system.layers, **preset.parameters) == system
+    if not same or settings.train_images is not None or settings.test_images is not None:
+        return {}
+    curves = [curve for curve in preset.published if curve.quantity == "test_accuracy"]
+    return {epoch: value for curve in curves for epoch, value in curve.points.items()}
+
+
+def published_accuracy(group: Group) -> float | None:
+    """Published test accuracy in % after the group's last epoch, if there is such a number."""
+    return published_curve(group).get(group.epochs)
+
+
+def _cells(group: Group) -> list[str]:
+    def percent(name: str) -> str:
+        return Spread.of([100 * value for value in group.values(name, group.epochs)]).text()
+
+    per_synop = [
+        macs / max(synops, 1)
+        for macs, synops in zip(
+            group.values("dense_macs_per_image", group.epochs),
+            group.values("synops_per_image", group.epochs),
+            strict=True,
+        )
+    ]
+    published = published_accuracy(group)
+    return [
+        group.label,
+        "-".join(map(str, group.settings.system.layers)),
+        str(len(group.rows)),
+        str(group.epochs),
+        percent("test_accuracy"),
+        "" if published is None else f"{published:.2f}",
+        percent("train_accuracy"),
+        group.spread("ms_per_image").text(".3f"),
+        group.spread("graded_spikes_per_image").text(".0f"),
+        group.spread("synops_per_image").text(".0f"),
+        Spread.of(per_synop).text(".1f"),
+        group.spread("angle_degrees").text(".1f") if group.has_angles() else "",
+    ]
+
+
+# ---------------------------------------------------------------- runs to be made
+
+
+def train_missing(
+    systems: Sequence[str],
+    seeds: int,
+    out: Path,
+    *,
+    settings: Mapping[str, Any],
+    jobs: int = 1,
+    progress: bool = True,
+) -> list[Path]:
+    """Train several systems with several seeds, but for what is there already.
+
+    Parameters
+    ----------
+    systems : sequence of str
+        Names of systems.
+    seeds : int
+        Runs of each, seeds 0 to ``seeds - 1``.
+    out : Path
+        Runs go to ``out/SYSTEM/seed-N``; finished ones found there are kept,
+        stopped or shorter ones go on.
+    settings : mapping of str to object
+        Run settings common to all; None where the preset decides.
+    jobs : int
+        Most processes at one time.
+    progress : bool
+        Show progress bars.
+
+    Returns
+    -------
+    list of Path
+        One folder per system.
+
+    Raises
+    ------
+    ParameterError
+        If a system or setting is unknown or out of range.
+    RunFolderError
+        If a folder holds runs with other settings.
+    """
+    if seeds < 1:
+        raise ParameterError(f"--seeds {seeds}: give 1 or more")
+    # all are checked before the first is trained
+    wanted = {name: resolve({**settings, "system": name}) for name in systems}
+    folders = []
+    for name, one in wanted.items():
+        folder = out / name
+        folders.append(folder)
+        if not holds_seeds(folder):
+            train_seeds(one, range(seeds), folder, jobs=jobs, progress=progress)
+            continue
+        _refuse_other_settings(folder, one)
+        planned = add_seeds(folder, range(seeds))
+        if not all(_finished(folder / f"seed-{seed}", one.epochs) for seed in planned):
+            resume_seeds(folder, jobs=jobs, epochs=one.epochs, progress=progress)
+    return folders
+
+
+def _refuse_other_settings(folder: Path, wanted: RunSettings) -> None:
+    found = resolve({}, settings_from_config(RunFolder(folder).read_config(), str(folder)))
+    same = dataclasses.replace(found, epochs=wanted.epochs, data_dir=wanted.data_dir)
+    if same != dataclasses.replace(wanted, seed=found.seed):
+        raise RunFolderError(
+            f"{folder} holds runs with other settings than those asked for; give another --out"
+        )
+
+
+def _finished(folder: Path, epochs: int) -> bool:
+    return (folder / SUMMARY_NAME).exists() and len(RunFolder(folder).read_metrics()) >= epochs
+
+
+def write_comparison(groups: Sequence[Group], out: Path) -> str:
+    """Write ``comparison.md`` and ``comparison.png``.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        From :func:`load_groups`.
+    out : Path
+        Folder; made if absent.
+
+    Returns
+    -------
+    str
+        The table.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder cannot be written.
+    """
+    from neurosim.figures.comparison import comparison
+
+    table = comparison_markdown(groups)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "comparison.md").write_text(table + "\n")
+        comparison(groups).savefig(out / "comparison.png")
+    except OSError as error:
+        raise RunFolderError(f"cannot write to {out}: {error.strerror}; choose another") from error
+    return table

@@ -1,0 +1,97 @@
+"""Groups of runs side by side: accuracy against what it cost, and angles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from neurosim.compare import Group, published_curve
+from neurosim.figures import style
+
+__all__ = ["comparison"]
+
+#: What accuracy is drawn against: title, metric that adds up, name of the axis, unit.
+_COSTS = (
+    ("by training time", "train_seconds", "training time", "s"),
+    ("by graded spikes", "graded_spikes_per_image", "graded spikes in training", ""),
+    ("by synaptic operations", "synops_per_image", "synaptic operations in training", ""),
+)
+
+
+def comparison(groups: Sequence[Group]) -> Figure:
+    """Draw test accuracy against images, time, spikes and SynOps, and the weight angles.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        From :func:`neurosim.compare.load_groups`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Lines are means over seeds, bands their standard deviation; open markers
+        are published values.
+    """
+    angled = [group for group in groups if group.has_angles()]
+    with style.applied():
+        figure, axes = style.new_figure(4 + bool(angled), columns=3)
+        _draw_epochs(axes[0], groups)
+        for axis, (title, metric, name, unit) in zip(axes[1:4], _COSTS, strict=True):
+            for number, group in enumerate(groups):
+                cost = np.mean(group.totals(metric), axis=0)
+                _draw(axis, number, cost, _percent(group), group.label)
+            axis.set_xscale("log")
+            style.label(axis, title, name, "test accuracy", "%", x_unit=unit)
+        if angled:
+            _draw_angles(axes[4], groups)
+        axes[0].legend(loc="lower right")
+    return figure
+
+
+def _draw_epochs(axis: Axes, groups: Sequence[Group]) -> None:
+    for number, group in enumerate(groups):
+        _draw(axis, number, _images(group), _percent(group), group.label)
+        points = {e: a for e, a in published_curve(group).items() if e <= group.epochs}
+        if points:
+            look = {**style.PUBLISHED, "markeredgecolor": style.COLOURS[number % 7]}
+            images = [group.images_per_epoch * epoch for epoch in points]
+            axis.plot(images, list(points.values()), label=f"{group.label}, published", **look)
+    style.label(axis, "by images seen", "images seen", "test accuracy", "%")
+
+
+def _draw_angles(axis: Axes, groups: Sequence[Group]) -> None:
+    for number, group in enumerate(groups):
+        if group.has_angles():
+            _draw(axis, number, _images(group), _values(group, "angle_degrees"), group.label)
+    style.label(axis, "alignment of feedback", "images seen", "forward/backward angle", "degrees")
+
+
+def _images(group: Group) -> NDArray[np.float64]:
+    return group.images_per_epoch * np.arange(1, group.epochs + 1, dtype=float)
+
+
+def _percent(group: Group) -> NDArray[np.float64]:
+    return 100 * _values(group, "test_accuracy")
+
+
+def _values(group: Group, name: str) -> NDArray[np.float64]:
+    """One metric, of shape (n_seeds, n_epochs)."""
+    return np.array([group.values(name, e + 1) for e in range(group.epochs)], dtype=float).T
+
+
+def _draw(
+    axis: Axes, number: int, x: NDArray[np.float64], values: NDArray[np.float64], label: str
+) -> None:
+    mean = values.mean(axis=0)
+    look = style.series(number)
+    every = max(1, len(x) // 8)
+    axis.plot(x, mean, label=label, markevery=every, **look)
+    if len(values) > 1:
+        spread = values.std(axis=0, ddof=1)
+        axis.fill_between(
+            x, mean - spread, mean + spread, color=look["color"], alpha=0.2, linewidth=0
+        )

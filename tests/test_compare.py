@@ -1,0 +1,142 @@
+"""Runs side by side: grouping, means, published values, and what is trained for them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+import pytest
+from command_line import call, metrics_of, refusal
+
+from neurosim.compare import Spread, comparison_markdown, load_groups
+from neurosim.config import resolve
+from neurosim.errors import ParameterError, RunFolderError
+
+SMALL = ("--dataset", "digits", "--hidden", "20", "--train-images", "60", "--test-images", "40")
+
+
+def make_run(folder, *, accuracies=(0.5, 0.6), seed=0, dataset="mnist", **settings):
+    """A run folder as ``neurosim train`` leaves it, without the training."""
+    folder.mkdir(parents=True)
+    resolved = resolve({"dataset": dataset, "seed": seed, **settings})
+    (folder / "config.toml").write_text(resolved.to_config())
+    rows = [
+        {
+            "epoch": epoch,
+            "train_accuracy": accuracy + 0.1,
+            "test_accuracy": accuracy,
+            "ms_per_image": 0.2,
+            "train_seconds": 3.0,
+            "graded_spikes_per_image": 100.0 + seed,
+            "synops_per_image": 1000.0,
+            "dense_macs_per_image": 50_000,
+            "angle_degrees": {"theta_1": 70.0, "theta_2": 80.0},
+        }
+        for epoch, accuracy in enumerate(accuracies, start=1)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def row_of(table, label):
+    """Cells of one line of a Markdown table, by the names of its columns."""
+    head, _, *lines = table.splitlines()
+    names = [name.strip() for name in head.strip("|").split("|")]
+    for line in lines:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == label:
+            return dict(zip(names, cells, strict=True))
+    raise AssertionError(f"{label!r} is not in\n{table}")
+
+
+def test_runs_that_differ_in_their_seed_make_one_line_of_means(tmp_path):
+    for seed, last in enumerate((0.60, 0.64, 0.68)):
+        make_run(tmp_path / "all" / f"seed-{seed}", accuracies=(0.3, last), seed=seed)
+    (group,) = load_groups([tmp_path / "all"])
+    assert sorted(group.rows) == [0, 1, 2]
+    assert group.values("test_accuracy", 2) == [0.60, 0.64, 0.68]
+    cells = row_of(comparison_markdown([group]), "corinfomax")
+    assert cells["test accuracy, %"] == "64.00 ± 4.00"
+    assert cells["graded spikes per image"] == "101 ± 1"
+    assert cells["dense MACs per SynOp"] == "50.0 ± 0.0"
+    assert cells["angle, degrees"] == "75.0 ± 0.0"
+    assert (cells["seeds"], cells["epochs"]) == ("3", "2")
+
+
+def test_groups_are_told_apart_by_the_settings_in_which_they_differ(tmp_path):
+    one = make_run(tmp_path / "one")
+    two = make_run(tmp_path / "two", parameters={"epsilon": 0.3})
+    labels = [group.label for group in load_groups([one, two])]
+    assert labels == ["corinfomax epsilon=0.15", "corinfomax epsilon=0.3"]
+
+
+def test_a_group_ends_where_its_shortest_run_ends(tmp_path):
+    make_run(tmp_path / "a", accuracies=(0.1, 0.2, 0.3), seed=0)
+    make_run(tmp_path / "b", accuracies=(0.5, 0.6), seed=1)
+    (group,) = load_groups([tmp_path / "a", tmp_path / "b"])
+    assert group.epochs == 2
+    assert group.spread("test_accuracy").mean == pytest.approx(0.4)
+
+
+def test_totals_add_up_over_epochs(tmp_path):
+    (group,) = load_groups([make_run(tmp_path / "a", train_images=500)])
+    assert group.totals("synops_per_image") == [[5e5, 1e6]]
+    assert group.totals("train_seconds") == [[3.0, 6.0]]
+
+
+def test_the_published_value_stands_beside_published_settings_only(tmp_path):
+    published = make_run(tmp_path / "published", accuracies=(0.5,))
+    changed = make_run(tmp_path / "changed", accuracies=(0.5,), parameters={"epsilon": 0.3})
+    table = comparison_markdown(load_groups([published, changed]))
+    assert row_of(table, "corinfomax epsilon=0.15")["published, %"] == "94.02"
+    assert row_of(table, "corinfomax epsilon=0.3")["published, %"] == ""
+
+
+@pytest.mark.parametrize("values", [[1.0], [1.0, 2.0, 4.5]])
+def test_spread_is_mean_and_sample_deviation(values):
+    spread = Spread.of(values)
+    assert spread.mean == pytest.approx(sum(values) / len(values))
+    expected = statistics.stdev(values) if len(values) > 1 else None
+    assert spread.deviation == expected
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path):
+    one = make_run(tmp_path / "one")
+    with pytest.raises(ParameterError, match="same seed 0; leave one out"):
+        load_groups([one, make_run(tmp_path / "twin")])
+    with pytest.raises(ParameterError, match="several data sets"):
+        load_groups([one, make_run(tmp_path / "other", dataset="digits")])
+    with pytest.raises(RunFolderError, match="holds no run"):
+        load_groups([tmp_path / "absent"])
+    with pytest.raises(RunFolderError, match="has not finished an epoch"):
+        load_groups([make_run(tmp_path / "empty", accuracies=())])
+
+
+def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path):
+    assert "give either run folders" in refusal("compare")
+    assert "give either run folders" in refusal("compare", tmp_path, "--systems", "corinfomax")
+    assert "--seeds is for runs to be made" in refusal("compare", tmp_path, "--seeds", "3")
+    assert "did you mean 'corinfomax'" in refusal("compare", "--systems", "corinfomx")
+    assert "one comes twice" in refusal("compare", "--systems", "corinfomax,corinfomax")
+    out = ("--out", tmp_path / "out")
+    assert "give 1 or more" in refusal("compare", "--systems", "corinfomax", "--seeds", "0", *out)
+
+
+def test_missing_runs_are_trained_and_finished_ones_kept(tmp_path):
+    asked = ("compare", "--systems", "corinfomax", *SMALL, "--out", tmp_path, "--quiet")
+    assert call(*asked, "--seeds", "1", "--epochs", "1").status == 0
+    first = tmp_path / "corinfomax" / "seed-0"
+    before = (first / "checkpoint.npz").stat().st_mtime_ns
+    # another seed joins; the first run is left alone
+    assert call(*asked, "--seeds", "2", "--epochs", "1").status == 0
+    assert (first / "checkpoint.npz").stat().st_mtime_ns == before
+    cells = row_of((tmp_path / "comparison.md").read_text(), "corinfomax")
+    measured = [metrics_of(tmp_path / "corinfomax" / f"seed-{s}")[0] for s in (0, 1)]
+    accuracies = [100 * row["test_accuracy"] for row in measured]
+    assert cells["test accuracy, %"] == Spread.of(accuracies).text()
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    # more epochs: both go on
+    assert call(*asked, "--seeds", "2", "--epochs", "2").status == 0
+    assert [len(metrics_of(tmp_path / "corinfomax" / f"seed-{s}")) for s in (0, 1)] == [2, 2]
+    other = [text if text != "20" else "21" for text in map(str, asked)]
+    assert "other settings" in refusal(*other, "--seeds", "2")
