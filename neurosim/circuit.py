@@ -189,7 +189,9 @@ class Population:
         Values of the ``(shared, constant)`` parameters of the equations, in
         SI units; may be changed between runs without compiling again.
     links : mapping of str to (population, variable)
-        ``(linked)`` variables read one-to-one from another population.
+        ``(linked)`` variables read from another population: one to one from one of
+        the same size, or by all cells alike from a population of one cell. What is
+        read is the value from before the step, as with everything that integrates.
     method : str
         Brian2 integration method.
     role : str
@@ -536,10 +538,10 @@ def _check_wiring(circuit: Circuit) -> None:
     for population in circuit.populations:
         for variable, (other, _) in population.links.items():
             size = circuit.population(other).size
-            if size != population.size:
+            if size not in (1, population.size):
                 raise CircuitError(
                     f"{population.name}.{variable} is linked to {other!r}, which has {size} "
-                    f"cells instead of {population.size}"
+                    f"cells instead of {population.size}, or 1 that all read"
                 )
     for projection in circuit.projections:
         _check_projection(circuit, projection)

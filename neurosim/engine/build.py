@@ -6,7 +6,8 @@ order within the slot)::
     start     0   the rhythm counts on
     start    10   onset: conditions, actions         (state reset, image shown)
     start    20   sense: conditions, delivery, actions
-    groups    0   all populations integrate at once
+    groups    0.. all populations integrate at once; one whose state others read by a
+                  link goes after them, so that they see it as it was before the step
     thresholds    send: conditions
     synapses      send: delivery
     resets        send: actions                      (the value sent is noted)
@@ -20,12 +21,15 @@ Time is counted in integer steps by the rhythm, never derived from a float.
 from __future__ import annotations
 
 import dataclasses
+import graphlib
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import brian2 as b2
 import numpy as np
+from brian2.equations.equations import SUBEXPRESSION
 
 from neurosim.circuit import Circuit, Event, Population, Projection
 from neurosim.errors import CircuitError
@@ -178,6 +182,7 @@ def build_network(
         with _told_as(f"population {population.name!r}"):
             groups[population.name] = _make_group(circuit, population, rhythm, namespace)
     _link_populations(circuit, groups)
+    _order_integration(circuit, groups)
     synapses = {
         projection.name: _make_synapses(circuit, projection, groups, namespace)
         for projection in circuit.projections
@@ -251,7 +256,7 @@ def _make_group(
     rhythm: b2.NeuronGroup,
     namespace: dict[str, object],
 ) -> b2.NeuronGroup:
-    code = [population.equations]
+    code = [_equations(circuit, population)]
     code += [f"{event.condition}\n{event.action}" for event in population.events]
     # synapses read the rhythm through the cell they end on
     code += [
@@ -264,7 +269,7 @@ def _make_group(
     counters = "\n".join(f"{counter_name(e)} : integer" for e in population.events if e.counted)
     group = b2.NeuronGroup(
         population.size,
-        "\n".join(part for part in (population.equations, linked, counters) if part),
+        "\n".join(part for part in (_equations(circuit, population), linked, counters) if part),
         method=population.method,
         events={event.name: event.condition for event in population.events},
         namespace=namespace,
@@ -290,11 +295,90 @@ def _schedule_event(group: b2.NeuronGroup, event: Event) -> None:
         group.run_on_event(event.name, statements.strip(), when=action[0], order=action[1])
 
 
+def _link_names(circuit: Circuit, population: Population) -> dict[str, str]:
+    """Name under which the group holds each linked variable.
+
+    Synapses can name a variable of their cells only where each cell has a value of its own.
+    A link that all cells share is therefore held under a name beside the model's, which
+    becomes an expression of each cell.
+    """
+    return {
+        variable: variable
+        if circuit.population(other).size == population.size
+        else f"{variable}_of_{other}"
+        for variable, (other, _) in population.links.items()
+    }
+
+
+def _equations(circuit: Circuit, population: Population) -> str:
+    """The model's equations, with shared links held apart; see :func:`_link_names`."""
+    equations = population.equations
+    for variable, held in _link_names(circuit, population).items():
+        if held != variable:
+            declared = rf"^[ \t]*{variable}[ \t]*:([^(#\n]+)\([ \t]*linked[ \t]*\)"
+            both = rf"{variable} = {held} :\1\n{held} :\1(linked)"
+            equations = re.sub(declared, both, equations, flags=re.M)
+    return equations
+
+
 def _link_populations(circuit: Circuit, groups: Mapping[str, b2.NeuronGroup]) -> None:
     for population in circuit.populations:
+        held = _link_names(circuit, population)
         for variable, (other, name) in population.links.items():
             with _told_as(f"population {population.name!r}"):
-                setattr(groups[population.name], variable, b2.linked_var(groups[other], name))
+                setattr(groups[population.name], held[variable], b2.linked_var(groups[other], name))
+
+
+def _order_integration(circuit: Circuit, groups: Mapping[str, b2.NeuronGroup]) -> None:
+    """Let readers of a link integrate before the state they read does.
+
+    Brian2 steps one group after the other, in alphabetical order if nobody says
+    otherwise, and a link shows the group it reads as it is at that moment.
+    """
+    readers: dict[str, set[str]] = defaultdict(set)
+    for population in circuit.populations:
+        for read in _states_read(circuit, groups, population) - {population.name}:
+            readers[read].add(population.name)
+    try:
+        order = list(graphlib.TopologicalSorter(readers).static_order())
+    except graphlib.CycleError as error:
+        raise CircuitError(
+            f"populations {' and '.join(map(repr, sorted(set(error.args[1]))))} read each other's "
+            "integrated state by links, so not all can see it as it was before the step; send "
+            "one of the values as an event, or keep both states in one population"
+        ) from error
+    rank: dict[str, int] = {}
+    for name in order:
+        rank[name] = max((rank[reader] + 1 for reader in readers[name]), default=0)
+        if groups[name].state_updater is not None:
+            groups[name].state_updater.order = rank[name]
+
+
+def _states_read(
+    circuit: Circuit, groups: Mapping[str, b2.NeuronGroup], population: Population
+) -> set[str]:
+    """Populations whose integrated state the differential equations of one read by links."""
+    equations = groups[population.name].equations
+    integrated = equations.diff_eq_names
+    start = {name for variable in integrated for name in equations[variable].identifiers}
+    seen: set[tuple[str, str]] = set()
+    found: set[str] = set()
+    waiting = [(population.name, name) for name in start - integrated]
+    while waiting:
+        owner, name = waiting.pop()
+        equations = groups[owner].equations
+        if (owner, name) in seen or name not in equations:
+            continue
+        seen.add((owner, name))
+        if name in equations.diff_eq_names:
+            found.add(owner)
+        elif equations[name].type == SUBEXPRESSION:
+            waiting += [(owner, inner) for inner in equations[name].identifiers]
+        else:
+            reader = circuit.population(owner)
+            held = _link_names(circuit, reader)
+            waiting += [target for link, target in reader.links.items() if held[link] == name]
+    return found
 
 
 def _make_synapses(
