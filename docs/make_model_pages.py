@@ -26,7 +26,6 @@ from neurosim.equations import (
     Line,
     Printer,
     alike,
-    constant_comments,
     equation_block,
     latex_text,
     like_projections,
@@ -35,6 +34,7 @@ from neurosim.equations import (
     read_equations,
     render_equations,
     statement,
+    system_comments,
 )
 from neurosim.models import SYSTEMS
 from neurosim.parameters import describe_parameters
@@ -53,7 +53,20 @@ VARIANTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
             "Leaky dendrites, `tau_basal > 0` and `tau_apical > 0`",
             {"tau_basal": 5.0, "tau_apical": 5.0},
         ),
-    )
+    ),
+    "corinfomax-sparse": (
+        ('Unit simplex, `domains=("simplex",)`', {"domains": ("simplex",)}),
+        ('B_1, `domains=("sparse",)`', {"domains": ("sparse",)}),
+        ('B_inf (antisparse), `domains=("antisparse",)`', {"domains": ("antisparse",)}),
+        (
+            'A mixed feature set, `domains=("mixed/2/0-1/1-2",)`',
+            {"domains": ("mixed/2/0-1/1-2",)},
+        ),
+        (
+            "Leaky dendrites, `tau_basal > 0` and `tau_apical > 0`",
+            {"tau_basal": 5.0, "tau_apical": 5.0},
+        ),
+    ),
 }
 
 
@@ -84,10 +97,25 @@ limit of a small nudge this is the gradient of the cost
 
 ![The circuit](../images/circuit-ep.svg)
 """,
+    "corinfomax-sparse": """\
+The circuit of [CorInfoMax](corinfomax.md) for other sets of rates. One inhibitory
+interneuron per constraint integrates by how much its layer exceeds the bound,
+and inhibits all its cells alike: its output is the Lagrange multiplier of the
+constraint. Each layer may have a domain of its own (`domains`).
+""",
+    "corinfomax-sparse-enforced": """\
+The circuit of [corinfomax-sparse](corinfomax-sparse.md), which has all domains, with
+fast interneurons and a free phase so long that the constraints hold at its end.
+""",
 }
 
 #: The system in plain NumPy, where there is one.
-REFERENCES = {"corinfomax": "reference.py", "ep": "ep_reference.py"}
+REFERENCES = {
+    "corinfomax": "reference.py",
+    "corinfomax-sparse": "reference_sparse.py",
+    "corinfomax-sparse-enforced": "reference_sparse.py",
+    "ep": "ep_reference.py",
+}
 
 #: What a system reaches here, and the commands that measured it.
 RESULTS = {
@@ -262,7 +290,7 @@ def _variants(system: type[System], printer: Printer) -> str:
             changed = [
                 line
                 for line in read_equations(group[0].equations)
-                if line.expression and line not in usual[group[0].name]
+                if line.expression and line not in usual.get(group[0].name, set())
             ]
             if changed:
                 parts.append(f"{group[0].role}:\n\n{equation_block(changed, printer)}")
@@ -327,7 +355,7 @@ def _parameters(system: type[System]) -> str:
     rows = []
     for name, info in describe_parameters(system).items():
         value = defaults[name]
-        shown = ", ".join(f"{item:g}" for item in value) if isinstance(value, tuple) else f"{value}"
+        shown = _plain(value).replace(",", ", ") if isinstance(value, tuple) else f"{value}"
         allowed = "true or false" if isinstance(value, bool) else info.range_text()
         rows.append((f"`{name}`", formula(info.symbol), f"`{shown}`", info.unit, allowed, info.doc))
     return table(("parameter", "symbol", "default", "unit", "allowed", "meaning"), rows)
@@ -431,7 +459,7 @@ def _presets(system: type[System]) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, tuple):
-        return ",".join(f"{item:g}" for item in value)
+        return ",".join(item if isinstance(item, str) else f"{item:g}" for item in value)
     return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
@@ -463,13 +491,14 @@ def render(system: type[System]) -> str:
         "Description": f"{DESCRIPTIONS.get(system.name, '')}\n{_overview(circuit)}".strip(),
         "Equations of the cells": _equations(circuit, printer),
         "Variants": _variants(system, printer),
-        "Synapses and learning": _synapses(circuit, printer, constant_comments(module)),
+        "Synapses and learning": _synapses(circuit, printer, system_comments(system)),
         "Events": _events(circuit),
         "Parameters": _parameters(system),
         "Symbols": _symbol_table(head.get("Symbols", "")),
         "State variables": _state_variables(circuit, printer),
         "Receives and sends": _receives_and_sends(circuit),
         "Presets": _presets(system),
+        "What the presets reach": head.get("What the presets reach", "").replace("::", ":"),
         "Results": RESULTS.get(system.name, ""),
         "Differences from the paper": _paragraph(head.get("Differences from the paper", "")),
         "References": _paragraph(head.get("Citation", system.citation)),

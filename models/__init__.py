@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from neurosim.errors import ParameterError, near_matches
 from neurosim.models.corinfomax import CorInfoMax
+from neurosim.models.corinfomax_sparse import CorInfoMaxSparse, CorInfoMaxSparseEnforced
 from neurosim.models.equilibrium_propagation import EquilibriumPropagation
 from neurosim.system import System
 
-__all__ = ["SYSTEMS", "CorInfoMax", "EquilibriumPropagation", "find_system"]
+__all__ = [
+    "SYSTEMS",
+    "CorInfoMax",
+    "CorInfoMaxSparse",
+    "CorInfoMaxSparseEnforced",
+    "EquilibriumPropagation",
+    "find_system",
+]
 
 #: Systems by the name used on the command line.
 SYSTEMS: dict[str, type[System]] = {
     system.name: system
     for system in (
         CorInfoMax,
+        CorInfoMaxSparse,
+        CorInfoMaxSparseEnforced,
         EquilibriumPropagation,
     )
 }

@@ -106,7 +106,6 @@ __all__ = ["CorInfoMax"]
 
 SOMA = """
 du/dt = speed*(-g_l*u + I_A + I_B)/tau_u : 1     # eq. 19
-r     = clip(u, 0, 1) : 1                        # eq. 20
 I_B   = g_B*(v_B - u) : 1                        # eq. 19, basal term
 speed = 1/(1 + slowdown*phase_step) : 1          # neural step rule of the published code
 z     = z_self + z_lat : 1                       # eq. 28, z = B r
@@ -128,6 +127,13 @@ slowdown : 1 (shared, constant)
 event_threshold : 1 (shared, constant)
 sst_threshold   : 1 (shared, constant)
 """
+
+#: The rate lies in the set that gives the system its name, here [0, 1].
+RATE = """
+r = clip(u, 0, 1) : 1                            # eq. 20
+"""
+#: A nudged phase starts from the potential of the rate: cells pushed out of the set answer at once.
+RESTART = "\nu = r"
 
 # ------------------------------------------------------------------ cells: pyramidal, dendrites
 
@@ -401,7 +407,7 @@ class CorInfoMax(System):
         step = self.dt / self.tau_u * conductance
         if not step < 2:
             raise ParameterError(
-                f"CorInfoMax: the Euler step is unstable: (dt/tau_u)(g_l + g_A + g_B) = "
+                f"{type(self).__name__}: the Euler step is unstable: (dt/tau_u)(g_l + g_A + g_B) = "
                 f"{step:.3g} must stay below 2; with dt = {self.dt} ms and epsilon = "
                 f"{self.epsilon} use tau_u > {self.dt * conductance / 2:.3g} ms or a smaller dt"
             )
@@ -409,8 +415,8 @@ class CorInfoMax(System):
             value = getattr(self, name)
             if 0 < value < self.dt:
                 raise ParameterError(
-                    f"CorInfoMax.{name} = {value} ms is shorter than the time step; use 0 "
-                    f"(instantaneous) or at least {self.dt} ms"
+                    f"{type(self).__name__}.{name} = {value} ms is shorter than the time step; "
+                    f"use 0 (instantaneous) or at least {self.dt} ms"
                 )
 
     # -------------------------------------------------------------- the circuit
@@ -434,12 +440,14 @@ class CorInfoMax(System):
                 sensory_relay(self.layers[0], learn=LEARN),
                 *(self._pyramidal(k) for k in layers),
                 *(self._sst(k) for k in layers),
+                *self._constraint_cells(),
             ),
             projections=(
                 *(self._feedforward(k) for k in range(self.depth)),
                 *(self._feedback(k) for k in range(1, self.depth)),
                 *(self._lateral(k) for k in layers),
                 *(self._autapse(k) for k in layers),
+                *self._constraint_projections(),
             ),
             weights=self._weights(),
             readouts=(Readout("answer", f"pyramidal_{self.depth}", "end_free", "r"),),
@@ -454,21 +462,45 @@ class CorInfoMax(System):
         return Population(
             f"pyramidal_{k}",
             self.layers[k],
-            SOMA + self._dendrites(output),
-            events=self._pyramidal_events(output),
-            parameters=self._pyramidal_parameters(output),
-            links={"z_lat": (f"sst_{k}", "z_lat"), "i_sst": (f"sst_{k}", "i_sst")},
+            SOMA + self._rate(k) + self._basal() + self._apical(k),
+            events=self._pyramidal_events(k),
+            parameters=self._pyramidal_parameters(k),
+            links=self._pyramidal_links(k),
             role="output pyramidal cells" if output else "pyramidal cells",
         )
 
-    def _dendrites(self, output: bool) -> str:
-        basal = BASAL_LEAKY if self.tau_basal else BASAL
-        apical = APICAL_HIDDEN
-        if output:
-            apical = APICAL_OUTPUT if self.output_apical == "constant" else APICAL_OUTPUT_NUDGE
-        return basal + apical + (APICAL_LEAKY if self.tau_apical else APICAL_INSTANT)
+    def _constraint_cells(self) -> tuple[Population, ...]:
+        """Interneurons that keep a layer's rates in their set; clipping needs none."""
+        return ()
 
-    def _pyramidal_events(self, output: bool) -> tuple[Event, ...]:
+    def _constraint_projections(self) -> tuple[Projection, ...]:
+        """Projections to those interneurons."""
+        return ()
+
+    def _rate(self, k: int) -> str:
+        """Equations of the rate of layer k, from its potential."""
+        return RATE
+
+    def _restart(self, k: int) -> str:
+        """Statement by which a cell of layer k enters the nudged phase."""
+        return RESTART
+
+    def _basal(self) -> str:
+        return BASAL_LEAKY if self.tau_basal else BASAL
+
+    def _apical(self, k: int) -> str:
+        return self._apical_input(k) + (APICAL_LEAKY if self.tau_apical else APICAL_INSTANT)
+
+    def _apical_input(self, k: int) -> str:
+        if k < self.depth:
+            return APICAL_HIDDEN
+        return APICAL_OUTPUT if self.output_apical == "constant" else APICAL_OUTPUT_NUDGE
+
+    def _pyramidal_links(self, k: int) -> dict[str, tuple[str, str]]:
+        return {"z_lat": (f"sst_{k}", "z_lat"), "i_sst": (f"sst_{k}", "i_sst")}
+
+    def _pyramidal_events(self, k: int) -> tuple[Event, ...]:
+        output = k == self.depth
         reset = ["u", "r_sent", "r_lat", "z_self", "s_B"] + ["s_A"] * (not output)
         reset += ["v_B"] * (self.tau_basal > 0) + ["v_A"] * (self.tau_apical > 0)
         onset = [f"{name} = 0" for name in reset]
@@ -477,13 +509,14 @@ class CorInfoMax(System):
             Event("onset", "onset", "onset", "\n".join(onset)),
             Event("spike", "abs(r - r_sent) > event_threshold", "send", "r_sent = r", counted=True),
             Event("sample", SAMPLE, "send", "r_lat = r", counted=True),
-            Event("end_free", "end_free", "phase_end", _note("free", output) + "\nu = r"),
+            Event("end_free", "end_free", "phase_end", _note("free", output) + self._restart(k)),
             Event("end_nudged", "end_nudged", "phase_end", _note("nudged", output)),
             Event("learn", LEARN, "learn"),
             Event("learn_lateral", "end_nudged and learning", "learn"),
         )
 
-    def _pyramidal_parameters(self, output: bool) -> dict[str, float]:
+    def _pyramidal_parameters(self, k: int) -> dict[str, float]:
+        output = k == self.depth
         values = {
             "g_l": self.g_l,
             "g_B": 1 / self.epsilon,
@@ -695,6 +728,11 @@ class CorInfoMax(System):
     # -------------------------------------------------------------- published settings
 
     @classmethod
+    def _presets(cls) -> Mapping[str, tuple[Preset, ...]]:
+        """Settings by data set, those of the published network first."""
+        return _PRESETS
+
+    @classmethod
     def preset(cls, dataset: str, hidden: tuple[int, ...] | None = None) -> Preset:
         """Published settings for a data set; rates are interpolated for other depths.
 
@@ -718,7 +756,7 @@ class CorInfoMax(System):
                 "mu_fb": interpolated_rates(main.parameters["mu_fb"], count),
             }
 
-        return choose_preset(_PRESETS, dataset, hidden, for_depth)
+        return choose_preset(cls._presets(), dataset, hidden, for_depth)
 
 
 def _pyramidal_traces(k: int, *, output: bool) -> tuple[Trace, ...]:
@@ -752,7 +790,7 @@ def _note(phase: str, output: bool) -> str:
     return "\n".join(lines)
 
 
-def _published(
+def published_online(
     hidden: tuple[int, ...],
     epochs: int,
     mu_ff: tuple[float, ...],
@@ -761,7 +799,23 @@ def _published(
     curves: tuple[PublishedCurve, ...] = (),
     **parameters: Any,
 ) -> Preset:
-    """A published setting, its batch rates divided by the batch of 20."""
+    """A published setting, its batch rates divided by the batch of 20.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Hidden layer sizes.
+    epochs : int
+        Length of training.
+    mu_ff, mu_fb : tuple of float
+        Learning rates of a batch.
+    source : str
+        Where the values come from.
+    curves : tuple of PublishedCurve
+        Results published for these settings.
+    **parameters
+        Other values that differ from the system's defaults.
+    """
     online = {
         "mu_ff": tuple(rate / 20 for rate in mu_ff),
         "mu_fb": tuple(rate / 20 for rate in mu_fb),
@@ -769,7 +823,7 @@ def _published(
     return Preset(hidden, epochs, {**online, **parameters}, source, curves)
 
 
-def _angle(name: str, batches: int, *degrees: float) -> PublishedCurve:
+def angle_curve(name: str, batches: int, *degrees: float) -> PublishedCurve:
     """Weight angle after 1, 1001 and 2001 of ``batches`` a first epoch, then 5, 10, 20, 50."""
     times = (1 / batches, 1001 / batches, 2001 / batches, 5.0, 10.0, 20.0, 50.0)
     points = dict(zip(times, degrees, strict=True))
@@ -779,7 +833,7 @@ def _angle(name: str, batches: int, *degrees: float) -> PublishedCurve:
 # fmt: off
 _PRESETS: dict[str, tuple[Preset, ...]] = {
     "mnist": (
-        _published(
+        published_online(
             (500,),
             50,
             (1.0, 0.7),
@@ -791,10 +845,10 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
                     97.56, 97.62, 97.60, 97.60, 97.63, 97.61, 97.61,
                     note=", with a neural step that shrinks slowly",
                 ),
-                _angle("theta_1", 3000, 90.0, 70.3, 67.3, 67.6, 75.1, 81.3, 82.7),
+                angle_curve("theta_1", 3000, 90.0, 70.3, 67.3, 67.6, 75.1, 81.3, 82.7),
             ),
         ),
-        _published(
+        published_online(
             (500, 500),
             50,
             (1.1, 0.75, 0.6),
@@ -805,11 +859,11 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
                     92.74, 94.47, 95.24, 95.93, 96.13, 96.59, 97.05,
                     97.42, 97.45, 97.51, 97.51, 97.52, 97.56, 97.55,
                 ),
-                _angle("theta_1", 3000, 90.0, 89.0, 88.8, 88.0, 87.8, 87.7, 87.7),
-                _angle("theta_2", 3000, 89.6, 72.2, 70.5, 66.0, 65.5, 65.5, 65.6),
+                angle_curve("theta_1", 3000, 90.0, 89.0, 88.8, 88.0, 87.8, 87.7, 87.7),
+                angle_curve("theta_2", 3000, 89.6, 72.2, 70.5, 66.0, 65.5, 65.5, 65.6),
             ),
         ),
-        _published(
+        published_online(
             (500, 500, 128),
             50,
             (1.1, 0.75, 0.6, 0.5),
@@ -818,7 +872,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
         ),
     ),
     "fashion-mnist": (
-        _published(
+        published_online(
             (500,),
             50,
             (0.3, 0.22),
@@ -829,7 +883,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
                     79.04, 80.90, 83.26, 83.88, 84.48, 85.84, 86.72,
                     87.36, 87.36, 87.74, 88.09, 88.15, 88.14, 88.14,
                 ),
-                _angle("theta_1", 3000, 90.0, 79.2, 75.9, 69.0, 68.8, 70.9, 71.1),
+                angle_curve("theta_1", 3000, 90.0, 79.2, 75.9, 69.0, 68.8, 70.9, 71.1),
             ),
             g_l=0.3,
             tau_u=1 / 0.07,
@@ -839,7 +893,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
         ),
     ),
     "cifar10": (
-        _published(
+        published_online(
             (1000,),
             50,
             (0.08, 0.04),
@@ -850,12 +904,12 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
                     35.14, 40.40, 42.87, 44.55, 45.88, 47.80, 49.44,
                     50.83, 51.19, 51.38, 51.64, 51.76, 51.84, 51.86,
                 ),
-                _angle("theta_1", 2500, 90.3, 88.4, 86.7, 77.8, 72.7, 70.1, 70.3),
+                angle_curve("theta_1", 2500, 90.3, 88.4, 86.7, 77.8, 72.7, 70.1, 70.3),
             ),
             g_l=0.1,
             lambda_=0.99995,
         ),
-        _published(
+        published_online(
             (1000, 500),
             50,
             (0.11, 0.06, 0.035),
@@ -866,12 +920,12 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
                     29.09, 36.62, 40.02, 42.40, 43.82, 45.76, 47.69,
                     49.65, 49.92, 50.35, 50.65, 50.83, 50.94, 50.97,
                 ),
-                _angle("theta_1", 2500, 90.1, 89.9, 89.8, 89.0, 88.6, 88.3, 88.3),
-                _angle("theta_2", 2500, 89.8, 89.0, 87.8, 80.6, 76.6, 72.8, 71.6),
+                angle_curve("theta_1", 2500, 90.1, 89.9, 89.8, 89.0, 88.6, 88.3, 88.3),
+                angle_curve("theta_2", 2500, 89.8, 89.0, 87.8, 80.6, 76.6, 72.8, 71.6),
             ),
             g_l=0.1,
         ),
-        _published(
+        published_online(
             (1000, 1000, 500),
             50,
             (0.25, 0.14, 0.075, 0.045),

@@ -37,6 +37,7 @@ __all__ = [
     "read_equations",
     "render_equations",
     "statement",
+    "system_comments",
     "unicode_name",
 ]
 
@@ -211,6 +212,16 @@ def constant_comments(module: ModuleType) -> dict[str, str]:
     }
 
 
+def system_comments(system: type[System]) -> dict[str, str]:
+    """:func:`constant_comments` of a system's file, and of those of the systems it varies."""
+    comments: dict[str, str] = {}
+    for owner in reversed(system.__mro__):
+        module = inspect.getmodule(owner)
+        if issubclass(owner, System) and module is not None:
+            comments |= constant_comments(module)
+    return comments
+
+
 # ---------------------------------------------------------------- a system's equations
 
 
@@ -256,7 +267,7 @@ class _Section:
 
 
 def _sections(system: type[System], circuit: Circuit) -> list[_Section]:
-    comments = constant_comments(_module(system))
+    comments = system_comments(system)
     cells = [
         _Section(_heading(group[0].role, group), tuple(_cell_formulas(group[0].equations)))
         for group in alike(circuit.populations)
@@ -269,12 +280,6 @@ def _sections(system: type[System], circuit: Circuit) -> list[_Section]:
         for group in like_projections(circuit.projections)
     ]
     return [section for section in (*cells, *synapses) if section.formulas]
-
-
-def _module(system: type[System]) -> ModuleType:
-    module = inspect.getmodule(system)
-    assert module is not None
-    return module
 
 
 def _heading(role: str, group: Sequence[Population | Projection]) -> str:
@@ -325,6 +330,10 @@ class _UnicodePrinter(StrPrinter):
     def _print_Function(self, expr: Any) -> str:
         arguments = ", ".join(self._print(argument) for argument in expr.args)
         return f"[{arguments}]" if expr.func.__name__ == "int_" else f"{expr.func}({arguments})"
+
+    def _print_Infinity(self, expr: Any) -> str:
+        del expr
+        return "∞"
 
     def _print_And(self, expr: Any) -> str:
         return " and ".join(self._clause(part) for part in _sorted(expr.args))

@@ -45,6 +45,8 @@ class ParameterInfo:
         Whether the bound itself is excluded.
     choices : tuple of str
         Allowed words, for parameters that are words.
+    form : str
+        How to write it, for parameters that are free text; the system checks it.
     """
 
     symbol: str
@@ -55,9 +57,12 @@ class ParameterInfo:
     open_low: bool = False
     open_high: bool = False
     choices: tuple[str, ...] = ()
+    form: str = ""
 
     def range_text(self) -> str:
         """The allowed range in mathematical notation, ``"any number"`` if unbounded."""
+        if self.form:
+            return self.form
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if self.low is None and self.high is None:
@@ -90,6 +95,7 @@ def parameter(
     open_low: bool = False,
     open_high: bool = False,
     choices: tuple[str, ...] = (),
+    form: str = "",
 ) -> Any:
     """Declare a dataclass field that knows its symbol, unit, bounds and meaning.
 
@@ -99,7 +105,7 @@ def parameter(
         Default value; a tuple makes a per-layer parameter.
     doc : str
         One line of plain words.
-    symbol, unit, low, high, open_low, open_high, choices
+    symbol, unit, low, high, open_low, open_high, choices, form
         See :class:`ParameterInfo`.
 
     Returns
@@ -107,7 +113,7 @@ def parameter(
     dataclasses.Field
         The field, with a :class:`ParameterInfo` under metadata key ``"info"``.
     """
-    info = ParameterInfo(symbol, unit, doc, low, high, open_low, open_high, choices)
+    info = ParameterInfo(symbol, unit, doc, low, high, open_low, open_high, choices, form)
     return dataclasses.field(default=default, metadata={"info": info})
 
 
@@ -151,6 +157,10 @@ def _check_one(label: str, value: Any, default: Any, info: ParameterInfo) -> Non
             raise ParameterError(
                 f"{label} = {_brief(value)}: {near_matches(str(value), info.choices)}"
             )
+        return
+    if info.form:
+        if not isinstance(value, str):
+            raise ParameterError(f"{label} = {_brief(value)}: give text, {info.form}")
         return
     kind = _kind(default)
     if not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool):
@@ -246,7 +256,7 @@ def parse_value(owner: type, name: str, given: Any) -> Any:
 
 def _expected(default: Any) -> str:
     if isinstance(default, tuple):
-        return "numbers separated by commas"
+        return f"{'words' if isinstance(default[0], str) else 'numbers'} separated by commas"
     words = {bool: "true or false", int: "a whole number", float: "a number"}
     return words.get(type(default), "a word")
 

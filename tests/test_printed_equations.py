@@ -44,7 +44,7 @@ def test_every_printed_equation_is_the_one_that_runs(name: str) -> None:
 def _same(drawn: str, expected: sympy.Expr) -> bool:
     if "[" in drawn:
         return False
-    for symbol, code in (("·", "*"), ("−", "-"), ("²", "**2"), ("³", "**3")):
+    for symbol, code in (("·", "*"), ("−", "-"), ("²", "**2"), ("³", "**3"), ("∞", "inf")):
         drawn = drawn.replace(symbol, code)
     names = {str(symbol): symbol for symbol in expected.free_symbols}
     for plain in sorted(names, key=len, reverse=True):

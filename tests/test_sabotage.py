@@ -82,7 +82,7 @@ def event(name: str, **changes: Any) -> Sabotage:
     return method("_pyramidal_events", change)
 
 
-def parameter(name: str, value: Callable[[CorInfoMax, bool], float]) -> Sabotage:
+def parameter(name: str, value: Callable[[CorInfoMax, int], float]) -> Sabotage:
     """Change a parameter of the pyramidal cells."""
 
     def change(values: dict[str, float], system: CorInfoMax, given: tuple[Any, ...]) -> Any:
@@ -180,11 +180,11 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
         lambda patch: patch.setattr(corinfomax, "SAMPLE", "abs(r - r_lat) > sst_threshold"),
     ),
     # ---------------------------------------------------------------- the cells
-    "no lower clip": (small, text("SOMA", "clip(u, 0, 1)", "clip(u, -10, 1)")),
-    "no upper clip": (small, text("SOMA", "clip(u, 0, 1)", "clip(u, 0, 10)")),
+    "no lower clip": (small, text("RATE", "clip(u, 0, 1)", "clip(u, -10, 1)")),
+    "no upper clip": (small, text("RATE", "clip(u, 0, 1)", "clip(u, 0, 10)")),
     "conductance epsilon instead of 1/epsilon": (
         small,
-        parameter("g_B", lambda system, output: system.epsilon),
+        parameter("g_B", lambda system, k: system.epsilon),
     ),
     "apical leak not divided by its conductance": (
         small,
