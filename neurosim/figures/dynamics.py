@@ -158,7 +158,7 @@ def _bars(axes: Axes, told: dict[str, dict[str, CorrelativeInformation]]) -> Non
             linewidth=0.8,
             label=f"{when} learning",
         )
-        axes.bar_label(bars, fmt="%.3g", padding=2, fontsize=8)
+        axes.bar_label(bars, fmt=_short, padding=2, fontsize=8)
     axes.axhline(0, color=style.INK, linewidth=0.8)
     axes.set_xticks(range(len(known)), [f"{way},\n{phase}" for way, phase in known])
     axes.grid(visible=False, axis="x")
@@ -166,3 +166,8 @@ def _bars(axes: Axes, told: dict[str, dict[str, CorrelativeInformation]]) -> Non
     room = 0.12 * (high - low)
     # numbers stand beyond the ends of the bars
     axes.set_ylim(low - room * (low < 0), high + room)
+
+
+def _short(value: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
