@@ -17,7 +17,7 @@ train: $(VENV)/.train    ## train CorInfoMax on the embedded digits (no download
 test: $(VENV)/.dev       ## run the tests, with coverage
 	rm -rf build/test-cache
 	NEUROSIM_CACHE="$(CURDIR)/build/test-cache" $(BIN)/python -m pytest \
-	  --numprocesses auto --dist loadfile \
+	  --numprocesses auto --dist worksteal \
 	  --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-slow: $(VENV)/.dev  ## run the tests that need MNIST as well: make test-slow DATA_DIR=...

@@ -18,6 +18,7 @@ from neurosim.engine.protocol import CHUNK_IMAGES, Backend, Chunk, ChunkResult, 
 from neurosim.errors import DataError, DivergenceError, ParameterError, near_matches
 from neurosim.readouts import STATE_CHANGE, readout_name, with_readouts, with_state_changes
 from neurosim.recording import MEMORY_LIMIT, show_images
+from neurosim.stretch import SameAnswer
 from neurosim.system import System
 
 __all__ = ["BACKENDS", "ChunkStats", "Simulator", "WeightStore", "open_backend"]
@@ -28,8 +29,9 @@ DTYPES = ("float32", "float64")
 
 #: A weight this large was never seen in learning that works (initial bounds are below 1).
 _EXPLODED = 1e3
-#: Chunks shorter than this are too short to tell a dead output from chance.
-_JUDGED_FROM = 500
+#: Images in a row with the same answer that make an output a dead one. In learning that works
+#: the longest such stretch that was seen, at the very beginning, had 21 images.
+_DEAD_AFTER = 500
 
 
 def open_backend(name: str, circuit: Circuit, *, dtype: str, max_cycles: int) -> Backend:
@@ -213,6 +215,7 @@ class Simulator:
         self.position = 0
         self.compile_seconds = 0.0
         self._backend: Backend | None = None
+        self._same_answer = SameAnswer(_DEAD_AFTER)
         self._analysis: Backend | None = None
         drawn = system.initial_weights(self._rng("weights"))
         self.weights = WeightStore(
@@ -379,13 +382,13 @@ class Simulator:
                 raise DivergenceError(
                     f"learning diverged {where}: {name} grew beyond {_EXPLODED:g}; {advice}"
                 )
-        answers = result.readouts[self.circuit.answer]
-        one_answer = len(np.unique(answers.argmax(axis=1))) == 1
-        several_asked = len(np.unique(targets.argmax(axis=1))) > 1
-        if len(answers) >= _JUDGED_FROM and one_answer and several_asked:
+        answers = result.readouts[self.circuit.answer].argmax(axis=1)
+        if self._same_answer.add(answers, targets.argmax(axis=1)):
+            # whoever changes something and goes on is judged anew
+            self._same_answer.reset()
             raise DivergenceError(
-                f"the output is dead {where}: all {len(answers)} images gave the same answer; "
-                f"{advice}, or another seed"
+                f"the output is dead {where}: {_DEAD_AFTER} images in a row and more gave the "
+                f"same answer; {advice}, or another seed"
             )
 
     # ------------------------------------------------------------ prediction
@@ -716,6 +719,7 @@ class Simulator:
         for name, array in arrays.items():
             self.weights[name] = array
         self.epoch, self.position = epoch, position
+        self._same_answer.reset()
 
     # ------------------------------------------------------------ checks
 

@@ -36,8 +36,15 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(scope="session", autouse=True)
-def settled_memory() -> None:
-    """Spare Brian2, which tidies up before every run, what was loaded to be kept."""
+def quick_brian2() -> None:
+    """Spare Brian2 what costs time and tells nothing.
+
+    Before every run it tidies up all that was ever loaded; and at the first network that is
+    made outside of a back end it tries, for up to a minute, whether it can compile.
+    """
+    import brian2
+
+    brian2.prefs.codegen.target = "numpy"
     gc.collect()
     gc.freeze()
 

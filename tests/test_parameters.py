@@ -309,24 +309,26 @@ toml_values = st.recursive(
 )
 
 
-def outcome(make: Callable[[], Any], refusals: type[NeurosimError]) -> Any:
-    """What was made, or None if it was refused in one line of a length to be read."""
+def outcome(make: Callable[[], Any], refusals: type[NeurosimError], given: Any) -> Any:
+    """What was made, or None if it was refused in one line; a word may be quoted as it is."""
     try:
         return make()
     except refusals as refusal:
         words = str(refusal)
     assert "\n" not in words
-    assert len(words) < 500
+    assert len(words) < 500 + len(given if isinstance(given, str) else "")
     return None
 
 
 def try_value(system: type, name: str, given: Any) -> None:
     """A system with one parameter set as given, and its circuit."""
-    made = outcome(lambda: system(**{name: parse_value(system, name, given)}), ParameterError)
+    made = outcome(
+        lambda: system(**{name: parse_value(system, name, given)}), ParameterError, given
+    )
     if made is None:
         return
     assert all(math.isfinite(rate) for rate in made.rates(0).values())
-    circuit = outcome(made.circuit, NeurosimError)
+    circuit = outcome(made.circuit, NeurosimError, given)
     if circuit is None:
         return
     parts = (*circuit.populations, *circuit.projections)

@@ -101,7 +101,7 @@ def test_an_occupied_folder_is_refused(two_seeds):
 def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(two_seeds, tmp_path):
     """Guards against children that outlive the parent, or lose what they had learned."""
     out = tmp_path / "stopped"
-    options = ["--epochs", "40", "--seeds", "3", "4", "--jobs", "2", "--out", str(out)]
+    options = ["--epochs", "12", "--seeds", "3", "4", "--jobs", "2", "--out", str(out)]
     process = subprocess.Popen([*COMMAND, *options], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while len(list(out.glob("seed-*/metrics.jsonl"))) < 2 and time.monotonic() < deadline:
@@ -112,7 +112,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(two_seeds, tmp_pat
     assert f"--resume {out}" in errors
     subprocess.run([*RESUME, str(out), "--jobs", "2"], check=True, timeout=120)
     full = tmp_path / "full"
-    options = ["--epochs", "40", "--seed", "3", "--out", str(full)]
+    options = ["--epochs", "12", "--seed", "3", "--out", str(full)]
     subprocess.run([*COMMAND, *options], check=True, timeout=120)
     assert_same_weights(out / "seed-3", full)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from oracles import (
     assert_bitwise_equal,
     assert_same_weights,
@@ -26,6 +28,7 @@ from neurosim.errors import (
 )
 from neurosim.models.reference import angle_degrees, predict, readout, simulate, update
 from neurosim.simulator import ChunkStats
+from neurosim.stretch import SameAnswer
 
 IMAGES = 13
 #: The circuit other files compile too: one program for all, values are handed over.
@@ -546,14 +549,26 @@ def test_shuffled_labels_are_not_learnt(digits: Dataset) -> None:
         assert simulator.score(digits.x_test, digits.y_test) < 0.35
 
 
-def test_an_output_that_gives_one_answer_to_all_is_called_dead(digits: Dataset) -> None:
-    """Guards against hours of training of a collapsed network."""
+@pytest.mark.parametrize(("chunk_images", "images"), [(600, 1437), (70, 1437), (600, 60)])
+def test_an_output_that_gives_one_answer_to_all_is_called_dead(
+    digits: Dataset, chunk_images: int, images: int
+) -> None:
+    """Guards against hours of training of a collapsed network, also in small pieces."""
     with digits_simulator(mu_ff=(0.0, 0.0), mu_fb=(0.0,)) as simulator:
         simulator.weights["W_ff_1"] = np.zeros((10, 100))
-        with pytest.raises(DivergenceError, match=r"the output is dead in epoch 1"):
-            simulator.fit(digits.x_train, digits.y_train, progress=False)
-        # too few images to tell a dead output from chance
-        simulator.fit(digits.x_train[:60], digits.y_train[:60], progress=False)
+        assert simulator.backend.max_cycles == 600
+        simulator.chunk_images = chunk_images
+        epochs = 1 + 500 // images
+        shown = digits.x_train[:images], digits.y_train[:images]
+        with pytest.raises(DivergenceError, match=rf"the output is dead in epoch {epochs} "):
+            simulator.fit(*shown, epochs=epochs, progress=False)
+        # not before the 500th image, and not long after it
+        seen = simulator.epoch * images + simulator.position
+        assert 500 - min(chunk_images, images) <= seen < 500
+        # too few images since then to tell a dead output from chance
+        fresh = digits.x_train[:40], digits.y_train[:40]
+        simulator.restore(simulator.weights.arrays(), epoch=0, position=0)
+        simulator.fit(*fresh, progress=False)
 
 
 def test_one_answer_to_images_of_one_class_is_not_called_dead(digits: Dataset) -> None:
@@ -562,3 +577,33 @@ def test_one_answer_to_images_of_one_class_is_not_called_dead(digits: Dataset) -
     with digits_simulator() as simulator:
         simulator.fit(threes, np.full(1200, 3), progress=False)
         assert simulator.score(threes, np.full(1200, 3)) == 1
+
+
+@given(
+    answers=st.lists(st.integers(0, 2), min_size=1, max_size=60),
+    cuts=st.sets(st.integers(1, 59)),
+    seed=st.integers(0, 5),
+)
+def test_a_dead_output_is_found_however_the_images_are_cut(
+    answers: list[int], cuts: set[int], seed: int
+) -> None:
+    """Guards against a verdict that depends on the length of a chunk."""
+    classes = np.random.default_rng(seed).integers(0, 3, len(answers))
+    limit = 6
+    windows = range(len(answers) - limit + 1)
+    expected = any(
+        # a window of one answer, and several classes from its stretch's first image on
+        len(set(answers[i : i + limit])) == 1
+        and len(set(classes[stretch_start(answers, i) : i + limit].tolist())) > 1
+        for i in windows
+    )
+    watcher = SameAnswer(limit)
+    pieces = np.split(np.arange(len(answers)), sorted(c for c in cuts if c < len(answers)))
+    found = [watcher.add(np.array(answers)[piece], classes[piece]) for piece in pieces]
+    assert any(found) == expected
+
+
+def stretch_start(answers: list[int], i: int) -> int:
+    while i and answers[i - 1] == answers[i]:
+        i -= 1
+    return i

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import brian2 as b2
@@ -34,16 +33,9 @@ SYSTEMS: dict[str, CorInfoMax] = {
 
 
 @pytest.fixture(autouse=True, scope="module")
-def built_but_never_run() -> Iterator[None]:
-    """Brian2 warns of every object that is made and not run; here that is the point.
-
-    Nothing is compiled either: Brian2 would try for a minute whether it could.
-    """
+def built_but_never_run() -> None:
+    """Brian2 warns of every object that is made and not run; here that is the point."""
     b2.BrianLogger.suppress_name("unused_brian_object")
-    before = b2.prefs.codegen.target
-    b2.prefs.codegen.target = "numpy"
-    yield
-    b2.prefs.codegen.target = before
 
 
 def changed(circuit: Circuit, old: str, new: str) -> Circuit:

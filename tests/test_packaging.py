@@ -1,0 +1,37 @@
+"""What is installed: every folder of code, and every file it needs beside it."""
+
+from __future__ import annotations
+
+import configparser
+import fnmatch
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def listed() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+def test_every_folder_of_code_is_installed() -> None:
+    """Guards a command that works in the repository and is missing where it is installed."""
+    folders = {file.parent for file in (ROOT / "neurosim").rglob("*.py")}
+    packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    packages |= {"neurosim.models"}
+    assert set(listed()["options"]["packages"].split()) == packages
+
+
+def test_every_other_file_beside_the_code_is_installed() -> None:
+    """Guards templates, style sheets and the like that only the repository has."""
+    patterns = {
+        name: files.split() for name, files in listed()["options.package_data"].items() if files
+    }
+    packages = set(listed()["options"]["packages"].split())
+    for file in (ROOT / "neurosim").rglob("*"):
+        if file.is_dir() or file.suffix in (".py", ".pyc"):
+            continue
+        owner = next(p for p in file.parents if ".".join(p.relative_to(ROOT).parts) in packages)
+        package, within = ".".join(owner.relative_to(ROOT).parts), file.relative_to(owner)
+        assert any(fnmatch.fnmatch(str(within), p) for p in patterns.get(package, [])), file
