@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neurosim.models import CorInfoMax, EquilibriumPropagation
     from neurosim.recording import open_recording, save_recording, select_layer
     from neurosim.simulator import Simulator
+    from neurosim.viewer.notebook import view
 
 __all__ = [
     "CorInfoMax",
@@ -32,6 +33,7 @@ __all__ = [
     "open_recording",
     "save_recording",
     "select_layer",
+    "view",
 ]
 
 # Names are imported when used, so that the command line answers at once.
@@ -45,6 +47,7 @@ _HOMES = {
     "open_recording": "neurosim.recording",
     "save_recording": "neurosim.recording",
     "select_layer": "neurosim.recording",
+    "view": "neurosim.viewer.notebook",
 }
 
 

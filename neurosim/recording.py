@@ -40,6 +40,7 @@ __all__ = [
     "RecordingSize",
     "layer_numbers",
     "open_recording",
+    "record_with",
     "recording_size",
     "save_recording",
     "select_layer",
@@ -542,13 +543,25 @@ def _check_ids(ids: ArrayLike | None, n: int) -> NDArray[np.int64]:
 def _groups(
     recorder: Recorder, plan: _Plan, block: _Images, layer: int | None
 ) -> dict[str, xr.Dataset]:
-    """The groups of a recording of some images: one at the root, or root and layers."""
+    """Show some images and label what came out."""
     targets = block.targets if block.nudged else None
     simulator = recorder.simulator
     # without a nudge this is an evaluation, which may run with values of its own
     values = {} if block.nudged else simulator.system.evaluation_parameters()
     chunk = make_chunk(simulator, block.x, targets, block.beta, plan.phases, values)
     traces, predictions = recorder.show(chunk)
+    return _labelled(recorder, plan, block, layer, traces, predictions)
+
+
+def _labelled(
+    recorder: Recorder,
+    plan: _Plan,
+    block: _Images,
+    layer: int | None,
+    traces: Mapping[int, Mapping[str, NDArray[Any]]],
+    predictions: NDArray[np.int64],
+) -> dict[str, xr.Dataset]:
+    """The groups of a recording: one at the root, or root and layers."""
     if layer is not None:
         (only,) = plan.layers
         return {"": _dataset(recorder, plan, block, only, traces[layer], predictions)}
@@ -558,6 +571,56 @@ def _groups(
         full = _dataset(recorder, plan, block, part, traces[part.layer], predictions)
         groups[f"layer_{part.layer}"] = full.drop_vars(list(shared.data_vars))
     return groups
+
+
+def record_with(
+    recorder: Recorder,
+    images: NDArray[Any],
+    targets: NDArray[Any] | None,
+    *,
+    beta: float,
+    ids: ArrayLike,
+    parameters: Mapping[str, float] | None = None,
+) -> Any:
+    """Record all layers with a recorder that is at hand, and other parameters if wanted.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Of all layers of its system.
+    images : ndarray, shape (n, n_inputs)
+        Checked images.
+    targets : ndarray, shape (n, n_outputs), or None
+        Target rates; without them only the phases of an evaluation are run.
+    beta : float
+        Signed nudge.
+    ids : array_like of int, shape (n,)
+        Numbers of the images.
+    parameters : mapping of str to float, optional
+        Shared parameters that differ from the circuit's, by ``"population.parameter"``.
+
+    Returns
+    -------
+    xarray.DataTree
+        As :meth:`~neurosim.simulator.Simulator.record` gives it.
+
+    Raises
+    ------
+    DataError
+        If the network leaves the range of numbers.
+    """
+    nudged = targets is not None
+    plan = _Plan.make(recorder.simulator, None, None, nudged)
+    block = _Images(images, targets, _check_ids(ids, len(images)), float(beta), nudged)
+    values = {} if nudged else recorder.simulator.system.evaluation_parameters()
+    values |= parameters or {}
+    chunk = make_chunk(recorder.simulator, images, targets, beta, plan.phases, values)
+    traces, predictions = recorder.show(chunk)
+    if not all(np.isfinite(v).all() for part in traces.values() for v in part.values()):
+        raise DataError(
+            "the potentials grow without bound: these conductances are too large for the time step"
+        )
+    return _tree(_labelled(recorder, plan, block, None, traces, predictions))
 
 
 def _tree(groups: Mapping[str, xr.Dataset]) -> Any:

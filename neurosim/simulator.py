@@ -302,7 +302,7 @@ class Simulator:
         DivergenceError
             If learning diverges.
         """
-        images, targets = self._check_images(x), self._check_targets(y)
+        images, targets = self.check_images(x), self.check_targets(y)
         _check_lengths(images, targets)
         if epochs < 1:
             raise ParameterError(f"epochs = {epochs}: give at least 1")
@@ -401,7 +401,7 @@ class Simulator:
         x : array_like, shape (n, n_inputs)
             Images.
         """
-        images = self._check_images(x)
+        images = self.check_images(x)
         results = self.backend.run_all(self._evaluation_chunks(images), jobs=self.jobs)
         return np.concatenate([result.readouts[self.circuit.answer] for result in results])
 
@@ -412,8 +412,8 @@ class Simulator:
 
     def score(self, x: ArrayLike, y: ArrayLike) -> float:
         """Share of images ``x`` (n, n_inputs) whose class ``y`` (n,) is predicted rightly."""
-        targets = self._check_targets(y)
-        images = self._check_images(x)
+        targets = self.check_targets(y)
+        images = self.check_images(x)
         _check_lengths(images, targets)
         return float((self.predict(images) == targets.argmax(axis=1)).mean())
 
@@ -502,8 +502,8 @@ class Simulator:
             If shapes or labels do not fit the network, there is no such layer or neuron,
             or the recording is larger than the limit and no file is named.
         """
-        images = self._check_images(x)
-        targets = None if y is None else self._check_targets(y)
+        images = self.check_images(x)
+        targets = None if y is None else self.check_targets(y)
         if targets is not None:
             _check_lengths(images, targets)
         return show_images(
@@ -556,10 +556,10 @@ class Simulator:
         DataError
             If shapes or labels do not fit the network.
         """
-        images = self._check_images(x)
+        images = self.check_images(x)
         chunks = self._evaluation_chunks(images)
         if y is not None:
-            chunks = self._nudged_chunks(chunks, images, self._check_targets(y), beta)
+            chunks = self._nudged_chunks(chunks, images, self.check_targets(y), beta)
         results = self.analysis_backend.run_all(chunks, jobs=self.jobs)
         first, *layers = (layer.population for layer in self.system.layer_cells())
         return {
@@ -612,9 +612,9 @@ class Simulator:
         """
         from neurosim.engine.runtime import RuntimeBackend
 
-        images, layers = self._check_images(x), self.system.layer_cells()[1:]
+        images, layers = self.check_images(x), self.system.layer_cells()[1:]
         (chunk,) = self._nudged_chunks(
-            [self._evaluation_chunk(images)], images, self._check_targets(y), beta
+            [self._evaluation_chunk(images)], images, self.check_targets(y), beta
         )
         with RuntimeBackend(
             with_state_changes(self.circuit, layers),
@@ -723,7 +723,8 @@ class Simulator:
 
     # ------------------------------------------------------------ checks
 
-    def _check_images(self, x: ArrayLike) -> NDArray[Any]:
+    def check_images(self, x: ArrayLike) -> NDArray[Any]:
+        """Images as an array of shape (n, n_inputs); :class:`DataError` if they do not fit."""
         images = np.asarray(x)
         wanted = self.system.layers[0]
         if images.ndim != 2 or images.shape[1] != wanted or not len(images):
@@ -735,7 +736,8 @@ class Simulator:
             raise DataError("images must be real, finite numbers")
         return images
 
-    def _check_targets(self, y: ArrayLike) -> NDArray[Any]:
+    def check_targets(self, y: ArrayLike) -> NDArray[Any]:
+        """Classes or target rates as an array (n, n_outputs); :class:`DataError` if unfit."""
         given = np.asarray(y)
         classes = self.system.layers[-1]
         if given.ndim == 1 and np.issubdtype(given.dtype, np.integer):

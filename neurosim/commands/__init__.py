@@ -18,9 +18,21 @@ from neurosim.commands import (
     record,
     systems,
     train,
+    view,
 )
 
 __all__ = ["COMMANDS"]
 
 #: In the order in which help lists them.
-COMMANDS = (train, plot, compare, record, systems, datasets, explain, diagram, equations)
+COMMANDS = (
+    train,
+    plot,
+    compare,
+    record,
+    view,
+    systems,
+    datasets,
+    explain,
+    diagram,
+    equations,
+)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.commands.options import number_list, shown, whole_number
-from neurosim.errors import DataError, ParameterError
+from neurosim.errors import ParameterError
 
-__all__ = ["add", "add_image_options", "chosen_images"]
+__all__ = ["add", "add_image_options"]
 
 _EXAMPLES = """\
 examples:
@@ -72,25 +72,6 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen_images(data: Any, split: str, numbers: list[int]) -> tuple[Any, Any]:
-    """Images and labels of a data set by number.
-
-    Raises
-    ------
-    DataError
-        If a number is out of range or given twice.
-    """
-    x, y = getattr(data, f"x_{split}"), getattr(data, f"y_{split}")
-    wrong = [number for number in numbers if number >= len(x)]
-    if wrong:
-        raise DataError(
-            f"image {wrong[0]}: the {split} images of {data.name} run from 0 to {len(x) - 1}"
-        )
-    if len(set(numbers)) != len(numbers):
-        raise DataError("--images: a number is given twice")
-    return x[numbers], y[numbers]
-
-
 def _run(options: argparse.Namespace) -> int:
     from neurosim.recording import RecordingSize
     from neurosim.reopen import open_run
@@ -98,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.memory_limit < 1:
         raise ParameterError(f"--memory-limit {options.memory_limit}: give 1 or more (megabytes)")
     opened = open_run(options.folder)
-    x, y = chosen_images(opened.data, options.split, options.images)
+    x, y = opened.data.chosen(options.split, options.images)
     recording = opened.simulator.record(
         x,
         y,

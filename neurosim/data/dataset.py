@@ -54,6 +54,40 @@ class Dataset:
             self._check_shapes(part, images, labels)
             self._check_values(part, images, labels)
 
+    def chosen(
+        self, split: str, numbers: list[int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Images and labels by number.
+
+        Parameters
+        ----------
+        split : {"train", "test"}
+            Part of the data set.
+        numbers : list of int
+            Numbers of the images, each once.
+
+        Returns
+        -------
+        x : (n, d) ndarray
+            Images.
+        y : (n,) ndarray
+            Classes.
+
+        Raises
+        ------
+        DataError
+            If a number is out of range or given twice.
+        """
+        x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+        for number in numbers:
+            if not 0 <= number < len(x):
+                raise DataError(
+                    f"image {number}: the {split} images of {self.name} run from 0 to {len(x) - 1}"
+                )
+        if len(set(numbers)) != len(numbers):
+            raise DataError("images: a number is given twice")
+        return x[numbers], y[numbers]
+
     def _check_array(self, field: str, array: Any, dtype: np.dtype[Any], n_dims: int) -> None:
         if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != n_dims:
             raise self._error(

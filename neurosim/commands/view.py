@@ -1,0 +1,126 @@
+"""``neurosim view``: look at the compartments of a neuron, in a window, a picture or a page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from neurosim.commands.options import number_list, shown, whole_number
+from neurosim.commands.record import add_image_options
+from neurosim.errors import ParameterError
+
+__all__ = ["add"]
+
+_FORMATS = (".png", ".pdf", ".svg")
+_EXAMPLES = """\
+examples:
+  neurosim view runs/NAME                              a window
+  neurosim view runs/NAME --explore                    with sliders for parameters
+  neurosim view runs/NAME --image 3 --neuron 7 --save neuron.png
+  neurosim view runs/NAME --images 0-19 --html neurons.html
+  neurosim view rec.nc                                 what neurosim record wrote
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare ``neurosim view``."""
+    parser = commands.add_parser(
+        "view",
+        help="look at the compartments of a neuron over a cycle",
+        description="Look at soma, dendrites, rate, errors and graded spikes of a neuron over "
+        "the cycle of an image.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", type=Path, metavar="RUN", help="run folder, or recording (.nc)")
+    add_image_options(parser)
+    parser.add_argument("--image", type=whole_number, metavar="N", help="image to begin with")
+    parser.add_argument("--layer", type=whole_number, metavar="N", help="layer to begin with")
+    parser.add_argument("--neuron", type=whole_number, metavar="N", help="neuron to begin with")
+    parser.add_argument(
+        "--traces",
+        type=lambda text: [name.strip() for name in text.split(",")],
+        metavar="LIST",
+        help="traces shown at first, e.g. soma,basal,apical",
+    )
+    parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
+    parser.add_argument(
+        "--beta", type=float, default=1.0, metavar="X", help="signed nudge (default: 1)"
+    )
+    parser.add_argument(
+        "--explore",
+        action="store_true",
+        help="sliders for parameters; the image is shown anew at every change",
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="write a picture (.png, .pdf, .svg), no window"
+    )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page, no window")
+    parser.add_argument(
+        "--neurons", type=number_list, metavar="LIST", help="neurons on the page, e.g. 0-99"
+    )
+    parser.set_defaults(run=_run, quiet=True)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from neurosim.viewer.viewer import open_source
+
+    _check(options)
+    ids = options.images
+    if options.image is not None and options.image not in ids:
+        ids = [*ids, options.image]
+    if options.save is not None and options.html is None:
+        # a picture shows one image: the others need not be recorded
+        ids = [ids[0] if options.image is None else options.image]
+    source = open_source(options.what, ids=ids, split=options.split, beta=options.beta)
+    start: dict[str, Any] = {
+        "image": options.image,
+        "layer": options.layer,
+        "neuron": options.neuron,
+        "traces": options.traces,
+        "nudged": not options.free_only,
+    }
+    try:
+        if options.html is not None:
+            from neurosim.viewer.page import write_page
+
+            write_page(source, options.html, neurons=options.neurons, **start)
+            print(f"wrote {shown(options.html)}")
+        if options.save is not None:
+            _save(source, options.save, start)
+            print(f"wrote {shown(options.save)}")
+        if options.save is None and options.html is None:
+            from neurosim.viewer.window import open_window
+
+            open_window(source, explore=options.explore, **start)
+    finally:
+        source.close()
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.save is not None and options.save.suffix.lower() not in _FORMATS:
+        raise ParameterError(f"--save {options.save}: the name ends in {', '.join(_FORMATS)}")
+    if options.explore and (options.save or options.html):
+        raise ParameterError("--explore is for the window; leave out --save and --html")
+    if options.save is None and options.html is None:
+        from neurosim.viewer.window import check_display
+
+        check_display()
+
+
+def _save(source: Any, path: Path, start: dict[str, Any]) -> None:
+    from matplotlib.figure import Figure
+
+    from neurosim.errors import DataError
+    from neurosim.figures import style
+    from neurosim.viewer.viewer import Viewer
+
+    with style.applied():
+        figure = Figure(figsize=(11.5, 7.2))
+        Viewer(source, figure, **start)
+        try:
+            figure.savefig(path)
+        except OSError as error:
+            raise DataError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,150 @@
+"""Parameters as sliders: what can be turned while looking, and what it means for the circuit."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from neurosim.circuit import Circuit
+from neurosim.errors import ParameterError
+from neurosim.parameters import describe_parameters
+from neurosim.system import System
+
+__all__ = ["Explorer", "Knob"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Knob:
+    """A slider.
+
+    Attributes
+    ----------
+    name : str
+        Parameter of the system, of a layer's cells, or input of the cycle.
+    label : str
+        With the unit, if there is one.
+    value, low, high : float
+        Value to begin with, and range.
+    """
+
+    name: str
+    label: str
+    value: float
+    low: float
+    high: float
+
+
+class Explorer:
+    """Values of the sliders, and the shared parameters of the circuit that follow from them.
+
+    Everything a slider changes is handed over when the program starts, so nothing is
+    compiled anew.
+
+    Parameters
+    ----------
+    system : System
+        Where the sliders begin.
+    beta : float
+        Signed nudge to begin with.
+    """
+
+    def __init__(self, system: System, beta: float) -> None:
+        self._system = system
+        self._circuit = system.circuit()
+        self._start_beta = beta
+        self._scalars = {item.name for item in self._circuit.inputs if not item.width}
+        self._fields = set(describe_parameters(system))
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to where the sliders began."""
+        self.beta = self._start_beta
+        self._changed: dict[str, float] = {}
+        self._overrides: dict[str, float] = {}
+
+    def knobs(self, population: str) -> list[Knob]:
+        """The sliders for a layer's population, at their present values."""
+        return [
+            self._knob(name, population)
+            for name in self._system.explorable()
+            if self._kind(name, population)
+        ]
+
+    def set(self, name: str, value: float, population: str) -> None:
+        """Turn a slider.
+
+        Raises
+        ------
+        ParameterError
+            If the system refuses the value; nothing is changed then.
+        """
+        kind = self._kind(name, population)
+        if kind == "scalar":
+            if value == 0:
+                raise ParameterError(f"{name} = 0 is no nudge; move the slider past it")
+            self.beta = value
+        elif kind == "cells":
+            self._overrides[f"{population}.{name}"] = value
+        else:
+            changed = {**self._changed, name: value}
+            circuit = self._make(changed)
+            before = self._parameters(self._make(self._changed))
+            after = self._parameters(circuit)
+            self._changed = changed
+            # what follows from this parameter is no longer what was set by hand
+            for key in [k for k in self._overrides if before[k] != after[k]]:
+                del self._overrides[key]
+
+    def parameters(self) -> dict[str, float]:
+        """Shared parameters of cells, by ``"population.parameter"``."""
+        return {**self._parameters(self._make(self._changed)), **self._overrides}
+
+    def changes(self) -> dict[str, float]:
+        """Those of :meth:`parameters` that differ from where the sliders began."""
+        start = self._parameters(self._circuit)
+        return {name: v for name, v in self.parameters().items() if v != start[name]}
+
+    def _make(self, changed: dict[str, float]) -> Circuit:
+        circuit = dataclasses.replace(self._system, **changed).circuit()  # type: ignore[arg-type]
+        if circuit.digest() != self._circuit.digest():
+            raise ParameterError("this value needs another circuit; set it when training")
+        return circuit
+
+    @staticmethod
+    def _parameters(circuit: Circuit) -> dict[str, float]:
+        return {
+            f"{population.name}.{name}": value
+            for population in circuit.populations
+            for name, value in population.parameters.items()
+        }
+
+    def _kind(self, name: str, population: str) -> str:
+        if name in self._scalars:
+            return "scalar"
+        if name in self._fields:
+            return "field"
+        return "cells" if name in self._circuit.population(population).parameters else ""
+
+    def _knob(self, name: str, population: str) -> Knob:
+        kind = self._kind(name, population)
+        if kind == "scalar":
+            size = max(2.0, 2 * abs(self._start_beta))
+            label = rf"$\{name}$" if name == "beta" else name
+            return Knob(name, label, self.beta, -size, size)
+        if kind == "field":
+            info = describe_parameters(self._system)[name]
+            start = float(getattr(self._system, name))
+            unit = "" if info.unit == "1" else f" ({info.unit})"
+            low, high = _range(start, from_zero=info.low == 0 and not info.open_low)
+            high = high if info.high is None else min(high, info.high)
+            label = f"${info.symbol}${unit}" if info.symbol else name + unit
+            return Knob(name, label, self._changed.get(name, start), low, high)
+        now = self.parameters()[f"{population}.{name}"]
+        start = self._circuit.population(population).parameters[name]
+        return Knob(name, f"${name}$", now, *_range(start, from_zero=True))
+
+
+def _range(start: float, *, from_zero: bool) -> tuple[float, float]:
+    """A quarter to four times the value; from 0 where 0 is allowed, wide if it is small."""
+    if not from_zero:
+        return start / 4, 4 * start
+    return 0.0, 4 * start if start > 0.05 else max(10 * start, 0.1)

@@ -1,0 +1,358 @@
+"""The picture of one neuron over a cycle: compartments on linked axes, phases shaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from neurosim.figures import style
+from neurosim.traces import TRACE_KINDS
+from neurosim.viewer.source import Look
+
+__all__ = ["Picture", "phase_spans", "shown_at_first", "trace_names"]
+
+#: Height of a panel beside the others'.
+_HEIGHTS = {"potential": 2.2, "rate": 1.3, "error": 1.4, "spikes": 1.4}
+_OSCILLATION = 0.55
+#: Left and right edge of the traces, the legends' left edge, and the column at the right.
+_LEFT, _RIGHT, _LEGEND, _SIDE = 0.085, 0.615, 0.625, 0.80
+
+
+def trace_names(data: Any) -> list[str]:
+    """Traces of a recorded layer, as it declares them, spikes included."""
+    return [str(name) for name, array in data.data_vars.items() if "kind" in array.attrs]
+
+
+def shown_at_first(data: Any) -> list[str]:
+    """Traces that are shown before anybody asks."""
+    return [name for name in trace_names(data) if data[name].attrs["shown"]]
+
+
+def phase_spans(data: Any) -> dict[str, tuple[float, float]]:
+    """Begin and end of each phase of a recording in ms."""
+    step = float(data.attrs["dt_ms"])
+    times, names = data.time.values, data.phase.values
+    return {
+        str(name): (float(times[names == name][0] - step), float(times[names == name][-1]))
+        for name in dict.fromkeys(names)
+    }
+
+
+class Picture:
+    """Draws a :class:`~neurosim.viewer.source.Look` into a figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Where to draw.
+    bottom, top : float
+        Part of the figure's height that the picture may use.
+
+    Attributes
+    ----------
+    panels : dict of str to Axes
+        By kind of trace, and ``"oscillation"``.
+    image, bars : Axes
+        The image shown; prediction beside target.
+    lines : dict of str to Line2D
+        The line of each trace.
+    """
+
+    def __init__(self, figure: Figure, *, bottom: float = 0.075, top: float = 0.93) -> None:
+        self.figure = figure
+        self._bottom, self._top = bottom, top
+        self.panels: dict[str, Axes] = {}
+        self.lines: dict[str, Any] = {}
+        self._marks: list[Any] = []
+        self._built: tuple[Any, ...] = ()
+        self._look: Look | None = None
+        self._neuron = 0
+        with style.applied():
+            side = (_SIDE, 1 - _SIDE - 0.02)
+            self.image = figure.add_axes((side[0], self._at(0.72), side[1], self._part(0.25)))
+            self.bars = figure.add_axes(
+                (side[0] + 0.01, self._at(0.47), side[1] - 0.01, self._part(0.17))
+            )
+        self._title = figure.text(_LEFT, 0.985, "", va="top", weight="bold", fontsize=10.5)
+        self.readout = figure.text(
+            _SIDE, self._at(0.36), "", va="top", family="monospace", fontsize=8
+        )
+
+    def _at(self, part: float) -> float:
+        return self._bottom + part * (self._top - self._bottom)
+
+    def _part(self, part: float) -> float:
+        return part * (self._top - self._bottom)
+
+    # ------------------------------------------------------------ drawing
+
+    def draw(
+        self,
+        look: Look,
+        neuron: int,
+        *,
+        shown: Iterable[str],
+        image_shape: Sequence[int],
+        nudged: bool = True,
+    ) -> None:
+        """Draw one neuron of a layer.
+
+        Parameters
+        ----------
+        look : Look
+            One image seen from one layer.
+        neuron : int
+            Number of the neuron.
+        shown : iterable of str
+            Names of the traces drawn.
+        image_shape : sequence of int
+            Shape of the image, channels first.
+        nudged : bool
+            With False, only the first phase is shown.
+        """
+        data = look.data
+        if not nudged:
+            data = data.sel(time=data.phase == data.phase.values[0])
+        look = Look(data, look.answer, look.target)
+        names = [name for name in trace_names(data) if name in set(shown)]
+        wanted = (data.attrs["layer"], tuple(names), tuple(phase_spans(data).items()))
+        with style.applied():
+            if wanted != self._built:
+                self._build(data, names)
+                self._built = wanted
+            self._look, self._neuron = look, neuron
+            self._update(data, neuron)
+            self._draw_image(look, image_shape)
+            self._draw_answer(look)
+        self._title.set_text(self._headline(look, neuron))
+
+    def _headline(self, look: Look, neuron: int) -> str:
+        data = look.data
+        beta = f", nudge $\\beta$ = {data.attrs['beta']:g}" if data.attrs["nudged"] else ""
+        return (
+            f"{data.attrs['system']}: neuron {neuron} of layer {data.attrs['layer']} "
+            f"({data.attrs['role'] or data.attrs['population']}), image {int(data.image)}{beta}"
+        )
+
+    # ------------------------------------------------------------ panels
+
+    def _build(self, data: Any, names: Sequence[str]) -> None:
+        """Make the panels anew for these traces."""
+        for axes in self.panels.values():
+            axes.remove()
+        self.lines, self._marks = {}, []
+        kinds = [k for k in TRACE_KINDS if any(data[n].attrs["kind"] == k for n in names)]
+        self.panels = self._place(["oscillation", *kinds])
+        spans = phase_spans(data)
+        start, stop = min(spans.values())[0], max(s[1] for s in spans.values())
+        for kind, axes in self.panels.items():
+            lengths = {name: end - begin for name, (begin, end) in spans.items()}
+            style.shade_phases(axes, lengths, start=start, named=kind == "oscillation")
+            axes.set_xlim(start, stop)
+            members = [n for n in names if data[n].attrs["kind"] == kind]
+            self._build_panel(axes, kind, data, members)
+        self._build_labels()
+        last = list(self.panels.values())[-1]
+        last.set_xlabel(f"time in the cycle ({data.time.attrs['units']})")
+        last.tick_params(labelbottom=True)
+        for axes in self.panels.values():
+            self._marks.append(axes.axvline(start, color=style.INK, lw=0.9, visible=False))
+
+    def _build_labels(self) -> None:
+        for kind, axes in self.panels.items():
+            if kind != "oscillation":
+                axes.yaxis.set_label_coords(-0.078, 0.5)
+
+    def _place(self, kinds: Sequence[str]) -> dict[str, Axes]:
+        heights = [
+            _HEIGHTS.get(kind, 1.0) if kind != "oscillation" else _OSCILLATION for kind in kinds
+        ]
+        gap = 0.022
+        unit = (self._top - self._bottom - gap * (len(kinds) - 1)) / sum(heights)
+        panels: dict[str, Axes] = {}
+        top, first = self._top, None
+        for kind, height in zip(kinds, heights, strict=True):
+            box = (_LEFT, top - unit * height, _RIGHT - _LEFT, unit * height)
+            panels[kind] = self.figure.add_axes(box, sharex=first)
+            first = first or panels[kind]
+            panels[kind].tick_params(labelbottom=False)
+            top -= unit * height + gap
+        return panels
+
+    def _build_panel(self, axes: Axes, kind: str, data: Any, names: Sequence[str]) -> None:
+        time = data.time.values
+        if kind == "oscillation":
+            axes.plot(time, data.oscillation.values, color=style.INK, lw=1.2)
+            axes.set(yticks=[], ylim=(-1.25, 1.25))
+            axes.set_ylabel("rhythm (1)", rotation=0, ha="right", va="center", fontsize=8)
+            return
+        unit = data[names[0]].attrs["units"]
+        words = TRACE_KINDS[kind]
+        if kind == "spikes":
+            self._build_raster(axes, names[0])
+            axes.set_ylabel("neuron\n(number)")
+            return
+        for number, name in enumerate(names):
+            words_of = f"{name.replace('_', ' ')}, ${data[name].attrs['symbol']}$"
+            (line,) = axes.plot(
+                time,
+                np.zeros(len(time)),
+                label=words_of,
+                **style.series(number, markers=False),
+            )
+            self.lines[name] = line
+        # two words above each other fit beside a low panel
+        axes.set_ylabel(
+            "\n".join(words.split()) + (f"\n({unit})" if " " in words else f" ({unit})")
+        )
+        axes.yaxis.set_major_locator(_few_ticks())
+        axes.ticklabel_format(axis="y", scilimits=(-3, 3))
+        axes.legend(
+            loc="upper left",
+            bbox_to_anchor=((_LEGEND - _LEFT) / (_RIGHT - _LEFT), 1.08),
+            borderaxespad=0,
+            handlelength=2.2,
+            labelspacing=0.35,
+            fontsize=7.8,
+        )
+
+    def _build_raster(self, axes: Axes, name: str) -> None:
+        up, down = style.COLOURS[0], style.COLOURS[1]
+        self._up = axes.scatter([], [], marker="^", color=up, linewidths=0, label="rate up")
+        self._down = axes.scatter(
+            [],
+            [],
+            marker="v",
+            facecolors="none",
+            edgecolors=down,
+            linewidths=0.8,
+            label="rate down",
+        )
+        self._own = axes.axhline(0, color=style.INK, lw=0.9, ls=":", label="this neuron")
+        self.lines[name] = self._up
+        legend = axes.legend(
+            loc="upper left",
+            bbox_to_anchor=((_LEGEND - _LEFT) / (_RIGHT - _LEFT), 1.04),
+            borderaxespad=0,
+            handlelength=2.2,
+            labelspacing=0.35,
+            fontsize=7.8,
+            title="graded spikes (1)",
+            title_fontsize=7.8,
+            alignment="left",
+        )
+        for handle in legend.legend_handles[:2]:
+            handle.set_sizes([22])  # type: ignore[union-attr]
+
+    # ------------------------------------------------------------ values
+
+    def _update(self, data: Any, neuron: int) -> None:
+        time = data.time.values
+        for name, line in self.lines.items():
+            if data[name].attrs["kind"] == "spikes":
+                self._update_raster(data[name].values, time, data.neuron.values, neuron)
+            else:
+                line.set_data(time, data[name].sel(neuron=neuron).values)
+        for kind, axes in self.panels.items():
+            if kind not in ("oscillation", "spikes"):
+                axes.relim()
+                axes.autoscale_view(scalex=False)
+
+    def _update_raster(
+        self, values: NDArray[Any], time: NDArray[Any], neurons: NDArray[Any], neuron: int
+    ) -> None:
+        axes = self.panels["spikes"]
+        largest = max(float(np.abs(values).max()), 1e-12)
+        for marks, sign in ((self._up, 1), (self._down, -1)):
+            steps, cells = np.nonzero(sign * values > 0)
+            sizes = 3 + 30 * np.abs(values[steps, cells]) / largest
+            marks.set_offsets(np.column_stack([time[steps], neurons[cells]]))
+            marks.set_sizes(sizes)
+        self._own.set_ydata([neuron, neuron])
+        margin = max(0.6, 0.03 * (neurons.max() - neurons.min()))
+        axes.set_ylim(neurons.min() - margin, neurons.max() + margin)
+        axes.yaxis.set_major_locator(_few_ticks(integer=True))
+
+    def _draw_image(self, look: Look, shape: Sequence[int]) -> None:
+        axes = self.image
+        pixels = np.asarray(look.data.stimulus.values).reshape(shape)
+        if pixels.ndim == 3:
+            pixels = pixels.transpose(1, 2, 0) if pixels.shape[0] == 3 else pixels[0]
+        if axes.images:
+            axes.images[0].set_data(pixels)
+            axes.images[0].autoscale()
+        else:
+            axes.imshow(pixels, cmap="gray_r", interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(True)
+        known = "" if look.label is None else f"label {look.label}, "
+        axes.set_title(f"{known}predicted {look.prediction}", loc="center", fontsize=9.5)
+
+    def _draw_answer(self, look: Look) -> None:
+        axes = self.bars
+        axes.set_visible(look.answer is not None)
+        if look.answer is None:
+            return
+        if not axes.containers:
+            self._build_answer(len(look.answer))
+        for bar, value in zip(self._answer, look.answer, strict=True):
+            bar.set_height(float(value))
+        nowhere = np.full(len(look.answer), np.nan)
+        axes.lines[0].set_ydata(nowhere if look.target is None else look.target)
+
+    def _build_answer(self, count: int) -> None:
+        axes, classes = self.bars, np.arange(count)
+        self._answer = axes.bar(
+            classes, np.zeros(count), color=style.COLOURS[5], width=0.75, label="answer"
+        )
+        axes.plot(
+            classes, np.zeros(count), ls="none", marker="_", ms=9, mew=2, color=style.INK,
+            label="target",
+        )  # fmt: skip
+        axes.set(xlabel="class (number)", ylabel="rate (1)", ylim=(-0.05, 1.1))
+        axes.set_xticks(classes if count <= 10 else classes[:: count // 5])
+        axes.tick_params(labelsize=7.5)
+        axes.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 0.98), ncol=2, fontsize=7.8, borderaxespad=0.1
+        )
+
+    # ------------------------------------------------------------ cursor
+
+    def read(self, time: float) -> dict[str, float]:
+        """Values of all drawn traces at the step nearest to a time in ms."""
+        assert self._look is not None
+        at = self._look.data.sel(time=time, method="nearest")
+        if "neuron" in at.dims:
+            at = at.sel(neuron=self._neuron)
+        return {name: float(at[name]) for name in self.lines}
+
+    @property
+    def marks(self) -> list[Any]:
+        """What the cursor consists of: a line in every panel, and the values."""
+        return [*self._marks, self.readout]
+
+    def mark(self, time: float | None) -> None:
+        """Put the cursor at a time in ms and write the values there, or take it away."""
+        for line in self._marks:
+            line.set_visible(time is not None)
+        if time is None or self._look is None:
+            self.readout.set_text("")
+            return
+        data = self._look.data
+        step = float(data.time.sel(time=time, method="nearest"))
+        phase = str(data.phase.sel(time=step).values)
+        for line in self._marks:
+            line.set_xdata([step, step])
+        values = "\n".join(f"{name:<16}{value:>10.4g}" for name, value in self.read(step).items())
+        self.readout.set_text(f"{step:g} ms, {phase}\n{values}")
+
+
+def _few_ticks(*, integer: bool = False) -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=4, integer=integer, prune=None)
