@@ -316,7 +316,7 @@ def outcome(make: Callable[[], Any], refusals: type[NeurosimError], given: Any) 
     except refusals as refusal:
         words = str(refusal)
     assert "\n" not in words
-    assert len(words) < 500 + len(given if isinstance(given, str) else "")
+    assert len(words) < 2000 + len(given if isinstance(given, str) else "")
     return None
 
 
