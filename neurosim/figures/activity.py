@@ -245,7 +245,10 @@ def tsne(run: Source, *, perplexity: float = 30.0, images: int = 2000, seed: int
 
 def _embed(rates: NDArray[Any], perplexity: float, seed: int) -> NDArray[Any]:
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     method = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
-    places: NDArray[Any] = method.fit_transform(np.asarray(rates, dtype=np.float32))
+    # threads wait busily for each other: on a machine that does other work, one is faster
+    with threadpool_limits(1):
+        places: NDArray[Any] = method.fit_transform(np.asarray(rates, dtype=np.float32))
     return places

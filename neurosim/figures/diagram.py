@@ -456,9 +456,9 @@ class _Picture:
 
     def _route_self(self, line: Connection) -> list[Point]:
         x, soma = self.x[line.source], self._soma(line.source)
-        height = self.height(line.target, line.arrives) - 0.2
+        height = self.height(line.target, line.arrives) - 0.24
         turn = x + 1.05
-        if abs(height + 0.2 - soma) < 0.1:
+        if abs(height + 0.24 - soma) < 0.1:
             height = soma + 0.34
             return [(x + 0.45, soma - 0.3), (turn, soma - 0.3), (turn, height), (x + 0.2, height)]
         end = x + self._edge(line.target, line.arrives)
@@ -494,12 +494,16 @@ class _Picture:
     def _route_link(self, line: Connection) -> list[Point]:
         x, y = self._place(line.source)
         target = self.x[line.target]
-        height = self.height(line.target, line.arrives) + 0.12
+        height = self.height(line.target, line.arrives)
         edge = target + self._edge(line.target, line.arrives) + 0.06
-        if y < height - 0.5 and line.arrives != self._state(line.target):
-            return [(x, y + 0.36), (x, height), (edge, height)]
-        low = height - 0.5
-        return [(x - 0.36, y), (target + 0.9, y), (target + 0.9, low), (target + 0.68, low)]
+        if line.arrives == self._state(line.target):
+            low = height - 0.38
+            return [(x - 0.34, y), (target + 0.9, y), (target + 0.9, low), (target + 0.68, low)]
+        if y > self._soma(line.target):
+            return [(x, y + 0.34), (x, height + 0.24), (edge, height + 0.24)]
+        # between the loop of the autapse and the cells above
+        lane = target + 1.17
+        return [(x - 0.34, y), (lane, y), (lane, height + 0.02), (edge, height + 0.02)]
 
     def _state(self, layer: str) -> str:
         return next(item.state for item in self.layers if item.population == layer)
@@ -650,7 +654,7 @@ def _end(axes: Axes, points: Sequence[Point], look: _Look) -> None:
     along = ((x1 - x0) / length, (y1 - y0) / length)
     across = (-along[1], along[0])
     if look.end == "bar":
-        ends = [(x1 + s * 0.16 * across[0], y1 + s * 0.16 * across[1]) for s in (-1, 1)]
+        ends = [(x1 + s * 0.11 * across[0], y1 + s * 0.11 * across[1]) for s in (-1, 1)]
         axes.plot(*np.transpose(ends), color=look.colour, linewidth=4, zorder=4)
         return
     corners = [
