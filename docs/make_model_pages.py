@@ -498,7 +498,7 @@ def render(system: type[System]) -> str:
         "State variables": _state_variables(circuit, printer),
         "Receives and sends": _receives_and_sends(circuit),
         "Presets": _presets(system),
-        "What the presets reach": head.get("What the presets reach", "").replace("::", ":"),
+        "What the presets reach": _paragraph(head.get("What the presets reach", "")),
         "Results": RESULTS.get(system.name, ""),
         "Differences from the paper": _paragraph(head.get("Differences from the paper", "")),
         "References": _paragraph(head.get("Citation", system.citation)),

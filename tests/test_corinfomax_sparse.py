@@ -25,6 +25,7 @@ from sympy.core.function import AppliedUndef
 from test_equations import assert_equal, definitions, real, soma
 from test_units import check_statements
 
+from benchmarks import constraints
 from neurosim import Dataset, Simulator, load_dataset
 from neurosim.circuit import Circuit, Population, Readout
 from neurosim.engine.protocol import Chunk
@@ -605,3 +606,17 @@ def test_enforced_settings_learn_the_digits_and_hold_the_hidden_constraint(
         shown = readouts(simulator, digits.x_test[:200])
     assert np.abs(shown["hidden"].sum(axis=1) - 1).max() < 0.05
     assert shown["q_1"].min() > 0.1
+
+
+def test_the_measurement_of_constraints_tells_of_each_layer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Guards the command by which the pages' l1 norms were measured."""
+    few = ["--epochs", "1", "--train-images", "2", "--test-images", "3", "--backend", "runtime"]
+    assert constraints.main(["--dataset", "digits", *few]) == 0
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[4].strip() for row in rows] == ["1", "2"]
+    least, mean, most = (float(rows[0][n]) for n in (6, 5, 7))
+    assert 1 < least <= mean <= most
+    assert constraints.main(["--system", "corinfomax", *few]) == 2
+    assert "has no domains" in capsys.readouterr().err
