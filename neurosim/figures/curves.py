@@ -134,6 +134,7 @@ def events(run: Source) -> Figure:
         _line(cells, runs, 0, "graded spikes", lambda row: row["graded_spikes_per_image"])
         if any(row["lateral_samples_per_image"] for one in runs for row in one.epochs):
             _line(cells, runs, 1, "lateral samples", lambda row: row["lateral_samples_per_image"])
+        cells.margins(y=0.15)
         cells.set_ylim(bottom=0)
         style.label(cells, "events of cells", "epoch", "events per image", "1")
         _line(synapses, runs, 0, "synaptic operations", lambda row: row["synops_per_image"])

@@ -46,7 +46,7 @@ def weight_histograms(run: Source) -> Figure:
         for axes, name in zip(panels, after, strict=True):
             _histogram(axes, before[name], after[name])
             style.label(axes, name, "weight", "synapses", "1", x_unit="1")
-        panels[0].legend(loc="best")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
