@@ -82,6 +82,13 @@ _LAYOUTS = ("dense", "off_diagonal", "diagonal")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
+def _put(items: tuple[NamedT, ...], item: NamedT) -> tuple[NamedT, ...]:
+    """The items with one in the place of that of the same name, or at the end."""
+    if all(old.name != item.name for old in items):
+        return (*items, item)
+    return tuple(item if old.name == item.name else old for old in items)
+
+
 def _check_name(kind: str, name: str) -> None:
     if not _NAME.match(name):
         raise CircuitError(
@@ -303,6 +310,21 @@ class Projection:
                 f"{near_matches(self.wiring, ('all_to_all', 'one_to_one'))}"
             )
 
+    def with_pathway(self, pathway: Pathway) -> Projection:
+        """The projection with a pathway in place of its own of that name, or added.
+
+        Parameters
+        ----------
+        pathway : Pathway
+            The new one.
+
+        Returns
+        -------
+        Projection
+            A copy; the order of the other pathways stays.
+        """
+        return dataclasses.replace(self, pathways=_put(self.pathways, pathway))
+
     @property
     def plastic(self) -> bool:
         """Whether any pathway changes the weights."""
@@ -429,6 +451,54 @@ class Circuit:
     def weight(self, name: str) -> Weight:
         """The weight called ``name``; :class:`CircuitError` if there is none."""
         return _find("weight", self.weights, name)
+
+    def replacing(self, *parts: Population | Projection | Weight, name: str = "") -> Circuit:
+        """The circuit with parts in place of its own of the same names, or added.
+
+        Parameters
+        ----------
+        *parts : Population, Projection or Weight
+            New parts; a name that the circuit lacks adds the part at the end.
+        name : str
+            Name of the new circuit; the same by default.
+
+        Returns
+        -------
+        Circuit
+            A copy, checked anew.
+
+        Raises
+        ------
+        CircuitError
+            If the parts do not fit together, or a part is of another kind.
+
+        Examples
+        --------
+        >>> from neurosim import CorInfoMax
+        >>> circuit = CorInfoMax().circuit()
+        >>> fixed = dataclasses.replace(circuit.projection("ff_0"), role="fixed")
+        >>> circuit.replacing(fixed).projection("ff_0").role
+        'fixed'
+        """
+        lists: dict[str, tuple[Any, ...]] = {
+            kind: getattr(self, kind) for kind in ("populations", "projections", "weights")
+        }
+        kinds = {Population: "populations", Projection: "projections", Weight: "weights"}
+        for part in parts:
+            kind = kinds.get(type(part))
+            if kind is None:
+                raise CircuitError(
+                    f"a circuit has no part of type {type(part).__name__} to replace by name; "
+                    "give populations, projections or weights"
+                )
+            lists[kind] = _put(lists[kind], part)
+        return dataclasses.replace(
+            self,
+            name=name or self.name,
+            populations=lists["populations"],
+            projections=lists["projections"],
+            weights=lists["weights"],
+        )
 
     def cycle_steps(self, phases: Mapping[str, int] | None = None) -> int:
         """Steps of one cycle, with the phase lengths given or the circuit's own."""

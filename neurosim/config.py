@@ -17,10 +17,10 @@ import tomli_w
 
 from neurosim.data import DATASETS
 from neurosim.errors import DataError, ParameterError, near_matches
-from neurosim.models import find_system
 from neurosim.parameters import describe_parameters, parse_value
 from neurosim.simulator import BACKENDS, DTYPES
 from neurosim.system import System
+from neurosim.userfile import reference_of, system_named
 
 __all__ = ["RUN_DEFAULTS", "RunSettings", "read_config_file", "resolve", "settings_from_config"]
 
@@ -89,7 +89,7 @@ class RunSettings:
             Versions to note beside them.
         """
         run = {
-            "system": self.system.name,
+            "system": reference_of(self.system),
             "dataset": self.dataset,
             "data_dir": None if self.data_dir is None else str(self.data_dir),
             "hidden": list(self.system.layers[1:-1]),
@@ -206,7 +206,7 @@ def resolve(
     given = {name: value for name, value in command_line.items() if value is not None}
     run = {**RUN_DEFAULTS, **(config_file or {}), **given}
     _check_run(run)
-    system_class = find_system(run["system"])
+    system_class = system_named(run["system"])
     dataset = DATASETS[run["dataset"]]
     hidden = None if run["hidden"] is None else tuple(run["hidden"])
     preset = system_class.preset(run["dataset"], hidden)

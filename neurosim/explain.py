@@ -10,13 +10,14 @@ from neurosim.simulator import open_backend
 __all__ = ["explain"]
 
 
-def explain(settings: RunSettings) -> str:
+def explain(subject: RunSettings | Circuit) -> str:
     """Describe populations, projections and how each pathway runs.
 
     Parameters
     ----------
-    settings : RunSettings
-        What would be trained.
+    subject : RunSettings or Circuit
+        What would be trained; a circuit is explained as for the C++ back end in
+        single precision.
 
     Returns
     -------
@@ -24,10 +25,14 @@ def explain(settings: RunSettings) -> str:
         Lines of text. With the C++ back end the circuit is built, since only
         then it is known which pathway runs how.
     """
-    circuit = settings.system.circuit()
-    lines = [f"{settings.system.title}; {settings.system.citation}", f"preset: {settings.preset}"]
+    if isinstance(subject, Circuit):
+        circuit, lines, pathways = subject, [f"circuit {subject.name}"], _compiled(subject)
+    else:
+        system, circuit = subject.system, subject.system.circuit()
+        lines = [f"{system.title}; {system.citation}", f"preset: {subject.preset}"]
+        pathways = _compiled(circuit, subject.dtype) if subject.backend == "cpp" else {}
     lines += _cycle_lines(circuit) + _population_lines(circuit)
-    return "\n".join(lines + _projection_lines(circuit, _pathways(circuit, settings)))
+    return "\n".join(lines + _projection_lines(circuit, pathways))
 
 
 def _cycle_lines(circuit: Circuit) -> list[str]:
@@ -53,8 +58,6 @@ def _projection_lines(circuit: Circuit, pathways: dict[str, str]) -> list[str]:
     return lines
 
 
-def _pathways(circuit: Circuit, settings: RunSettings) -> dict[str, str]:
-    if settings.backend != "cpp":
-        return {}
-    with open_backend("cpp", circuit, dtype=settings.dtype, max_cycles=CHUNK_IMAGES) as backend:
+def _compiled(circuit: Circuit, dtype: str = "float32") -> dict[str, str]:
+    with open_backend("cpp", circuit, dtype=dtype, max_cycles=CHUNK_IMAGES) as backend:
         return dict(getattr(backend, "pathways", {}))

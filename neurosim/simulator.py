@@ -639,8 +639,10 @@ class Simulator:
 
     def state(self) -> dict[str, Any]:
         """Position in training, as plain numbers and words."""
+        from neurosim.userfile import reference_of
+
         return {
-            "system": self.system.name,
+            "system": reference_of(self.system),
             "settings": dataclasses.asdict(self.system),
             "seed": self.seed,
             "dtype": self.dtype,
@@ -699,7 +701,7 @@ class Simulator:
         import warnings
 
         from neurosim.checkpoint import load_checkpoint
-        from neurosim.models import find_system
+        from neurosim.userfile import system_named
 
         checkpoint, complaints = load_checkpoint(Path(path))
         for complaint in complaints:
@@ -709,7 +711,7 @@ class Simulator:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in state["settings"].items()
         }
-        system = find_system(state["system"])(**settings)
+        system = system_named(state["system"])(**settings)
         simulator = cls(system, seed=state["seed"], backend=backend, dtype=state["dtype"])
         simulator.restore(checkpoint.arrays, state["epoch"], state["position"])
         return simulator

@@ -41,6 +41,7 @@ from command_line import (
 from neurosim.checkpoint import load_checkpoint
 from neurosim.config import RUN_DEFAULTS
 from neurosim.data import DATASETS
+from neurosim.explain import explain
 from neurosim.models import SYSTEMS, CorInfoMax
 from neurosim.parameters import describe_parameters
 from neurosim.simulator import BACKENDS
@@ -433,6 +434,10 @@ def test_explain_says_how_every_projection_runs() -> None:
         call("explain", *DIGITS[1:], "--backend", name).out for name in ("cpp", "runtime")
     )
     circuit = CorInfoMax((64, 20, 10), mu_ff=(0.1, 0.1), mu_fb=(0.1,)).circuit()
+    # a circuit alone is explained alike, but for the system's name
+    alone = explain(circuit)
+    assert alone.splitlines()[0] == "circuit corinfomax"
+    assert alone.splitlines()[1:] == compiled.splitlines()[2:]
     for projection in circuit.projections:
         assert f"{projection.name}: {projection.source} -> {projection.target}" in compiled
         for pathway in projection.pathways:

@@ -39,7 +39,11 @@ def number_list(text: str) -> list[int]:
 def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose system, data set, parameters and back end."""
     group = parser.add_argument_group("what to simulate")
-    group.add_argument("--system", help="learning system (default: corinfomax)")
+    group.add_argument(
+        "--system",
+        metavar="NAME",
+        help="learning system (default: corinfomax), or FILE.py:CLASS for one of your own",
+    )
     group.add_argument(
         "--dataset",
         help="mnist (default), fashion-mnist, kmnist, cifar10, or digits (embedded, no download)",

@@ -1,0 +1,108 @@
+"""Systems by name: those that come with neurosim, and those in a file of the user's."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from neurosim.errors import ParameterError, near_matches
+from neurosim.models import SYSTEMS, find_system
+from neurosim.system import System
+
+__all__ = ["reference_of", "system_named"]
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
+#: References of the classes that were read from files.
+_READ: dict[type[System], str] = {}
+
+
+def system_named(reference: str) -> type[System]:
+    """Look up a system by its name, or read it from ``path/to/file.py:ClassName``.
+
+    Parameters
+    ----------
+    reference : str
+        A name of :data:`neurosim.models.SYSTEMS`, or a file and a class in it.
+        Reading a file runs it.
+
+    Returns
+    -------
+    type[System]
+        The system's class.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such system, file or class, the file fails, or the class
+        is no complete system or takes a name that neurosim's own have.
+    """
+    file, colon, class_name = reference.rpartition(":")
+    if not colon:
+        if reference.endswith(".py"):
+            raise ParameterError(f"system {reference!r}: name its class, too, as {reference}:Class")
+        return find_system(reference)
+    path = Path(file).expanduser().absolute()
+    if not path.is_file():
+        raise ParameterError(f"system {reference!r}: there is no file {path}")
+    found = _class_in(_module(path), class_name, reference)
+    _READ[found] = f"{path}:{class_name}"
+    return found
+
+
+def reference_of(system: System) -> str:
+    """What :func:`system_named` finds a system's class by."""
+    return _READ.get(type(system), system.name)
+
+
+def _module(path: Path) -> ModuleType:
+    content = path.read_bytes()
+    # an unchanged file is read once, so that its classes stay the same
+    name = f"neurosim_user_{hashlib.sha256(str(path).encode() + content).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ParameterError(f"{path} is not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    # dataclasses look their module up while they are made
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ParameterError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _class_in(module: ModuleType, class_name: str, reference: str) -> type[System]:
+    systems = {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, System) and value is not System
+    }
+    if class_name not in systems:
+        raise ParameterError(
+            f"system {reference!r}: no system of that name there; "
+            f"{near_matches(class_name, systems)}"
+        )
+    found = systems[class_name]
+    missing = sorted(found.__abstractmethods__)
+    missing += [name for name in ("name", "title", "citation") if not hasattr(found, name)]
+    if missing:
+        raise ParameterError(f"system {reference!r} is not complete: it lacks {', '.join(missing)}")
+    if not _NAME.match(found.name):
+        raise ParameterError(
+            f"system {reference!r} is called {found.name!r}; use small letters, digits and -"
+        )
+    own = SYSTEMS.get(found.name)
+    if own is not None and own is not found:
+        raise ParameterError(
+            f"system {reference!r} is called {found.name!r}, as one of neurosim's own; give it "
+            "another name"
+        )
+    return found

@@ -1,0 +1,137 @@
+"""A system in a file of the user: trained, resumed, loaded; and what may be wrong with it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from command_line import assert_same_weights, call, refusal, run
+
+from neurosim import CorInfoMax, Simulator
+from neurosim.circuit import Circuit
+from neurosim.errors import CircuitError, ParameterError
+from neurosim.models import SYSTEMS
+from neurosim.userfile import reference_of, system_named
+
+RULE = """
+import dataclasses
+from typing import ClassVar
+
+from neurosim import CorInfoMax
+from neurosim.parameters import parameter
+
+
+@dataclasses.dataclass(frozen=True)
+class Slower(CorInfoMax):
+    name: ClassVar[str] = "corinfomax-slower"
+
+    brake: float = parameter(1.0, "factor of the learning rates", low=0)
+
+    def rates(self, epoch):
+        return {name: rate * self.brake for name, rate in super().rates(epoch).items()}
+"""
+
+FEW = ("--dataset", "digits", "--hidden", "5", "--train-images", "20", "--test-images", "10")
+RUNTIME = (*FEW, "--backend", "runtime", "--quiet")
+
+
+@pytest.fixture
+def rule(tmp_path: Path) -> Path:
+    file = tmp_path / "my rules.py"
+    file.write_text(RULE)
+    return file
+
+
+def test_a_class_in_a_file_is_found_once(rule: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards two classes of one name, which no comparison of settings would call the same."""
+    found = system_named(f"{rule}:Slower")
+    assert issubclass(found, CorInfoMax)
+    monkeypatch.chdir(rule.parent)
+    assert system_named("my rules.py:Slower") is found
+    assert reference_of(found()) == f"{rule}:Slower"
+    assert reference_of(CorInfoMax()) == "corinfomax"
+    # a changed file is another class
+    rule.write_text(RULE.replace("brake: float", "stop: float").replace("self.brake", "self.stop"))
+    assert hasattr(system_named(f"{rule}:Slower"), "stop")
+
+
+def test_a_system_of_ones_own_is_trained_resumed_and_loaded(rule: Path, tmp_path: Path) -> None:
+    """Guards a run folder that only the program that made it can read."""
+    reference = f"{rule}:Slower"
+    options = ("--system", reference, "--set", "brake=0.5", *RUNTIME)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert call("train", *options, "--epochs", 2, "--out", whole).status == 0
+    assert call("train", *options, "--epochs", 1, "--out", parts).status == 0
+    assert tomllib.loads((parts / "config.toml").read_text())["system"] == reference
+    # another process, in another folder
+    done = run("train", "--resume", parts, "--epochs", 2, "--quiet", cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert_same_weights(parts, whole)
+    simulator = Simulator.load(whole, backend="runtime")
+    assert type(simulator.system).__name__ == "Slower"
+    assert simulator.system.brake == 0.5
+
+
+CLASHING = RULE.replace("corinfomax-slower", "corinfomax")
+UNNAMED = RULE.replace("corinfomax-slower", "My Rule")
+BARE = """
+from neurosim.system import System
+class Bare(System):
+    name = "bare"
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "reference", "words"),
+    [
+        (RULE, "{file}:Slow", r"no system of that name there; did you mean 'Slower'\?"),
+        (RULE, "{file}", r"name its class, too"),
+        (RULE, "{file}x:Slower", r"there is no file"),
+        (CLASHING, "{file}:Slower", r"is called 'corinfomax', as one of neurosim's own"),
+        (UNNAMED, "{file}:Slower", r"is called 'My Rule'; use small letters"),
+        (BARE, "{file}:Bare", r"is not complete: it lacks .*circuit.*title, citation"),
+        ("1/0", "{file}:Slower", r"cannot be run: ZeroDivisionError: division by zero"),
+        ("def", "{file}:Slower", r"cannot be run: SyntaxError"),
+        ("import absent_module", "{file}:Slower", r"cannot be run: ModuleNotFoundError"),
+    ],
+)
+def test_files_that_hold_no_usable_system_are_refused_in_one_line(
+    content: str, reference: str, words: str, tmp_path: Path
+) -> None:
+    """Guards a traceback from somebody's file, or a system trained in place of the one meant."""
+    file = tmp_path / "rules.py"
+    file.write_text(content)
+    message = refusal("train", "--system", reference.format(file=file), *FEW)
+    assert re.search(words, message), message
+    assert str(tmp_path) in message
+
+
+def test_a_file_that_is_no_python_file_is_refused(tmp_path: Path) -> None:
+    """Guards a text file run as a program."""
+    file = tmp_path / "rules.txt"
+    file.write_text(RULE)
+    with pytest.raises(ParameterError, match=r"must end in \.py"):
+        system_named(f"{file}:Slower")
+
+
+# ------------------------------------------------------------------ changing a circuit
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=lambda system: system.name)
+def test_parts_are_replaced_by_name_and_added_at_the_end(system: type) -> None:
+    """Guards a part that is put beside the old one, or in another place."""
+    circuit: Circuit = system().circuit()
+    parts = (*circuit.populations, *circuit.projections, *circuit.weights)
+    assert circuit.replacing(*reversed(parts)) == circuit
+    assert circuit.replacing(name="other").name == "other"
+    kept = circuit.projections[0]
+    assert kept.with_pathway(kept.pathways[-1]) == kept
+
+
+def test_what_has_no_name_to_replace_by_is_refused() -> None:
+    """Guards a phase that is silently left as it was."""
+    circuit = CorInfoMax().circuit()
+    with pytest.raises(CircuitError, match="no part of type Phase"):
+        circuit.replacing(circuit.phases[0])  # type: ignore[arg-type]
