@@ -94,6 +94,21 @@ def test_the_raster_shows_every_graded_spike_of_the_layer(
     assert picture._own.get_ydata()[0] == 2
 
 
+def test_the_raster_of_a_large_layer_shows_the_neighbours_of_the_chosen_neuron() -> None:
+    """Guards against a window of neurons whose numbers are those of others."""
+    large = Simulator(CorInfoMax(layers=(4, 130, 2)), backend="runtime")
+    source = open_source(large, np.ones((1, 4)))
+    spikes = select_layer(source.recording(1.0), 1).spikes.isel(image=0)
+    viewer = Viewer(source, new_figure(), layer=1)
+    for neuron, rows in ((0, range(100)), (65, range(15, 115)), (129, range(30, 130))):
+        viewer.set_neuron(neuron)
+        picture = viewer.picture
+        drawn = np.concatenate([picture._up.get_offsets(), picture._down.get_offsets()])
+        chosen = spikes.sel(neuron=list(rows)).values
+        assert len(drawn) == np.count_nonzero(chosen)
+        assert set(drawn[:, 1]) == set(np.array(rows)[chosen.any(axis=0)])
+
+
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_every_panel_is_labelled_shaded_and_linked(file_source: FileSource, layer: int) -> None:
     """Guards against axes without a unit, and phases shaded where they are not."""

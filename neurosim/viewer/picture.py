@@ -19,6 +19,8 @@ __all__ = ["Picture", "phase_spans", "shown_at_first", "trace_names"]
 #: Height of a panel beside the others'.
 _HEIGHTS = {"potential": 2.2, "rate": 1.3, "error": 1.4, "spikes": 1.4}
 _OSCILLATION = 0.55
+#: Neurons in the raster: the chosen one and its neighbours. More are no longer told apart.
+_RASTER = 100
 #: Left and right edge of the traces, the legends' left edge, and the column at the right.
 _LEFT, _RIGHT, _LEGEND, _SIDE = 0.085, 0.615, 0.625, 0.80
 
@@ -267,6 +269,9 @@ class Picture:
         self, values: NDArray[Any], time: NDArray[Any], neurons: NDArray[Any], neuron: int
     ) -> None:
         axes = self.panels["spikes"]
+        first = int(np.flatnonzero(neurons == neuron)[0]) - _RASTER // 2
+        first = max(0, min(first, len(neurons) - _RASTER))
+        neurons, values = neurons[first : first + _RASTER], values[:, first : first + _RASTER]
         largest = max(float(np.abs(values).max()), 1e-12)
         for marks, sign in ((self._up, 1), (self._down, -1)):
             steps, cells = np.nonzero(sign * values > 0)
