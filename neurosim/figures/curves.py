@@ -281,4 +281,6 @@ def _count_images(axes: Axes, runs: Sequence[Run]) -> None:
 
     above = axes.secondary_xaxis("top", functions=(images, epochs))
     above.set_xlabel("images seen (1)")
+    # long numbers need room
+    above.xaxis.set_major_locator(MaxNLocator(nbins=5))
     above.xaxis.set_major_formatter(lambda n, _: f"{n:,.0f}".replace(",", "\N{THIN SPACE}"))
