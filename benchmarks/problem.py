@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from neurosim import CorInfoMax, Simulator
 from neurosim.data import DATASETS, dataset_info, default_data_dir, load_dataset, one_hot
 from neurosim.errors import DataError, ParameterError
-from neurosim.models.reference import ReferenceParameters
+from neurosim.models.reference import reference_parameters
 
 __all__ = [
     "SIGN_BLOCK",
@@ -143,17 +143,6 @@ def _check_supported(system: CorInfoMax) -> None:
                 f"benchmarks: {name} = {getattr(system, name)!r}; the contenders are written for "
                 f"{name} = {value!r}, the published MNIST and CIFAR10 form"
             )
-
-
-def reference_parameters(system: CorInfoMax) -> ReferenceParameters:
-    """The NumPy reference's settings for a network."""
-    shared = {field.name for field in dataclasses.fields(ReferenceParameters)}
-    shared &= {field.name for field in dataclasses.fields(system)}
-    return ReferenceParameters(
-        **{name: getattr(system, name) for name in shared},
-        free_steps=round(system.free_time / system.dt),
-        nudged_steps=round(system.nudged_time / system.dt),
-    )
 
 
 def make_problem(

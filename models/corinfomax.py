@@ -115,10 +115,10 @@ r_lat  : 1                                       # last value the lateral circui
 z_self : 1                                       # autapse: B_ii r_i
 z_lat  : 1 (linked)                              # SST partner: sum of B_ij r_j over j != i
 s_B    : 1                                       # delivered feedforward sum
-r_free : 1
-r_nudged : 1
-e_B_free : 1
-e_B_nudged : 1
+r_free : 1                                       # rate at the end of the free phase
+r_nudged : 1                                     # rate at the end of the nudged phase
+e_B_free : 1                                     # e_B at the end of the free phase
+e_B_nudged : 1                                   # e_B at the end of the nudged phase
 g_l    : 1 (shared, constant)
 g_B    : 1 (shared, constant)
 c      : 1 (shared, constant)
@@ -153,9 +153,9 @@ m_A = i_D + i_sst + s_A : 1                      # eq. 18, M r + W_fb r
 i_D = c*z_self + g_l*r/g_A : 1                   # eq. 18, autapse D r
 e_A = r - s_A : 1                                # eq. 13, backward prediction error
 s_A : 1                                          # delivered top-down sum
-i_sst : 1 (linked)
-e_A_free : 1
-e_A_nudged : 1
+i_sst : 1 (linked)                               # SST partner: inhibition -O r
+e_A_free : 1                                     # e_A at the end of the free phase
+e_A_nudged : 1                                   # e_A at the end of the nudged phase
 g_A : 1 (shared, constant)
 """
 
@@ -166,7 +166,7 @@ m_A = i_D + i_sst - nudge*(r - y)/g_A : 1        # eq. 14, 21
 i_D = c*z_self + g_l*r/g_A : 1                   # autapse D r
 nudge = int(in_nudged)*beta : 1                  # the gate of the rhythm
 y : 1                                            # target, eq. 9a
-i_sst : 1 (linked)
+i_sst : 1 (linked)                               # SST partner: inhibition -O r
 g_A : 1 (shared, constant)
 """
 
@@ -177,7 +177,7 @@ m_A = i_D + i_sst - nudge*(r - y) : 1            # beta times eq. 21
 i_D = c*z_self + g_l*r : 1                       # autapse, beta times D r
 nudge = int(in_nudged)*beta : 1
 y : 1
-i_sst : 1 (linked)
+i_sst : 1 (linked)                               # SST partner: inhibition -O r
 """
 
 APICAL_INSTANT = """

@@ -82,6 +82,7 @@ __all__ = [
     "lateral_update",
     "predict",
     "readout",
+    "reference_parameters",
     "resting_state",
     "simulate",
     "somatic_derivative",
@@ -157,6 +158,28 @@ class ReferenceParameters:
     def step_size(self, s: int) -> float:
         """Euler step of the soma relative to its time constant, ``s`` steps into a phase."""
         return self.dt / self.tau_u / (1 + self.slowdown * s)
+
+
+def reference_parameters(system: Any) -> ReferenceParameters:
+    """The reference's settings for a system with CorInfoMax's parameters.
+
+    Parameters
+    ----------
+    system : CorInfoMax
+        The system; values of the same names are taken over.
+
+    Returns
+    -------
+    ReferenceParameters
+        With the phases counted in time steps.
+    """
+    shared = {field.name for field in dataclasses.fields(ReferenceParameters)}
+    shared &= {field.name for field in dataclasses.fields(system)}
+    return ReferenceParameters(
+        **{name: getattr(system, name) for name in shared},
+        free_steps=round(system.free_time / system.dt),
+        nudged_steps=round(system.nudged_time / system.dt),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

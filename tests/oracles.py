@@ -17,9 +17,9 @@ from neurosim.engine.protocol import Backend, Chunk, ChunkResult, Weights
 from neurosim.engine.runtime import RuntimeBackend
 from neurosim.models import CorInfoMax
 from neurosim.models.reference import (
-    ReferenceParameters,
     Trajectory,
     initial_weights,
+    reference_parameters,
     simulate,
     update,
 )
@@ -97,17 +97,6 @@ def make_problem(system: CorInfoMax, *, images: int = 3, seed: int | None = None
     targets = np.eye(system.layers[-1])[rng.integers(system.layers[-1], size=images)]
     betas = np.resize([0.5, -1.0, 1.0], images)
     return Problem(weights, pixels, targets, betas)
-
-
-def reference_parameters(system: CorInfoMax) -> ReferenceParameters:
-    """The reference's settings for a system."""
-    shared = {field.name for field in dataclasses.fields(ReferenceParameters)}
-    shared &= {field.name for field in dataclasses.fields(system)}
-    return ReferenceParameters(
-        **{name: getattr(system, name) for name in shared},
-        free_steps=round(system.free_time / system.dt),
-        nudged_steps=round(system.nudged_time / system.dt),
-    )
 
 
 def reference_run(
