@@ -226,6 +226,36 @@ def test_a_work_folder_that_was_removed_is_made_again(backend: CppBackend) -> No
     assert again.weights["W_ff_0"].tobytes() == first.weights["W_ff_0"].tobytes()
 
 
+def disturb(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
+    """Let the next programs be hit by a terminal's signal as they start; who has been is listed."""
+    start, hit = subprocess.Popen, []
+
+    def disturbed(*arguments: object, **options: object) -> subprocess.Popen[str]:
+        process = start(*arguments, **options)
+        if len(hit) < times:
+            process.send_signal(signal.SIGINT)
+            hit.append(process.pid)
+        return process
+
+    monkeypatch.setattr(cpp.subprocess, "Popen", disturbed)
+    return hit
+
+
+def test_a_signal_that_reaches_the_program_as_it_starts_costs_nothing(
+    backend: CppBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards Ctrl-C in the moment before the program has a session of its own."""
+    chunk = make_problem(SYSTEM).chunk(learning=True, phases={"free": 20_000})
+    expected = backend.run(chunk)
+    hit = disturb(monkeypatch, times=1)
+    again = backend.run(chunk)
+    assert len(hit) == 1
+    assert again.weights["W_ff_0"].tobytes() == expected.weights["W_ff_0"].tobytes()
+    disturb(monkeypatch, times=2)
+    with pytest.raises(BuildError, match="stopped by SIGINT"):
+        backend.run(chunk)
+
+
 # ------------------------------------------------------------------ whose run it is
 
 LONG_RUN = """

@@ -60,6 +60,10 @@ _MISTAKE = 3
 _SCARCE_MIB = 32
 
 
+#: Signals that a terminal or a job system sends to all processes of a group.
+_INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
+
+
 def cache_folder() -> Path:
     """Where compiled programs are kept: ``$NEUROSIM_CACHE`` or the user's cache folder."""
     chosen = os.environ.get("NEUROSIM_CACHE")
@@ -254,6 +258,19 @@ class CppBackend(Backend):
     def _execute(self, folder: Path, arguments: list[str], steps: int) -> None:
         results = f"{folder / 'results'}/"
         command = [str(self._project / "main"), "--results_dir", results, *arguments]
+        status, complaint = self._run_program(command, steps)
+        if -status in _INTERRUPTS:
+            # a terminal's signal can reach the program before it has its own session; what to
+            # make of it is the caller's to say, and the chunk can be run again
+            status, complaint = self._run_program(command, steps)
+        if status or complaint:
+            raise BuildError(
+                f"the compiled program failed ({_describe_status(status)}): "
+                f"{complaint.splitlines()[0] if complaint else 'no message'}"
+            )
+
+    def _run_program(self, command: list[str], steps: int) -> tuple[int, str]:
+        """Run the program once; its exit status, and what it complained of."""
         # a session of its own: an interrupt is the caller's to handle, not the program's
         process = subprocess.Popen(
             command,
@@ -276,12 +293,7 @@ class CppBackend(Backend):
             process.kill()
             process.wait()
             raise
-        complaint = (errors or output).strip()
-        if process.returncode or complaint:
-            raise BuildError(
-                f"the compiled program failed ({_describe_status(process.returncode)}): "
-                f"{complaint.splitlines()[0] if complaint else 'no message'}"
-            )
+        return process.returncode, (errors or output).strip()
 
     def _collect(self, folder: Path, cycles: int, lengths: Mapping[str, int]) -> ChunkResult:
         manifest = self._manifest
