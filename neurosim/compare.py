@@ -73,14 +73,11 @@ class Group:
         Settings of the first run.
     rows : mapping of int to list of dict
         Lines of ``metrics.jsonl`` by seed, as far as all seeds have come.
-    images_per_epoch : int
-        Training images of an epoch.
     """
 
     label: str
     settings: RunSettings
     rows: Mapping[int, list[dict[str, Any]]]
-    images_per_epoch: int
 
     @property
     def epochs(self) -> int:
@@ -115,7 +112,7 @@ class Group:
         for seed_rows in self.rows.values():
             sums, total = [], 0.0
             for row in seed_rows:
-                factor = 1 if name == "train_seconds" else self.images_per_epoch
+                factor = 1 if name == "train_seconds" else self.settings.images_per_epoch
                 total += factor * row[name]
                 sums.append(total)
             totals.append(sums)
@@ -177,7 +174,6 @@ class _Run:
     settings: RunSettings
     identity: str
     rows: list[dict[str, Any]]
-    images_per_epoch: int
 
 
 def _read(path: Path) -> _Run:
@@ -194,14 +190,7 @@ def _read(path: Path) -> _Run:
             f"{path} has not finished an epoch; go on with it: neurosim train --resume {path}"
         )
     identity = repr(sorted((k, repr(v)) for k, v in config.items() if k not in _ASIDE))
-    return _Run(path, settings, identity, rows, _images_per_epoch(settings))
-
-
-def _images_per_epoch(settings: RunSettings) -> int:
-    from neurosim.data import dataset_info
-
-    everything = dataset_info(settings.dataset).n_train
-    return min(settings.train_images or everything, everything)
+    return _Run(path, settings, identity, rows)
 
 
 def _group(label: str, members: Sequence[_Run]) -> Group:
@@ -216,7 +205,7 @@ def _group(label: str, members: Sequence[_Run]) -> Group:
         by_seed[run.settings.seed] = run
     common = min(len(run.rows) for run in members)
     rows = {seed: run.rows[:common] for seed, run in sorted(by_seed.items())}
-    return Group(label, members[0].settings, rows, members[0].images_per_epoch)
+    return Group(label, members[0].settings, rows)
 
 
 def _labels(settings: Sequence[RunSettings]) -> list[str]:
@@ -302,12 +291,8 @@ def published_curve(group: Group) -> dict[float, float]:
     dict of float to float
         Accuracy by epoch.
     """
-    settings, system = group.settings, group.settings.system
-    preset = type(system).preset(settings.dataset, system.layers[1:-1])
-    same = type(system)(layers=system.layers, **preset.parameters) == system
-    if not same or settings.train_images is not None or settings.test_images is not None:
-        return {}
-    curves = [curve for curve in preset.published if curve.quantity == "test_accuracy"]
+    published = group.settings.published()
+    curves = [curve for curve in published if curve.quantity == "test_accuracy"]
     return {epoch: value for curve in curves for epoch, value in curve.points.items()}
 
 

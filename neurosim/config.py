@@ -17,9 +17,10 @@ import tomli_w
 
 from neurosim.data import DATASETS
 from neurosim.errors import DataError, ParameterError, near_matches
+from neurosim.models import SYSTEMS
 from neurosim.parameters import describe_parameters, parse_value
 from neurosim.simulator import BACKENDS, DTYPES
-from neurosim.system import System
+from neurosim.system import PublishedCurve, System
 from neurosim.userfile import reference_of, system_named
 
 __all__ = ["RUN_DEFAULTS", "RunSettings", "read_config_file", "resolve", "settings_from_config"]
@@ -79,6 +80,23 @@ class RunSettings:
     backend: str
     dtype: str
     preset: str
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Training images shown in one epoch."""
+        everything = DATASETS[self.dataset].n_train
+        return min(self.train_images or everything, everything)
+
+    def published(self) -> tuple[PublishedCurve, ...]:
+        """Published curves, if these are exactly the settings they were published for."""
+        system = self.system
+        # a changed copy of a system in a user's file has published nothing
+        if SYSTEMS.get(system.name) is not type(system):
+            return ()
+        preset = system.preset(self.dataset, system.layers[1:-1])
+        same = type(system)(layers=system.layers, **preset.parameters) == system
+        whole = self.images_per_epoch == DATASETS[self.dataset].n_train
+        return preset.published if same and whole and self.test_images is None else ()
 
     def to_config(self, environment: Mapping[str, str] | None = None) -> str:
         """The settings as TOML text that :func:`read_config_file` understands.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,29 @@ def _brian_state() -> tuple[Any, ...] | None:
     device = brian.get_device()
     values = {name: repr(brian.prefs[name]) for name in brian.prefs if name != _ADDED_TO_BY_BRIAN2}
     return type(device).__name__, id(device), values
+
+
+@pytest.fixture
+def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A function that mounts a file system of a size such as ``"64k"``, for this test only."""
+    mounted: list[Path] = []
+
+    def make(size: str) -> Path:
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            pytest.skip(f"needs the mount program: {error}")
+        if done.returncode != 0:
+            pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
+        mounted.append(disk)
+        return disk
+
+    yield make
+    for disk in mounted:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -740,19 +740,9 @@ def test_divergence_says_what_to_change_and_keeps_the_weights(tmp_path: Path) ->
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
+def full_disk(disk_of: Callable[[str], Path]) -> Path:
     """A file system of 36 kB: room for two checkpoints, but not for a third beside them."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=36k", "tmpfs", str(disk)]
-    try:
-        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"needs the mount program: {error}")
-    if mounted.returncode != 0:
-        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    return disk_of("36k")
 
 
 def test_temporary_folder_without_room_is_explained(full_disk: Path, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 
 import pytest
 from command_line import call, metrics_of, refusal
 
+from neurosim import CorInfoMax
 from neurosim.compare import Spread, comparison_markdown, load_groups
 from neurosim.config import resolve
 from neurosim.errors import ParameterError, RunFolderError
@@ -140,3 +142,15 @@ def test_missing_runs_are_trained_and_finished_ones_kept(tmp_path):
     assert [len(metrics_of(tmp_path / "corinfomax" / f"seed-{s}")) for s in (0, 1)] == [2, 2]
     other = [text if text != "20" else "21" for text in map(str, asked)]
     assert "other settings" in refusal(*other, "--seeds", "2")
+
+
+def test_a_changed_copy_of_a_system_has_published_nothing():
+    """Guards published points beside a user's own equations under an old name."""
+
+    class Changed(CorInfoMax):
+        pass
+
+    published = resolve({"system": "corinfomax", "dataset": "mnist"})
+    changed = Changed(layers=published.system.layers)
+    assert published.published()
+    assert dataclasses.replace(published, system=changed).published() == ()

@@ -58,7 +58,7 @@ def _draw_epochs(axis: Axes, groups: Sequence[Group]) -> None:
         points = {e: a for e, a in published_curve(group).items() if e <= group.epochs}
         if points:
             look = {**style.PUBLISHED, "markeredgecolor": style.COLOURS[number % 7]}
-            images = [group.images_per_epoch * epoch for epoch in points]
+            images = [group.settings.images_per_epoch * epoch for epoch in points]
             axis.plot(images, list(points.values()), label=f"{group.label}, published", **look)
     style.label(axis, "by images seen", "images seen", "test accuracy", "%")
 
@@ -71,7 +71,7 @@ def _draw_angles(axis: Axes, groups: Sequence[Group]) -> None:
 
 
 def _images(group: Group) -> NDArray[np.float64]:
-    return group.images_per_epoch * np.arange(1, group.epochs + 1, dtype=float)
+    return group.settings.images_per_epoch * np.arange(1, group.epochs + 1, dtype=float)
 
 
 def _percent(group: Group) -> NDArray[np.float64]:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from neurosim.anatomy import Layer
 from neurosim.config import RunSettings, resolve, settings_from_config
-from neurosim.data import DATASETS, Dataset, load_dataset
+from neurosim.data import Dataset, load_dataset
 from neurosim.errors import RunFolderError
-from neurosim.models import find_system
 from neurosim.runfolder import RunFolder
 from neurosim.simulator import Simulator
 from neurosim.system import PublishedCurve
@@ -124,8 +123,7 @@ class Run:
     @property
     def images_per_epoch(self) -> int:
         """Training images shown in one epoch."""
-        all_images = DATASETS[self.settings.dataset].n_train
-        return min(self.settings.train_images or all_images, all_images)
+        return self.settings.images_per_epoch
 
     # ------------------------------------------------------------ weights, before and after
 
@@ -196,12 +194,7 @@ class Run:
     @property
     def published(self) -> tuple[PublishedCurve, ...]:
         """Published curves, if the run has exactly the settings they were published for."""
-        s = self.settings
-        system = find_system(s.system.name)
-        preset = system.preset(s.dataset, s.system.layers[1:-1])
-        same = system(layers=s.system.layers, **preset.parameters) == s.system
-        whole = self.images_per_epoch == DATASETS[s.dataset].n_train and s.test_images is None
-        return preset.published if same and whole else ()
+        return self.settings.published()
 
     def close(self) -> None:
         """Give back the files of the programs that ran."""
