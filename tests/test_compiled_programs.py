@@ -24,6 +24,7 @@ from neurosim.engine.compiler import (
     find_compiler,
 )
 from neurosim.engine.cpp import CppBackend, cache_folder
+from neurosim.engine.protocol import Chunk
 from neurosim.errors import BuildError
 
 #: A circuit that other files compile too.
@@ -216,13 +217,22 @@ def test_a_work_folder_that_was_removed_is_made_again(backend: CppBackend) -> No
     assert again.weights["W_ff_0"].tobytes() == first.weights["W_ff_0"].tobytes()
 
 
-def disturb(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
-    """Let the next programs be hit by a terminal's signal as they start; who has been is listed."""
+def lasting_chunk() -> Chunk:
+    """As much as one run may hold, which lasts for a second or more: time to interfere."""
+    return make_problem(SYSTEM, images=8).chunk(learning=True, phases={"free": 990_000})
+
+
+def disturb(monkeypatch: pytest.MonkeyPatch, times: int, *, after: float) -> list[int]:
+    """Let the next programs be hit by a terminal's signal; who has been is listed.
+
+    The signal comes so many seconds after the program's start.
+    """
     start, hit = subprocess.Popen, []
 
     def disturbed(*arguments: object, **options: object) -> subprocess.Popen[str]:
         process = start(*arguments, **options)
         if len(hit) < times:
+            time.sleep(after)
             process.send_signal(signal.SIGINT)
             hit.append(process.pid)
         return process
@@ -237,13 +247,21 @@ def test_a_signal_that_reaches_the_program_as_it_starts_costs_nothing(
     """Guards Ctrl-C in the moment before the program has a session of its own."""
     chunk = make_problem(SYSTEM).chunk(learning=True, phases={"free": 20_000})
     expected = backend.run(chunk)
-    hit = disturb(monkeypatch, times=1)
+    hit = disturb(monkeypatch, times=1, after=0.0)
     again = backend.run(chunk)
     assert len(hit) == 1
     assert again.weights["W_ff_0"].tobytes() == expected.weights["W_ff_0"].tobytes()
-    disturb(monkeypatch, times=2)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.01, 0.1], ids=["at once", "soon", "amid the run"])
+def test_a_program_that_is_interrupted_again_and_again_is_given_up(
+    backend: CppBackend, monkeypatch: pytest.MonkeyPatch, after: float
+) -> None:
+    """Guards Brian2's own handler: it lets the program end with status 0 and half its results."""
+    hit = disturb(monkeypatch, times=2, after=after)
     with pytest.raises(BuildError, match="stopped by SIGINT"):
-        backend.run(chunk)
+        backend.run(lasting_chunk())
+    assert len(hit) == 2
 
 
 # ------------------------------------------------------------------ whose run it is
@@ -251,9 +269,9 @@ def test_a_signal_that_reaches_the_program_as_it_starts_costs_nothing(
 LONG_RUN = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from test_compiled_programs import make_backend, make_problem, SYSTEM
+from test_compiled_programs import lasting_chunk, make_backend
 with make_backend() as backend:
-    backend.run(make_problem(SYSTEM).chunk(learning=True, phases={"free": 900_000}))
+    backend.run(lasting_chunk())
 """
 
 

@@ -27,19 +27,22 @@ namespace {
 }
 
 namespace {
-    // A program whose starter was killed would go on to the end of its run, for nobody.
-    // The kernel is asked to end it with the thread that started it, which waits for it;
-    // one that was gone before it was asked is told by its process number.
-    bool orphaned()
+    // What a program owes to a starter that waits for its results.
+    void obey_starter()
     {
         const char* starter = std::getenv("NEUROSIM_PARENT");
         if (!starter)
-            return false;
+            return;
+        // Brian2's handler lets an interrupted run end early, as if it were done; the starter
+        // must see that it was interrupted.
+        std::signal(SIGINT, SIG_DFL);
 #ifdef __linux__
+        // When the starter is killed, the run would go on to its end, for nobody. The kernel is
+        // asked to end it with the thread that started it, which waits for it; a starter that
+        // was gone before this request is told by its process number.
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        return getppid() != std::atol(starter);
-#else
-        return false;
+        if (getppid() != std::atol(starter))
+            std::_Exit(1);
 #endif
     }
 }
@@ -85,8 +88,7 @@ void Network::step()
 
 void Network::run(const double duration, report_func_type report, const double report_period)
 {
-    if (orphaned())
-        std::_Exit(1);
+    obey_starter();
     const double start = t;
     const double stop = t + duration;
     const Moment begin = std::chrono::steady_clock::now();
