@@ -155,6 +155,32 @@ def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None
         time.sleep(0.005)
 
 
+@dataclasses.dataclass
+class Spent:
+    """Seconds on the clock and of processor time."""
+
+    wall: float = 0.0
+    processor: float = 0.0
+
+    @property
+    def least(self) -> float:
+        """Other work on the machine makes the clock run on; that is nobody's fault."""
+        return min(self.wall, self.processor)
+
+
+@contextlib.contextmanager
+def time_of_children() -> Iterator[Spent]:
+    """What the processes take that end within the block."""
+    spent = Spent()
+    before, begin = os.times(), time.perf_counter()
+    yield spent
+    after = os.times()
+    spent.wall = time.perf_counter() - begin
+    spent.processor = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
+
+
 def children_of(parent: int, name: str) -> list[int]:
     """Running programs of some name that a process has started."""
     found = []

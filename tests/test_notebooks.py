@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from command_line import time_of_children
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -46,19 +46,12 @@ def test_all_four_are_there() -> None:
     assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04"]
 
 
-def children_seconds() -> float:
-    """Processor time of all child processes that have ended."""
-    times = os.times()
-    return times.children_user + times.children_system
-
-
 @each_notebook
 def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
     """Guards cells that no longer run, claims that no longer hold, and notebooks that crawl."""
     notebook = read(path)
-    before, started = children_seconds(), time.perf_counter()
-    execute(notebook, tmp_path)
-    wall, used = time.perf_counter() - started, children_seconds() - before
+    with time_of_children() as spent:
+        execute(notebook, tmp_path)
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
     errors = [output for output in outputs if output.output_type == "error"]
     warned = [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"]
@@ -66,8 +59,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
     assert not errors
     assert not any("Warning" in text for text in warned), warned
     assert len(pictures) >= 1
-    # another worker may hold the cores or the lock of a program; its time is not this notebook's
-    assert min(wall, used) < LIMIT, f"{wall:.0f} s, {used:.0f} s of processor time"
+    assert spent.least < LIMIT, spent
 
 
 @each_notebook

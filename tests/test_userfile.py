@@ -57,6 +57,17 @@ def test_a_class_in_a_file_is_found_once(rule: Path, monkeypatch: pytest.MonkeyP
     assert hasattr(system_named(f"{rule}:Slower"), "stop")
 
 
+def test_a_system_of_ones_own_is_written_and_drawn(rule: Path, tmp_path: Path) -> None:
+    """Guards pages and pictures that only neurosim's own systems can have."""
+    written = call("equations", f"{rule}:Slower")
+    assert (written.status, written.out) == (0, call("equations", "corinfomax").out)
+    drawn = call("diagram", f"{rule}:Slower", "--layers", 4, 3, 2, "--out", tmp_path / "own.svg")
+    assert drawn.status == 0
+    assert "pyramidal" in (tmp_path / "own.svg").read_text()
+    for command in ("equations", "diagram"):
+        assert "did you mean 'Slower'" in refusal(command, f"{rule}:Sower")
+
+
 def test_a_system_of_ones_own_is_trained_resumed_and_loaded(rule: Path, tmp_path: Path) -> None:
     """Guards a run folder that only the program that made it can read."""
     reference = f"{rule}:Slower"

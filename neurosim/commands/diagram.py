@@ -18,7 +18,11 @@ def add(commands: Any) -> None:
         help="draw a system's circuit",
         description="Draw the circuit of a system from its description.",
     )
-    parser.add_argument("system", metavar="SYSTEM", help="name of a learning system")
+    parser.add_argument(
+        "system",
+        metavar="SYSTEM",
+        help="name of a learning system, or FILE.py:CLASS for one of your own",
+    )
     parser.add_argument(
         "--layers",
         type=whole_number,

@@ -15,7 +15,11 @@ def add(commands: Any) -> None:
         help="print a system's equations with their numbers in the paper",
         description="Print the equations of a system as they run, with the paper's numbers.",
     )
-    parser.add_argument("system", metavar="SYSTEM", help="name of a learning system")
+    parser.add_argument(
+        "system",
+        metavar="SYSTEM",
+        help="name of a learning system, or FILE.py:CLASS for one of your own",
+    )
     parser.add_argument(
         "--format",
         default="unicode",
@@ -26,10 +30,8 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.models import find_system
-
-    system = find_system(options.system)
     from neurosim.equations import render_equations
+    from neurosim.userfile import system_named
 
-    print(render_equations(system, options.format))
+    print(render_equations(system_named(options.system), options.format))
     return 0

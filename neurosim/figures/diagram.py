@@ -230,7 +230,7 @@ def system_with_layers(name: str, layers: Sequence[int] | None = None) -> System
     Parameters
     ----------
     name : str
-        Name of a system.
+        Name of a system, or ``FILE.py:CLASS`` for one in a file of the user's.
     layers : sequence of int, optional
         Layer sizes from input to output.
 
@@ -244,9 +244,9 @@ def system_with_layers(name: str, layers: Sequence[int] | None = None) -> System
     ParameterError
         If there is no such system, or the layers do not fit it.
     """
-    from neurosim.models import find_system
+    from neurosim.userfile import system_named
 
-    system = find_system(name)
+    system = system_named(name)
     if layers is not None and len(layers) < 2:
         raise ParameterError(
             f"layers {' '.join(map(str, layers))}: give at least an input and an output layer"
