@@ -151,7 +151,8 @@ class Event:
     Attributes
     ----------
     name : str
-        Event name; projections listen for it.
+        Event name; projections listen for it. The names ``spike`` and ``sample``
+        are reported: ``spike`` as graded spikes, ``sample`` as lateral samples.
     condition : str
         Brian2 boolean expression over the population's variables.
     moment : str
@@ -160,7 +161,8 @@ class Event:
         Statements run for the cells that had the event: for ``send`` and
         ``sense`` after delivery, otherwise at once.
     counted : bool
-        Whether the event is a graded spike on the wire, to be counted.
+        Whether it is counted. Every event that triggers a signal pathway must be:
+        events times synapses reached are the synaptic operations of a run.
     """
 
     name: str
@@ -624,11 +626,21 @@ def _check_projection(circuit: Circuit, projection: Projection) -> None:
     }
     _refuse_doubles(f"projection {projection.name!r}", [p.name for p in projection.pathways])
     for pathway in projection.pathways:
-        ends[pathway.side].event(pathway.event)
+        _check_counted(projection, pathway, ends[pathway.side])
     if projection.wiring == "one_to_one" and ends["pre"].size != ends["post"].size:
         raise CircuitError(
             f"projection {projection.name!r} is one-to-one between {ends['pre'].size} and "
             f"{ends['post'].size} cells; the sizes must agree"
+        )
+
+
+def _check_counted(projection: Projection, pathway: Pathway, sender: Population) -> None:
+    """Refuse a signal on an event that is not counted: its synaptic operations would be unknown."""
+    if not sender.event(pathway.event).counted and not pathway.learns:
+        raise CircuitError(
+            f"pathway {pathway.name!r} of projection {projection.name!r} carries signal on the "
+            f"event {pathway.event!r} of {sender.name!r}, which is not counted; make the event "
+            "with counted=True, or the pathway with learns=True if it changes weights"
         )
 
 

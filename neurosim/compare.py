@@ -9,20 +9,30 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from neurosim.config import RunSettings, resolve, settings_from_config
 from neurosim.errors import ParameterError, RunFolderError
-from neurosim.runfolder import CONFIG_NAME, SUMMARY_NAME, RunFolder
-from neurosim.seeds import add_seeds, holds_seeds, resume_seeds, seed_folders, train_seeds
+from neurosim.runfolder import RunFolder, make_folder, write_result
+from neurosim.seeds import (
+    add_seeds,
+    holds_seeds,
+    read_seeds_config,
+    resume_seeds,
+    seed_folders,
+    train_seeds,
+)
+from neurosim.training import check_jobs
+from neurosim.userfile import reference_of
 
 __all__ = [
     "Group",
     "Spread",
     "comparison_markdown",
     "load_groups",
-    "published_accuracy",
+    "published_angles",
     "published_curve",
     "run_folders",
     "train_missing",
@@ -31,6 +41,10 @@ __all__ = [
 
 #: Settings that do not decide whether two runs are the same experiment.
 _ASIDE = frozenset({"seed", "epochs", "data_dir", "preset", "environment", "backend"})
+#: Settings told of groups of different systems, too: with others nothing is comparable.
+_SHARED = frozenset({"train_images", "test_images", "dtype"})
+#: In a cell of the table: there is no such value.
+_NONE = "-"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +64,38 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Mean and standard deviation of one value per seed."""
+        """Mean and standard deviation of one value per seed.
+
+        Parameters
+        ----------
+        values : sequence of float
+            At least one.
+
+        Returns
+        -------
+        Spread
+            In the unit of the values.
+
+        Raises
+        ------
+        statistics.StatisticsError
+            If there are none.
+        """
         return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
     def text(self, form: str = ".2f") -> str:
-        """``mean ± deviation`` in a number format."""
+        """``mean ± deviation``, or the mean alone for one seed.
+
+        Parameters
+        ----------
+        form : str
+            Format of both numbers.
+
+        Returns
+        -------
+        str
+            Such as ``"97.17 ± 0.12"``.
+        """
         if self.deviation is None:
             return format(self.mean, form)
         return f"{self.mean:{form}} ± {self.deviation:{form}}"
@@ -85,7 +126,19 @@ class Group:
         return len(next(iter(self.rows.values())))
 
     def values(self, name: str, epoch: int) -> list[float]:
-        """One metric after ``epoch`` (from 1), a value per seed; angles are averaged over layers.
+        """One metric after an epoch; angles are averaged over layers.
+
+        Parameters
+        ----------
+        name : str
+            A name of ``metrics.jsonl``.
+        epoch : int
+            Number of the epoch, from 1.
+
+        Returns
+        -------
+        list of float
+            One value per seed.
 
         Raises
         ------
@@ -99,7 +152,25 @@ class Group:
         ]
 
     def spread(self, name: str, epoch: int | None = None) -> Spread:
-        """Mean and deviation of a metric over seeds, by default after the last epoch."""
+        """Mean and deviation of a metric over seeds.
+
+        Parameters
+        ----------
+        name : str
+            A name of ``metrics.jsonl``.
+        epoch : int, optional
+            Number of the epoch, from 1; by default the last.
+
+        Returns
+        -------
+        Spread
+            In the unit of the metric.
+
+        Raises
+        ------
+        KeyError
+            If the metric is not in the runs.
+        """
         return Spread.of(self.values(name, self.epochs if epoch is None else epoch))
 
     def has_angles(self) -> bool:
@@ -107,7 +178,23 @@ class Group:
         return all(bool(row["angle_degrees"]) for rows in self.rows.values() for row in rows)
 
     def totals(self, name: str) -> list[list[float]]:
-        """Running totals over epochs of a per-image metric, or of seconds: one list per seed."""
+        """Running totals over epochs of a per-image metric, or of seconds.
+
+        Parameters
+        ----------
+        name : str
+            A name of ``metrics.jsonl`` that ends in ``_per_image``, or ``"train_seconds"``.
+
+        Returns
+        -------
+        list of list of float
+            One list per seed, one total per epoch.
+
+        Raises
+        ------
+        KeyError
+            If the metric is not in the runs.
+        """
         totals = []
         for seed_rows in self.rows.values():
             sums, total = [], 0.0
@@ -178,10 +265,6 @@ class _Run:
 
 def _read(path: Path) -> _Run:
     folder = RunFolder(path)
-    if not (path / CONFIG_NAME).exists():
-        raise RunFolderError(
-            f"{path} holds no run (no config.toml); give folders of neurosim train"
-        )
     config = folder.read_config()
     settings = resolve({}, settings_from_config(config, str(path)))
     rows = folder.read_metrics()
@@ -209,7 +292,10 @@ def _group(label: str, members: Sequence[_Run]) -> Group:
 
 
 def _labels(settings: Sequence[RunSettings]) -> list[str]:
-    """Names of groups: the system, with those settings in which groups of one system differ."""
+    """Names of groups: the system, and the settings in which groups differ that it stands for.
+
+    Settings of the data and the precision are told if any two groups differ in them.
+    """
     described = [_described(one) for one in settings]
     labels = []
     for own in described:
@@ -217,7 +303,7 @@ def _labels(settings: Sequence[RunSettings]) -> list[str]:
         apart = [
             f"{name}={value}"
             for name, value in own.items()
-            if any(other.get(name) != value for other in same)
+            if any(other.get(name) != value for other in (described if name in _SHARED else same))
         ]
         labels.append(" ".join([str(own["system"]), *apart]))
     return labels
@@ -227,9 +313,11 @@ def _described(settings: RunSettings) -> dict[str, Any]:
     system = settings.system
     return {
         "system": system.name,
+        # two files of the user's may call their systems alike
+        "from": reference_of(system),
         "layers": "-".join(map(str, system.layers)),
-        "train_images": settings.train_images,
-        "test_images": settings.test_images,
+        "train_images": settings.train_images or "all",
+        "test_images": settings.test_images or "all",
         "dtype": settings.dtype,
         **{
             field.name: getattr(system, field.name)
@@ -254,6 +342,7 @@ _COLUMNS = (
     "SynOps per image",
     "dense MACs per SynOp",
     "angle, degrees",
+    "published angle, degrees",
 )
 
 
@@ -269,7 +358,7 @@ def comparison_markdown(groups: Sequence[Group]) -> str:
     -------
     str
         Means ± standard deviations over seeds, after the last common epoch of
-        each group; the published value is that of the same epoch.
+        each group. A published value is one of the same epoch; ``-`` where there is none.
     """
     lines = [
         "| " + " | ".join(_COLUMNS) + " |",
@@ -278,8 +367,28 @@ def comparison_markdown(groups: Sequence[Group]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(_cells(group)) + " |" for group in groups)])
 
 
-def published_curve(group: Group) -> dict[float, float]:
-    """Published test accuracy in % by epoch; empty unless the settings are the published ones.
+def published_curve(group: Group, quantity: str = "test_accuracy") -> dict[float, float]:
+    """Points of a published curve; none unless the settings are the published ones.
+
+    Parameters
+    ----------
+    group : Group
+        Runs of one experiment.
+    quantity : str
+        See :class:`neurosim.system.PublishedCurve`.
+
+    Returns
+    -------
+    dict of float to float
+        Accuracy in %, or angle in degrees, by epoch; parts of an epoch are possible.
+    """
+    published = group.settings.published()
+    curves = [curve for curve in published if curve.quantity == quantity]
+    return {epoch: value for curve in curves for epoch, value in curve.points.items()}
+
+
+def published_angles(group: Group) -> dict[float, float]:
+    """Published weight angles, averaged over layers as the measured ones are.
 
     Parameters
     ----------
@@ -289,16 +398,14 @@ def published_curve(group: Group) -> dict[float, float]:
     Returns
     -------
     dict of float to float
-        Accuracy by epoch.
+        Angle in degrees by epoch, where it is published for every layer that has one.
     """
-    published = group.settings.published()
-    curves = [curve for curve in published if curve.quantity == "test_accuracy"]
-    return {epoch: value for curve in curves for epoch, value in curve.points.items()}
-
-
-def published_accuracy(group: Group) -> float | None:
-    """Published test accuracy in % after the group's last epoch, if there is such a number."""
-    return published_curve(group).get(group.epochs)
+    pairs = group.settings.system.feedback_pairs()
+    curves = [published_curve(group, pair.name) for pair in pairs]
+    if not curves:
+        return {}
+    common = [epoch for epoch in curves[0] if all(epoch in curve for curve in curves)]
+    return {epoch: statistics.fmean(curve[epoch] for curve in curves) for epoch in common}
 
 
 def _cells(group: Group) -> list[str]:
@@ -313,20 +420,25 @@ def _cells(group: Group) -> list[str]:
             strict=True,
         )
     ]
-    published = published_accuracy(group)
+
+    def published(points: Mapping[float, float], form: str) -> str:
+        # of these images seen, or none: nothing is interpolated
+        return format(points[group.epochs], form) if group.epochs in points else _NONE
+
     return [
         group.label,
         "-".join(map(str, group.settings.system.layers)),
         str(len(group.rows)),
         str(group.epochs),
         percent("test_accuracy"),
-        "" if published is None else f"{published:.2f}",
+        published(published_curve(group), ".2f"),
         percent("train_accuracy"),
         group.spread("ms_per_image").text(".3f"),
         group.spread("graded_spikes_per_image").text(".0f"),
         group.spread("synops_per_image").text(".0f"),
         Spread.of(per_synop).text(".1f"),
-        group.spread("angle_degrees").text(".1f") if group.has_angles() else "",
+        group.spread("angle_degrees").text(".1f") if group.has_angles() else _NONE,
+        published(published_angles(group), ".1f"),
     ]
 
 
@@ -347,12 +459,12 @@ def train_missing(
     Parameters
     ----------
     systems : sequence of str
-        Names of systems.
+        Names of systems, or ``path/to/file.py:ClassName``.
     seeds : int
         Runs of each, seeds 0 to ``seeds - 1``.
     out : Path
-        Runs go to ``out/SYSTEM/seed-N``; finished ones found there are kept,
-        stopped or shorter ones go on.
+        Runs go to ``out/NAME/seed-N`` with the system's own name; finished ones found
+        there are kept, even if longer, stopped or shorter ones go on.
     settings : mapping of str to object
         Run settings common to all; None where the preset decides.
     jobs : int
@@ -368,39 +480,51 @@ def train_missing(
     Raises
     ------
     ParameterError
-        If a system or setting is unknown or out of range.
+        If a system or setting is unknown or out of range, or two systems have one name.
     RunFolderError
-        If a folder holds runs with other settings.
+        If a folder holds runs with other settings, or cannot be written.
+    NeurosimError
+        If a run fails.
+    Interrupted
+        After a signal, once every run has written its checkpoint.
     """
     if seeds < 1:
         raise ParameterError(f"--seeds {seeds}: give 1 or more")
+    check_jobs(jobs)
     # all are checked before the first is trained
-    wanted = {name: resolve({**settings, "system": name}) for name in systems}
-    folders = []
+    wanted = _by_name(systems, settings)
     for name, one in wanted.items():
         folder = out / name
-        folders.append(folder)
-        if not holds_seeds(folder):
-            train_seeds(one, range(seeds), folder, jobs=jobs, progress=progress)
-            continue
-        _refuse_other_settings(folder, one)
-        planned = add_seeds(folder, range(seeds))
-        if not all(_finished(folder / f"seed-{seed}", one.epochs) for seed in planned):
+        if holds_seeds(folder):
+            _refuse_other_settings(folder, one)
+            add_seeds(folder, range(seeds))
             resume_seeds(folder, jobs=jobs, epochs=one.epochs, progress=progress)
-    return folders
+        else:
+            train_seeds(one, range(seeds), folder, jobs=jobs, progress=progress)
+    return [out / name for name in wanted]
+
+
+def _by_name(systems: Sequence[str], settings: Mapping[str, Any]) -> dict[str, RunSettings]:
+    """Settings of each system by its own name, which names its folder."""
+    wanted: dict[str, RunSettings] = {}
+    for reference in systems:
+        one = resolve({**settings, "system": reference})
+        if one.system.name in wanted:
+            raise ParameterError(
+                f"system {reference!r} is called {one.system.name!r}, as another one given; "
+                "give it another name, or leave it out"
+            )
+        wanted[one.system.name] = one
+    return wanted
 
 
 def _refuse_other_settings(folder: Path, wanted: RunSettings) -> None:
-    found = resolve({}, settings_from_config(RunFolder(folder).read_config(), str(folder)))
+    found = resolve({}, read_seeds_config(folder))
     same = dataclasses.replace(found, epochs=wanted.epochs, data_dir=wanted.data_dir)
     if same != dataclasses.replace(wanted, seed=found.seed):
         raise RunFolderError(
             f"{folder} holds runs with other settings than those asked for; give another --out"
         )
-
-
-def _finished(folder: Path, epochs: int) -> bool:
-    return (folder / SUMMARY_NAME).exists() and len(RunFolder(folder).read_metrics()) >= epochs
 
 
 def write_comparison(groups: Sequence[Group], out: Path) -> str:
@@ -425,11 +549,9 @@ def write_comparison(groups: Sequence[Group], out: Path) -> str:
     """
     from neurosim.figures.comparison import comparison
 
-    table = comparison_markdown(groups)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "comparison.md").write_text(table + "\n")
-        comparison(groups).savefig(out / "comparison.png")
-    except OSError as error:
-        raise RunFolderError(f"cannot write to {out}: {error.strerror}; choose another") from error
+    table, picture = comparison_markdown(groups), BytesIO()
+    comparison(groups).savefig(picture, format="png")
+    make_folder(out)
+    write_result(out / "comparison.md", (table + "\n").encode())
+    write_result(out / "comparison.png", picture.getvalue())
     return table

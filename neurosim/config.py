@@ -15,7 +15,7 @@ from typing import Any
 
 import tomli_w
 
-from neurosim.data import DATASETS
+from neurosim.data import DATASETS, dataset_info
 from neurosim.errors import DataError, ParameterError, near_matches
 from neurosim.models import SYSTEMS
 from neurosim.parameters import describe_parameters, parse_value
@@ -83,15 +83,23 @@ class RunSettings:
 
     @property
     def images_per_epoch(self) -> int:
-        """Training images shown in one epoch."""
-        everything = DATASETS[self.dataset].n_train
+        """Training images shown in one epoch.
+
+        Raises
+        ------
+        DataError
+            If ``train_images`` is None and the data set is none of neurosim's own.
+        """
+        if self.dataset not in DATASETS and self.train_images is not None:
+            return self.train_images
+        everything = dataset_info(self.dataset).n_train
         return min(self.train_images or everything, everything)
 
     def published(self) -> tuple[PublishedCurve, ...]:
         """Published curves, if these are exactly the settings they were published for."""
         system = self.system
         # a changed copy of a system in a user's file has published nothing
-        if SYSTEMS.get(system.name) is not type(system):
+        if SYSTEMS.get(system.name) is not type(system) or self.dataset not in DATASETS:
             return ()
         preset = system.preset(self.dataset, system.layers[1:-1])
         same = type(system)(layers=system.layers, **preset.parameters) == system
@@ -105,6 +113,11 @@ class RunSettings:
         ----------
         environment : mapping of str to str, optional
             Versions to note beside them.
+
+        Returns
+        -------
+        str
+            What is None is left out.
         """
         run = {
             "system": reference_of(self.system),

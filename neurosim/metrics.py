@@ -3,9 +3,13 @@
 Definitions
 -----------
 graded spike
-    One counted event of a cell: a change of rate sent to all its targets.
+    One event ``spike`` of a cell: a change of rate sent to all its targets.
+lateral sample
+    One event ``sample`` of a cell: a rate taken by the lateral circuit of its layer.
 SynOp
-    One graded spike arriving at one synapse. Learning is not counted.
+    One event at one synapse that carries signal: a graded spike that arrives, or a
+    lateral sample that is taken. Where there are samples, they make up most
+    operations. Learning is not counted.
 sparsity
     Share of rates below 0.01, over cells and images.
 dense MAC
@@ -26,7 +30,14 @@ from neurosim.circuit import Circuit
 from neurosim.errors import DataError
 from neurosim.system import FeedbackPair
 
-__all__ = ["angle_degrees", "angles", "count_spikes", "count_synops", "sparsity"]
+__all__ = [
+    "angle_degrees",
+    "angles",
+    "count_samples",
+    "count_spikes",
+    "count_synops",
+    "sparsity",
+]
 
 
 def angle_degrees(forward: NDArray[Any], backward: NDArray[Any]) -> float:
@@ -67,26 +78,56 @@ def angle_degrees(forward: NDArray[Any], backward: NDArray[Any]) -> float:
 def angles(
     pairs: tuple[FeedbackPair, ...], weights: Mapping[str, NDArray[Any]]
 ) -> dict[str, float]:
-    """Angle in degrees of every feedback pathway, by its name."""
+    """Angle of every feedback pathway.
+
+    Parameters
+    ----------
+    pairs : tuple of FeedbackPair
+        Which arrays belong together.
+    weights : mapping of str to ndarray
+        Weight arrays by name, each of shape (n_post, n_pre).
+
+    Returns
+    -------
+    dict of str to float
+        Angles in degrees by the names of the pairs.
+
+    Raises
+    ------
+    DataError
+        If an array is all zero, or two do not belong together.
+    """
     return {
         pair.name: angle_degrees(weights[pair.forward], weights[pair.backward]) for pair in pairs
     }
 
 
 def count_spikes(event_counts: Mapping[str, int]) -> int:
-    """Graded spikes in the event counts of a run: the ``spike`` events of all populations."""
-    return sum(count for name, count in event_counts.items() if name.endswith(".spike"))
+    """Graded spikes in the event counts of a run: the ``spike`` events of all populations.
+
+    Lateral samples are not among them; see :func:`count_samples`.
+    """
+    return _count("spike", event_counts)
+
+
+def count_samples(event_counts: Mapping[str, int]) -> int:
+    """Lateral samples in the event counts of a run: the ``sample`` events of all populations."""
+    return _count("sample", event_counts)
+
+
+def _count(event: str, event_counts: Mapping[str, int]) -> int:
+    return sum(count for name, count in event_counts.items() if name.endswith(f".{event}"))
 
 
 def count_synops(circuit: Circuit, event_counts: Mapping[str, int]) -> int:
-    """Synaptic operations caused by the counted events of a run.
+    """Synaptic operations of a run: of graded spikes, of lateral samples and of any other event.
 
     Parameters
     ----------
     circuit : Circuit
         Says how many synapses an event reaches.
     event_counts : mapping of str to int
-        Counts by ``"population.event"``.
+        Counts by ``"population.event"``, with every event that a signal pathway listens for.
 
     Returns
     -------

@@ -33,7 +33,14 @@ from neurosim.checkpoint import (
 )
 from neurosim.errors import RunFolderError
 
-__all__ = ["RunFolder", "default_run_folder", "environment"]
+__all__ = [
+    "RunFolder",
+    "default_run_folder",
+    "environment",
+    "make_folder",
+    "summary_text",
+    "write_result",
+]
 
 CONFIG_NAME = "config.toml"
 METRICS_NAME = "metrics.jsonl"
@@ -92,7 +99,7 @@ class RunFolder:
             If the folder is in use, holds a run or foreign files, is a file,
             or cannot be written.
         """
-        _make_folder(path)
+        make_folder(path)
         # A folder of somebody else's files gets no lock file.
         if not os.path.lexists(path / LOCK_NAME):
             _refuse_foreign(path)
@@ -268,7 +275,30 @@ class RunFolder:
         ValueError
             If a number is NaN or infinite.
         """
-        self._replace(SUMMARY_NAME, _strict_json(summary, "summary", indent=2) + "\n")
+        self._replace(SUMMARY_NAME, summary_text(summary))
+
+    def read_summary(self) -> dict[str, Any]:
+        """Read ``summary.json``.
+
+        Returns
+        -------
+        dict
+            The summary; empty if none was written yet.
+
+        Raises
+        ------
+        RunFolderError
+            If the folder is gone or the file is no JSON object.
+        """
+        if self.path.is_dir() and not os.path.lexists(self.path / SUMMARY_NAME):
+            return {}
+        try:
+            return _json_object(self._read(SUMMARY_NAME))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise RunFolderError(
+                f"{self.path / SUMMARY_NAME} is damaged ({error}); remove it and write it anew by "
+                f"--resume {self.path}"
+            ) from error
 
     def _replace(self, name: str, text: str) -> None:
         self._require_lock()
@@ -280,8 +310,16 @@ class RunFolder:
     def _read(self, name: str) -> bytes:
         try:
             return (self.path / name).read_bytes()
+        except FileNotFoundError as error:
+            missing = f"no {name} there" if self.path.is_dir() else "there is no such folder"
+            raise RunFolderError(
+                f"{self.path} holds no run: {missing}; give a run folder"
+            ) from error
         except OSError as error:
-            raise storage_error(self.path, f"read {name} in", error) from error
+            raise RunFolderError(
+                f"cannot read {self.path / name}: {error.strerror or error}; make it readable, or "
+                "give another run folder"
+            ) from error
 
     def _require_lock(self) -> None:
         if self._lock is None:
@@ -292,15 +330,12 @@ class RunFolder:
 
     def _parse_line(self, number: int, line: bytes) -> dict[str, Any]:
         try:
-            row = json.loads(line, parse_constant=_refuse_constant)
-            if not isinstance(row, dict):
-                raise TypeError(f"{type(row).__name__} instead of an object")
-        except (TypeError, ValueError) as error:
+            return _json_object(line)
+        except (TypeError, ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"{self.path / METRICS_NAME}, line {number} is damaged ({error}); "
                 f"remove the line or start a new run with another --out"
             ) from error
-        return row
 
     def _cut_torn_line(self) -> None:
         metrics = self.path / METRICS_NAME
@@ -321,7 +356,19 @@ class RunFolder:
             raise
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Make a folder for results, with its parents; one that is there is kept.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+
+    Raises
+    ------
+    RunFolderError
+        If it, or a part of its path, is a file or cannot be written.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -331,6 +378,30 @@ def _make_folder(path: Path) -> None:
         ) from error
     except OSError as error:
         raise storage_error(path, "make the run folder", error) from error
+
+
+def write_result(path: Path, data: bytes) -> None:
+    """Write a file of results that belongs to no single run, all of it or nothing.
+
+    Parameters
+    ----------
+    path : Path
+        The file to make or replace; its folder exists.
+    data : bytes
+        Its new content.
+
+    Raises
+    ------
+    RunFolderError
+        If it cannot be written; what was there stays.
+    """
+    try:
+        replace_file(path, data)
+    except OSError as error:
+        raise RunFolderError(
+            f"cannot write {path}: {error.strerror or error}; make room there or choose another "
+            "--out"
+        ) from error
 
 
 def _names_in(path: Path) -> set[str]:
@@ -414,6 +485,34 @@ def _strict_json(value: dict[str, Any], what: str, indent: int | None = None) ->
             f"{what} {value!r} cannot be written as JSON ({error}); give finite numbers, "
             f"or None where there is no value"
         ) from error
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """Content of ``summary.json``.
+
+    Parameters
+    ----------
+    summary : dict
+        What JSON can say.
+
+    Returns
+    -------
+    str
+        Indented JSON, with a newline at its end.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite.
+    """
+    return _strict_json(summary, "summary", indent=2) + "\n"
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    value = json.loads(data, parse_constant=_refuse_constant)
+    if not isinstance(value, dict):
+        raise TypeError(f"{type(value).__name__} instead of an object")
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

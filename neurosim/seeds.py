@@ -12,21 +12,36 @@ import os
 import signal
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosim.checkpoint import replace_file
-from neurosim.config import RunSettings, read_config_file, resolve
+from neurosim.checkpoint import storage_error
+from neurosim.child import child_command
+from neurosim.config import RunSettings, resolve, settings_from_config
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
-from neurosim.runfolder import CONFIG_NAME, environment
+from neurosim.runfolder import (
+    CONFIG_NAME,
+    SUMMARY_NAME,
+    RunFolder,
+    environment,
+    make_folder,
+    summary_text,
+    write_result,
+)
 from neurosim.simulator import Simulator
-from neurosim.tensorboard import require_tensorboard
-from neurosim.training import Interrupted
+from neurosim.tensorboard import FOLDER_NAME, require_tensorboard
+from neurosim.training import Interrupted, check_jobs, say_finished
 
-__all__ = ["add_seeds", "holds_seeds", "resume_seeds", "seed_folders", "train_seeds"]
+__all__ = [
+    "add_seeds",
+    "holds_seeds",
+    "read_seeds_config",
+    "resume_seeds",
+    "seed_folders",
+    "train_seeds",
+]
 
 SEEDS_NAME = "seeds.json"
 
@@ -34,8 +49,19 @@ _POLL_SECONDS = 0.3
 
 
 def seed_folders(path: Path) -> list[Path]:
-    """Folders of the single runs that have begun below ``path``, by seed."""
-    folders = [folder for folder in path.glob("seed-*") if folder.name[5:].isdigit()]
+    """Folders of the single runs that have begun below ``path``, by seed.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of :func:`train_seeds`, or any other.
+
+    Returns
+    -------
+    list of Path
+        Its folders ``seed-N``; empty if there are none.
+    """
+    folders = [folder for folder in path.glob("seed-*") if folder.name[5:].isdecimal()]
     return sorted(folders, key=lambda folder: int(folder.name[5:]))
 
 
@@ -79,18 +105,22 @@ def train_seeds(
     Raises
     ------
     ParameterError
-        If a seed comes twice.
+        If a seed comes twice, or ``jobs`` is below 1.
     RunFolderError
         If the folder is not empty or cannot be written.
     NeurosimError
         If a run fails; the others are brought to their end first.
+    Interrupted
+        After a signal, once every run has written its checkpoint.
     """
+    check_jobs(jobs)
     if len(set(seeds)) != len(seeds):
         raise ParameterError(f"seeds {' '.join(map(str, seeds))}: one comes twice; leave it out")
     if tensorboard:
         require_tensorboard()
     _prepare(out, settings, seeds)
-    return _train(settings, out, seeds, jobs, progress, also=_also(tensorboard))
+    commands = _plan(settings, out, seeds, tensorboard=tensorboard)
+    return _train(settings, out, seeds, commands, jobs, progress)
 
 
 def resume_seeds(
@@ -103,6 +133,8 @@ def resume_seeds(
 ) -> dict[str, Any]:
     """Go on with the runs that :func:`train_seeds` left in a folder.
 
+    Runs that have as many epochs as they shall have, or more, are left alone.
+
     Parameters
     ----------
     path : Path
@@ -110,7 +142,7 @@ def resume_seeds(
     jobs : int
         Most processes at one time.
     epochs : int, optional
-        New total of epochs of every run.
+        New total of epochs of every run that has not as many yet.
     progress : bool
         Show a progress bar.
     tensorboard : bool
@@ -123,23 +155,55 @@ def resume_seeds(
 
     Raises
     ------
+    ParameterError
+        If ``jobs`` is below 1.
     RunFolderError
         If the seeds or settings in the folder cannot be read.
     NeurosimError
         If a run fails; the others are brought to their end first.
+    Interrupted
+        After a signal, once every run has written its checkpoint.
     """
+    check_jobs(jobs)
+    if tensorboard:
+        require_tensorboard()
     seeds = _read_seeds(path)
+    settings = resolve({"epochs": epochs}, read_seeds_config(path))
+    commands = _plan(settings, path, seeds, tensorboard=tensorboard)
+    if commands and epochs is not None:
+        # a seed that has not begun, and the next resume, find the new length here
+        _write(path, CONFIG_NAME, settings.to_config(environment()))
+    return _train(settings, path, seeds, commands, jobs, progress)
+
+
+def read_seeds_config(path: Path) -> dict[str, Any]:
+    """Settings of all runs that :func:`train_seeds` began in a folder.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+
+    Returns
+    -------
+    dict
+        For :func:`neurosim.config.resolve`; the length is that asked for last.
+
+    Raises
+    ------
+    RunFolderError
+        If there are none, or they cannot be read.
+    """
     if not os.path.lexists(path / CONFIG_NAME):
         raise RunFolderError(
             f"{path} was left before its settings were written, so nothing has been learned; "
             "remove it and start anew"
         )
-    settings = resolve({"epochs": epochs}, read_config_file(path / CONFIG_NAME))
-    if epochs is not None:
-        # a seed that has not begun, and the next resume, find the new length here
-        _write(path, CONFIG_NAME, settings.to_config(environment()))
-    longer = [] if epochs is None else ["--epochs", str(epochs)]
-    return _train(settings, path, seeds, jobs, progress, longer=longer, also=_also(tensorboard))
+    return _config(path)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    return settings_from_config(RunFolder(folder).read_config(), str(folder / CONFIG_NAME))
 
 
 def add_seeds(path: Path, seeds: Sequence[int]) -> list[int]:
@@ -170,11 +234,11 @@ def add_seeds(path: Path, seeds: Sequence[int]) -> list[int]:
 
 
 def _prepare(out: Path, settings: RunSettings, seeds: Sequence[int]) -> None:
+    make_folder(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         occupied = any(out.iterdir())
     except OSError as error:
-        raise _storage_error(out, error) from error
+        raise storage_error(out, "list the files in", error) from error
     if occupied:
         raise RunFolderError(
             f"{out} is not empty; give another --out, or go on with --resume {out}"
@@ -185,14 +249,7 @@ def _prepare(out: Path, settings: RunSettings, seeds: Sequence[int]) -> None:
 
 
 def _write(out: Path, name: str, text: str) -> None:
-    try:
-        replace_file(out / name, text.encode())
-    except OSError as error:
-        raise _storage_error(out, error) from error
-
-
-def _storage_error(out: Path, error: OSError) -> RunFolderError:
-    return RunFolderError(f"cannot write to {out}: {error.strerror}; choose another")
+    write_result(out / name, text.encode())
 
 
 def _read_seeds(path: Path) -> list[int]:
@@ -210,37 +267,66 @@ def _read_seeds(path: Path) -> list[int]:
     return list(seeds)
 
 
+def _plan(
+    settings: RunSettings, out: Path, seeds: Sequence[int], *, tensorboard: bool
+) -> dict[Path, list[str]]:
+    """What the processes are to be told, by folder; runs that need none are left out."""
+    folders = _folders(out, seeds)
+    commands = {folder: _options(out, folder, settings.epochs, tensorboard) for folder in folders}
+    return {folder: options for folder, options in commands.items() if options}
+
+
+def _folders(out: Path, seeds: Sequence[int]) -> list[Path]:
+    return [out / f"seed-{seed}" for seed in seeds]
+
+
+def _options(out: Path, folder: Path, epochs: int, tensorboard: bool) -> list[str]:
+    also = ["--tensorboard"] if tensorboard else []
+    if not os.path.lexists(folder / CONFIG_NAME):
+        seed = folder.name.removeprefix("seed-")
+        return [*also, "--config", str(out / CONFIG_NAME), "--seed", seed, "--out", str(folder)]
+    if not _has_epochs(folder, epochs):
+        return [*also, "--epochs", str(epochs), "--resume", str(folder)]
+    if tensorboard and not (folder / FOLDER_NAME).is_dir():
+        return [*also, "--resume", str(folder)]
+    return []
+
+
+def _has_epochs(folder: Path, epochs: int) -> bool:
+    """Whether a run that has begun has come to its end, or so far on its way to a later one."""
+    run = RunFolder(folder)
+    if resolve({}, _config(folder)).epochs > epochs:
+        return len(run.read_metrics()) >= epochs
+    # the summary is written last, when the weights are safe
+    return bool(run.read_summary().get("epoch", 0) >= epochs)
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """Epochs of a run, which may not have begun."""
+    return RunFolder(folder).read_metrics() if folder.is_dir() else []
+
+
 def _train(
     settings: RunSettings,
     out: Path,
     seeds: Sequence[int],
+    commands: Mapping[Path, list[str]],
     jobs: int,
     progress: bool,
-    *,
-    longer: Sequence[str] = (),
-    also: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Bring all seeds to their end: with options ``also``, resumed ones with ``longer`` too."""
-    commands = {out / f"seed-{seed}": [*also, *_options(out, seed, longer)] for seed in seeds}
+    """Run the commands, so that all seeds come to their end, and sum them up."""
+    folders = _folders(out, seeds)
+    if not commands:
+        say_finished(out, min(len(_rows(folder)) for folder in folders))
+        return _summarise(out, folders)
     try:
         _compile(settings)
-        failures = _run(commands, settings.epochs, jobs, progress)
+        failures = _run(commands, folders, settings.epochs, jobs, progress)
     except KeyboardInterrupt as stop:
         raise Interrupted(stop.args[0] if stop.args else signal.SIGINT) from stop
     if failures:
-        raise NeurosimError(f"{len(failures)} of {len(commands)} runs failed: {failures[0]}")
-    return _summarise(out, list(commands))
-
-
-def _also(tensorboard: bool) -> list[str]:
-    return ["--tensorboard"] if tensorboard else []
-
-
-def _options(out: Path, seed: int, longer: Sequence[str]) -> list[str]:
-    folder = out / f"seed-{seed}"
-    if os.path.lexists(folder / CONFIG_NAME):
-        return [*longer, "--resume", str(folder)]
-    return ["--config", str(out / CONFIG_NAME), "--seed", str(seed), "--out", str(folder)]
+        raise NeurosimError(f"{len(failures)} of {len(seeds)} runs failed: {failures[0]}")
+    return _summarise(out, folders)
 
 
 def _compile(settings: RunSettings) -> None:
@@ -249,7 +335,14 @@ def _compile(settings: RunSettings) -> None:
         simulator.backend  # noqa: B018 - built when first looked at
 
 
-def _run(commands: Mapping[Path, list[str]], epochs: int, jobs: int, progress: bool) -> list[str]:
+def _run(
+    commands: Mapping[Path, list[str]],
+    folders: Sequence[Path],
+    epochs: int,
+    jobs: int,
+    progress: bool,
+) -> list[str]:
+    """Run the commands, ``jobs`` at a time, and show the progress of all folders."""
     from tqdm.auto import tqdm
 
     waiting = list(commands)
@@ -257,15 +350,16 @@ def _run(commands: Mapping[Path, list[str]], epochs: int, jobs: int, progress: b
     failures: list[str] = []
     disable = None if progress else True
     try:
-        with tqdm(total=len(commands) * epochs, unit="epoch", disable=disable) as bar:
+        with tqdm(total=len(folders) * epochs, unit="epoch", disable=disable) as bar:
             while waiting or running:
                 while waiting and len(running) < jobs:
                     folder = waiting.pop(0)
                     running[folder] = _start(commands[folder])
                 time.sleep(_POLL_SECONDS)
                 failures += _reap(running)
-                _show(bar, list(commands))
-    except KeyboardInterrupt:
+                _show(bar, folders, epochs)
+    except BaseException:
+        # an interrupt, or metrics that somebody has damaged: nobody would wait for them
         _stop(running)
         raise
     return failures
@@ -273,7 +367,7 @@ def _run(commands: Mapping[Path, list[str]], epochs: int, jobs: int, progress: b
 
 def _start(options: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "neurosim", "train", "--quiet", *options],
+        child_command("train", "--quiet", *options),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -304,22 +398,18 @@ def _stop(running: Mapping[Path, subprocess.Popen[str]]) -> None:
         process.communicate()
 
 
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    # a line still being written has no end yet
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
-def _show(bar: Any, folders: Sequence[Path]) -> None:
+def _show(bar: Any, folders: Sequence[Path], epochs: int) -> None:
     rows = {folder: _rows(folder) for folder in folders}
     latest = {f.name: r[-1]["test_accuracy"] for f, r in rows.items() if r}
-    bar.n = sum(map(len, rows.values()))
+    bar.n = sum(min(len(r), epochs) for r in rows.values())
     bar.set_postfix({name: f"{value:.4f}" for name, value in sorted(latest.items())})
 
 
 def _summarise(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
-    last = {folder.name: _rows(folder)[-1] for folder in folders}
+    """Mean and spread after the last epoch that all runs have; some may have more."""
+    rows = {folder.name: _rows(folder) for folder in folders}
+    common = min(map(len, rows.values()))
+    last = {name: of_run[common - 1] for name, of_run in rows.items()}
     accuracies = [row["test_accuracy"] for row in last.values()]
     summary = {
         "seeds": [int(name[5:]) for name in last],
@@ -327,5 +417,5 @@ def _summarise(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
         "test_accuracy_std": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         "runs": last,
     }
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    _write(out, SUMMARY_NAME, summary_text(summary))
     return summary

@@ -112,7 +112,13 @@ class EventLog:
         self._flush()
 
     def close(self) -> None:
-        """End the file; closing twice is harmless."""
+        """End the file; closing twice is harmless.
+
+        Raises
+        ------
+        RunFolderError
+            If what is left cannot be written.
+        """
         try:
             self._writer.close()
         except OSError as error:

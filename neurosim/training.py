@@ -31,7 +31,14 @@ from neurosim.runfolder import METRICS_NAME, RunFolder, environment
 from neurosim.simulator import ChunkStats, Simulator
 from neurosim.tensorboard import FOLDER_NAME, EventLog, require_tensorboard
 
-__all__ = ["Interrupted", "TrainingRun", "resume_training", "start_training"]
+__all__ = [
+    "Interrupted",
+    "TrainingRun",
+    "check_jobs",
+    "resume_training",
+    "say_finished",
+    "start_training",
+]
 
 #: Least wall time between two checkpoints inside an epoch, in seconds;
 #: the environment variable of the other name sets another.
@@ -55,6 +62,36 @@ class Interrupted(Exception):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
         self.signal_number = signal_number
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of processes with which nothing would ever be done.
+
+    Parameters
+    ----------
+    jobs : int
+        Most processes side by side.
+
+    Raises
+    ------
+    ParameterError
+        If it is below 1.
+    """
+    if jobs < 1:
+        raise ParameterError(f"jobs = {jobs}: give a whole number of 1 or more")
+
+
+def say_finished(path: Path, epochs: int) -> None:
+    """Say that there is nothing to train, so that old results are not taken for new ones.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of a run, or of several seeds.
+    epochs : int
+        How many it has.
+    """
+    log.info("%s has all its %d epochs; --epochs with a larger number goes on", path, epochs)
 
 
 @dataclasses.dataclass
@@ -89,6 +126,11 @@ class TrainingRun:
         Show a progress bar.
     jobs : int
         Processes that evaluate side by side; results do not depend on it.
+
+    Raises
+    ------
+    ParameterError
+        If ``jobs`` or the time between checkpoints is out of range.
     """
 
     def __init__(
@@ -121,7 +163,13 @@ class TrainingRun:
     # ------------------------------------------------------------ checkpoints
 
     def save(self) -> None:
-        """Write a checkpoint of everything the rest of the run depends on."""
+        """Write a checkpoint of everything the rest of the run depends on.
+
+        Raises
+        ------
+        RunFolderError
+            If it cannot be written; the one before it stays.
+        """
         state = {
             **self._state(),
             "tally": dataclasses.asdict(self._tally),
@@ -145,12 +193,19 @@ class TrainingRun:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint.
 
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+            From :meth:`save`.
+
         Raises
         ------
         CheckpointError
             If it belongs to other settings, or not to a run.
         ParameterError
             If more epochs were made than there are to be.
+        RunFolderError
+            If the metrics cannot be written.
         """
         state = checkpoint.state
         self._check_whose(state)
@@ -185,13 +240,21 @@ class TrainingRun:
         return self._compiled_before + self.simulator.compile_seconds
 
     def log_events(self) -> None:
-        """Write TensorBoard event files from here on."""
+        """Write TensorBoard event files from here on; :meth:`run` ends them.
+
+        Raises
+        ------
+        ParameterError
+            If the package is not installed.
+        RunFolderError
+            If the files cannot be written.
+        """
         self._events = EventLog(self.folder.path, self.rows)
 
     # ------------------------------------------------------------ the loop
 
     def run(self) -> dict[str, Any]:
-        """Train to the end.
+        """Train to the end; what is finished is left as it is.
 
         Returns
         -------
@@ -204,14 +267,16 @@ class TrainingRun:
             After a signal, once a checkpoint is written.
         DivergenceError
             If learning diverges; the last good checkpoint stays.
+        RunFolderError
+            If the folder cannot be written.
         """
-        if self.simulator.epoch >= self.settings.epochs:
-            log.info("nothing left to train; --epochs makes the run longer")
-            return self._finish()
         try:
-            self._build()
-            with _deferred_signals() as caught, self._bar() as bar:
-                self._train(bar, caught)
+            if self.simulator.epoch < self.settings.epochs:
+                self._build()
+                with _deferred_signals() as caught, self._bar() as bar:
+                    self._train(bar, caught)
+            else:
+                say_finished(self.folder.path, self.simulator.epoch)
         except DivergenceError:
             self.save()
             raise
@@ -265,7 +330,7 @@ class TrainingRun:
         tally, circuit = self._tally, self.simulator.circuit
         synops = metrics.count_synops(circuit, tally.event_counts)
         spikes = metrics.count_spikes(tally.event_counts)
-        samples = sum(n for name, n in tally.event_counts.items() if name.endswith(".sample"))
+        samples = metrics.count_samples(tally.event_counts)
         return {
             "epoch": self.simulator.epoch,
             "train_accuracy": tally.correct / tally.images,
@@ -346,7 +411,7 @@ def start_training(
     jobs : int
         Processes that evaluate side by side.
     tensorboard : bool
-        Write TensorBoard event files too; a run that has some goes on with them.
+        Write TensorBoard event files too.
 
     Returns
     -------
@@ -355,9 +420,14 @@ def start_training(
 
     Raises
     ------
+    ParameterError
+        If ``jobs`` is below 1, or TensorBoard is asked for and not installed.
     NeurosimError
-        For anything the user can mend; see the errors of :class:`TrainingRun`.
+        For anything else the user can mend; see the errors of :class:`TrainingRun`.
+    Interrupted
+        After a signal, once a checkpoint is written.
     """
+    check_jobs(jobs)
     if tensorboard:
         require_tensorboard()
     data = _load(settings)
@@ -403,7 +473,14 @@ def resume_training(
     ------
     RunFolderError, CheckpointError
         If the folder holds no run that can be resumed.
+    ParameterError
+        If ``jobs`` is below 1, or more epochs were made than there are to be.
+    NeurosimError
+        For anything else the user can mend; see the errors of :class:`TrainingRun`.
+    Interrupted
+        After a signal, once a checkpoint is written.
     """
+    check_jobs(jobs)
     with RunFolder.reopen(path) as folder, _logged(folder):
         config = folder.read_config()
         settings = resolve({"epochs": epochs}, settings_from_config(config, str(path)))
@@ -416,14 +493,17 @@ def resume_training(
             for complaint in complaints:
                 log.warning(complaint)
             run.restore(checkpoint)
-        if tensorboard or (folder.path / FOLDER_NAME).is_dir():
-            run.log_events()
         _note_other_versions(config.get("environment"))
         if epochs is not None:
             folder.write_config(settings.to_config(environment()))
-        log.info(
-            "resumed in epoch %d after image %d", run.simulator.epoch + 1, run.simulator.position
-        )
+        if run.simulator.epoch < settings.epochs:
+            log.info(
+                "resumed in epoch %d after image %d",
+                run.simulator.epoch + 1,
+                run.simulator.position,
+            )
+        if tensorboard or (folder.path / FOLDER_NAME).is_dir():
+            run.log_events()
         return run.run()
 
 

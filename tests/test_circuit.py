@@ -29,7 +29,8 @@ from neurosim.errors import CircuitError
 
 
 def cells(name: str, size: int = 2, **more: Any) -> Population:
-    events = (Event("spike", "r > 0", "send"), Event("end", "end_only", "phase_end"))
+    spike = Event("spike", "r > 0", "send", counted=True)
+    events = (spike, Event("end", "end_only", "phase_end"))
     return Population(name, size, "r : 1\ns : 1", events, **more)
 
 
@@ -180,6 +181,15 @@ def test_an_unknown_event_is_refused_with_the_nearest() -> None:
     """Guards against a projection that listens to nothing."""
     with pytest.raises(CircuitError, match=r"'lower' has no event 'spikes'.*'spike'"):
         cells("lower").event("spikes")
+
+
+@pytest.mark.parametrize("side", ["pre", "post"])
+def test_a_signal_on_an_event_that_is_not_counted_is_refused(side: Any) -> None:
+    """Guards an epoch of training before a metric finds no count; learning needs none."""
+    quiet = {"event": "end", "side": side}
+    with pytest.raises(CircuitError, match=r"'signal' of projection 'up' .* event 'end' of '"):
+        with_up(pathways=(signal(**quiet),))
+    with_up(pathways=(signal(**quiet, learns=True),))
 
 
 def test_the_moments_are_in_the_order_of_one_step() -> None:

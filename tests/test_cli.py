@@ -278,7 +278,7 @@ COMPLAINTS = {
     "resume and seeds": (["train", "--resume", "x", "--seeds", "0"], "leave out --seeds"),
     "seed and seeds": ([*DIGITS, "--seed", "0", "--seeds", "1"], "give one of them"),
     "seed twice": ([*DIGITS, "--seeds", "1", "1"], "one comes twice"),
-    "no jobs": ([*DIGITS, "--jobs", "0"], "--jobs 0: give 1 or more"),
+    "no jobs": ([*DIGITS, "--jobs", "0"], "jobs = 0: give a whole number of 1 or more"),
     "explain parameter": (["explain", "--set", "epsilom=1"], "did you mean 'epsilon'?"),
 }
 

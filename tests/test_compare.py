@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
+from pathlib import Path
 
 import pytest
 from command_line import call, metrics_of, refusal
 
 from neurosim import CorInfoMax
-from neurosim.compare import Spread, comparison_markdown, load_groups
+from neurosim import compare as module
+from neurosim.cli import build_parser
+from neurosim.commands.compare import _default_out
+from neurosim.compare import Spread, comparison_markdown, load_groups, train_missing
 from neurosim.config import resolve
 from neurosim.errors import ParameterError, RunFolderError
+from neurosim.figures.comparison import comparison
 
 SMALL = ("--dataset", "digits", "--hidden", "20", "--train-images", "60", "--test-images", "40")
 
@@ -91,7 +96,72 @@ def test_the_published_value_stands_beside_published_settings_only(tmp_path):
     changed = make_run(tmp_path / "changed", accuracies=(0.5,), parameters={"epsilon": 0.3})
     table = comparison_markdown(load_groups([published, changed]))
     assert row_of(table, "corinfomax epsilon=0.15")["published, %"] == "94.02"
-    assert row_of(table, "corinfomax epsilon=0.3")["published, %"] == ""
+    assert row_of(table, "corinfomax epsilon=0.3")["published, %"] == "-"
+
+
+@pytest.mark.parametrize(
+    ("epochs", "hidden", "published"),
+    [
+        # after a third of an epoch and after five, but not after one
+        (1, [500], "-"),
+        (5, [500], "67.6"),
+        # the mean of 88.0 and 66.0 degrees, as the measured angle is one over layers
+        (5, [500, 500], "77.0"),
+        (5, [400], "-"),
+    ],
+)
+def test_the_published_angle_is_that_of_the_same_images(epochs, hidden, published, tmp_path):
+    """Guards angles between published points, of one layer for all, or of other networks."""
+    run = make_run(tmp_path / "run", accuracies=[0.5] * epochs, hidden=hidden)
+    cells = row_of(comparison_markdown(load_groups([run])), "corinfomax")
+    assert cells["angle, degrees"] == "75.0"
+    assert cells["published angle, degrees"] == published
+
+
+def test_the_figure_marks_published_accuracies_and_angles(tmp_path):
+    """Guards published points at other images than those they belong to, or beyond the run."""
+    run = make_run(tmp_path / "run", accuracies=[0.5] * 5, hidden=[500, 500])
+    figure = comparison(load_groups([run]))
+    panels = {axes.get_ylabel().partition(" (")[0]: axes for axes in figure.axes[::-1]}
+    epochs, images = {}, 60_000
+    for name in ("test accuracy", "forward/backward angle"):
+        measured, marks = panels[name].get_lines()
+        assert list(measured.get_xdata()) == [images * epoch for epoch in range(1, 6)]
+        assert (marks.get_linestyle(), marks.get_markerfacecolor()) == ("None", "none")
+        epochs[name] = {x / images: y for x, y in zip(*marks.get_data(), strict=True)}
+    assert epochs["test accuracy"][5] == 96.13
+    assert sorted(epochs["forward/backward angle"]) == pytest.approx(
+        [1 / 3000, 1001 / 3000, 2001 / 3000, 5]
+    )
+    assert epochs["forward/backward angle"][5] == pytest.approx((88.0 + 66.0) / 2)
+
+
+def test_what_makes_systems_incomparable_is_told(tmp_path):
+    """Guards runs of other images or another precision that look like equals in the table."""
+    runs = [
+        make_run(tmp_path / "whole", train_images=400),
+        make_run(tmp_path / "half", train_images=200),
+        make_run(tmp_path / "other", train_images=200, system="ep"),
+    ]
+    labels = [group.label for group in load_groups(runs)]
+    expected = [
+        "corinfomax train_images=400",
+        "corinfomax train_images=200",
+        "ep train_images=200",
+    ]
+    assert labels == expected
+    runs = [
+        make_run(tmp_path / "all"),
+        make_run(tmp_path / "exact", system="ep", test_images=50, dtype="float64"),
+    ]
+    labels = [group.label for group in load_groups(runs)]
+    expected = [
+        "corinfomax test_images=all dtype=float32",
+        "ep test_images=50 dtype=float64",
+    ]
+    assert labels == expected
+    # one group is compared with nothing
+    assert [group.label for group in load_groups(runs[1:])] == ["ep"]
 
 
 @pytest.mark.parametrize("values", [[1.0], [1.0, 2.0, 4.5]])
@@ -142,6 +212,98 @@ def test_missing_runs_are_trained_and_finished_ones_kept(tmp_path):
     assert [len(metrics_of(tmp_path / "corinfomax" / f"seed-{s}")) for s in (0, 1)] == [2, 2]
     other = [text if text != "20" else "21" for text in map(str, asked)]
     assert "other settings" in refusal(*other, "--seeds", "2")
+
+
+def test_fewer_epochs_than_are_there_keep_longer_runs(tmp_path):
+    """Guards finished runs that fail, or are loaded, because another seed joins with fewer."""
+    asked = ("compare", "--systems", "corinfomax", *SMALL, "--out", tmp_path, "--quiet")
+    assert call(*asked, "--seeds", "1", "--epochs", "2").status == 0
+    first, second = (tmp_path / "corinfomax" / f"seed-{seed}" for seed in (0, 1))
+    before = {file.name: file.read_bytes() for file in first.iterdir()}
+    assert call(*asked, "--seeds", "2", "--epochs", "1").status == 0
+    assert {file.name: file.read_bytes() for file in first.iterdir()} == before
+    assert len(metrics_of(second)) == 1
+    cells = row_of((tmp_path / "comparison.md").read_text(), "corinfomax")
+    assert (cells["seeds"], cells["epochs"]) == ("2", "1")
+    accuracies = [100 * metrics_of(folder)[0]["test_accuracy"] for folder in (first, second)]
+    assert cells["test accuracy, %"] == Spread.of(accuracies).text()
+
+
+OWN_SYSTEM = """
+import dataclasses
+from typing import ClassVar
+
+from neurosim import CorInfoMax
+
+
+@dataclasses.dataclass(frozen=True)
+class Mine(CorInfoMax):
+    name: ClassVar[str] = "mine"
+
+
+class Twin(Mine):
+    pass
+"""
+
+
+@pytest.fixture
+def own_system(tmp_path):
+    """A file with two systems of one name."""
+    file = tmp_path / "own" / "systems.py"
+    file.parent.mkdir()
+    file.write_text(OWN_SYSTEM)
+    return file
+
+
+def test_runs_of_systems_in_files_lie_below_out(own_system, tmp_path, monkeypatch):
+    """Guards runs written beside the file, because its path took the place of --out."""
+    begun = []
+    monkeypatch.setattr(
+        module, "train_seeds", lambda settings, seeds, folder, **how: begun.append(folder)
+    )
+    reference, out = f"{own_system}:Mine", tmp_path / "out"
+    folders = train_missing([reference, "ep"], 1, out, settings={"dataset": "digits"})
+    assert folders == begun == [out / "mine", out / "ep"]
+    with pytest.raises(ParameterError, match=r"Twin' is called 'mine', as another one given"):
+        train_missing([reference, f"{own_system}:Twin"], 1, out, settings={})
+    assert len(begun) == 2
+
+
+def test_systems_of_one_name_are_told_apart_by_their_files(own_system, tmp_path):
+    """Guards two lines of one label for different equations."""
+    runs = [make_run(tmp_path / name, system=f"{own_system}:{name}") for name in ("Mine", "Twin")]
+    labels = [group.label for group in load_groups(runs)]
+    assert labels == [f"mine from={own_system}:{name}" for name in ("Mine", "Twin")]
+
+
+def test_nothing_is_done_with_no_process(tmp_path):
+    """Guards a wait for ever, and seeds planned by a command that is refused."""
+    options = ("compare", "--systems", "corinfomax", "--dataset", "digits", "--out", tmp_path)
+    assert "jobs = 0: give a whole number of 1 or more" in refusal(*options, "--jobs", "0")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_where_results_go(monkeypatch):
+    """Guards a search for results in a folder that nobody has named."""
+    text = " ".join(call("compare", "--help").out.split())
+    assert "(default: runs/compare, or with --systems runs/compare-DATASET)" in text
+    parse = build_parser().parse_args
+    assert _default_out(parse(["compare", "runs/a"])) == Path("runs/compare")
+    options = ["compare", "--systems", "ep", "--dataset", "digits"]
+    assert _default_out(parse(options)) == Path("runs/compare-digits")
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    """Guards advice to choose another, without a word of what."""
+    run, file = make_run(tmp_path / "run"), tmp_path / "file"
+    file.write_text("")
+    assert "is a file; choose another --out" in refusal("compare", run, "--out", file / "below")
+    (tmp_path / "out" / "comparison.md").mkdir(parents=True)
+    message = refusal("compare", run, "--out", tmp_path / "out")
+    assert f"cannot write {tmp_path / 'out' / 'comparison.md'}: " in message
+    assert message.endswith("or choose another --out")
+    # nothing half-written stays
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["comparison.md"]
 
 
 def test_a_changed_copy_of_a_system_has_published_nothing():

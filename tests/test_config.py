@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from neurosim.cli import build_parser
 from neurosim.config import RUN_DEFAULTS, RunSettings, read_config_file, resolve
 from neurosim.data import DATASETS
-from neurosim.errors import NeurosimError
+from neurosim.errors import DataError, NeurosimError
 from neurosim.parameters import describe_parameters
 from neurosim.simulator import BACKENDS, DTYPES
 
@@ -68,6 +69,19 @@ def test_every_run_setting_has_an_option() -> None:
     assert set(RUN_DEFAULTS) <= set(options)
     # a default of its own would beat the file
     assert all(options[name] is None for name in RUN_DEFAULTS)
+
+
+def test_images_per_epoch_of_data_of_ones_own() -> None:
+    """Guards a bare KeyError, and published values beside data that nobody has published."""
+    known = resolve({"train_images": 50})
+    own = dataclasses.replace(known, dataset="mine")
+    assert (known.images_per_epoch, own.images_per_epoch) == (50, 50)
+    unknown = dataclasses.replace(own, train_images=None)
+    assert unknown.published() == ()
+    with pytest.raises(DataError, match="there is no data set 'mine'; allowed: cifar10"):
+        _ = unknown.images_per_epoch
+    assert resolve({"dataset": "digits"}).images_per_epoch == 1437
+    assert resolve({"dataset": "digits", "train_images": 9999}).images_per_epoch == 1437
 
 
 def test_data_folder_is_kept_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

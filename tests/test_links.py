@@ -58,7 +58,7 @@ def circuit(**changes: Any) -> Circuit:
         "r : 1",
         (
             Event("onset", "onset", "onset", "r = shown(cycle_time, i)"),
-            Event("spike", "onset", "sense"),
+            Event("spike", "onset", "sense", counted=True),
             Event("learn", "end_only and learning", "learn"),
         ),
     )
@@ -120,7 +120,9 @@ def loops(W: Any, images: Any) -> ChunkResult:
         multipliers.append(np.full(4, q))
         W = W + 0.1 * q * shown
     readouts = {"answer": np.array(answers), "q": np.array(multipliers)}
-    return ChunkResult({"W": W}, readouts, {"cells.spike": count}, 0.0)
+    # every image is sent whole, once
+    counts = {"image.spike": np.size(images), "cells.spike": count}
+    return ChunkResult({"W": W}, readouts, counts, 0.0)
 
 
 @pytest.fixture(scope="module")

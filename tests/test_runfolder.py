@@ -266,7 +266,40 @@ def test_damaged_config(run: Path, content: bytes) -> None:
         message = message_of(folder.read_config)
     assert f"{run / 'config.toml'} is damaged (" in message
     (run / "config.toml").unlink()
-    assert "cannot read config.toml in" in message_of(RunFolder(run).read_config)
+    message = message_of(RunFolder(run).read_config)
+    assert message == f"{run} holds no run: no config.toml there; give a run folder"
+
+
+def test_reading_says_what_is_missing_and_nothing_of_writing(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards free space and --out in a message for somebody who only wants to look."""
+    absent = run.with_name("absent")
+    for read in (RunFolder(absent).read_config, RunFolder(absent).read_metrics):
+        message = message_of(read)
+        assert message == f"{absent} holds no run: there is no such folder; give a run folder"
+
+    def denied(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    message = message_of(RunFolder(run).read_config)
+    assert message.startswith(f"cannot read {run / 'config.toml'}: Permission denied; make it")
+    assert "free" not in message
+    assert "--out" not in message
+
+
+def test_summary_is_read_back_or_named(run: Path) -> None:
+    """Guards a damaged summary being taken for that of a finished run, or of none."""
+    assert RunFolder(run).read_summary() == {}
+    with RunFolder.reopen(run) as folder:
+        folder.write_summary({"epoch": 2})
+        assert folder.read_summary() == {"epoch": 2}
+    for content in ("", "[1]", '{"epoch": NaN}', "{"):
+        (run / "summary.json").write_text(content)
+        message = message_of(RunFolder(run).read_summary)
+        assert f"{run / 'summary.json'} is damaged (" in message
+        assert f"--resume {run}" in message
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '{"loss": NaN}', ""])
@@ -418,11 +451,11 @@ def test_vanished_folder(run: Path) -> None:
         for action in (
             lambda: folder.append_metrics({"epoch": 3}),
             lambda: folder.write_summary({}),
-            folder.read_metrics,
         ):
             message = message_of(action)
             assert f"in {run}: No such file or directory" in message
             assert "bring it back or choose another --out" in message
+        assert f"{run} holds no run: there is no such" in message_of(folder.read_metrics)
 
 
 def test_default_names(tmp_path: Path) -> None:

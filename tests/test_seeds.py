@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import DIGITS, refusal
+from command_line import (
+    DIGITS,
+    children_of,
+    is_running,
+    lines_of,
+    position_of,
+    refusal,
+    started,
+    wait_until,
+)
 
+from neurosim import seeds as module
+from neurosim.child import child_command
 from neurosim.config import resolve
-from neurosim.errors import RunFolderError
-from neurosim.seeds import train_seeds
+from neurosim.errors import ParameterError, RunFolderError
+from neurosim.seeds import resume_seeds, seed_folders, train_seeds
 
 COMMAND = [sys.executable, "-m", "neurosim", *DIGITS, "--quiet"]
 RESUME = [sys.executable, "-m", "neurosim", "train", "--quiet", "--resume"]
@@ -68,7 +82,7 @@ def test_the_summary_holds_mean_and_spread_of_the_runs(two_seeds):
     [
         (["--seeds", "1", "1"], "one comes twice"),
         (["--seeds", "1", "2", "--seed", "1"], "give one of them"),
-        (["--seeds", "1", "--jobs", "0"], "give 1 or more"),
+        (["--seeds", "1", "--jobs", "0"], "jobs = 0: give a whole number of 1 or more"),
         (["--seeds", "1", "--set", "epsilon=0"], "out of range"),
     ],
 )
@@ -186,5 +200,166 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     """Guards a traceback before the first seed."""
     (tmp_path / "file").write_text("")
     settings = resolve({"dataset": "digits", "hidden": [20]})
-    with pytest.raises(RunFolderError, match="cannot write to"):
+    with pytest.raises(RunFolderError, match=r"is a file; choose another --out"):
         train_seeds(settings, [1, 2], tmp_path / "file" / "run", jobs=1, progress=False)
+
+
+# Which runs need a process ----------------------------------------------------------------------
+
+SETTINGS = {"dataset": "digits", "hidden": [20]}
+
+
+def leave_run(folder, epochs, *, of, finished=True):
+    """A run of some length, as ``neurosim train`` leaves it after some epochs."""
+    folder.mkdir()
+    seed = int(folder.name[5:])
+    (folder / "config.toml").write_text(
+        resolve({**SETTINGS, "epochs": of, "seed": seed}).to_config()
+    )
+    rows = [{"epoch": e, "test_accuracy": (10 * seed + e) / 100} for e in range(1, epochs + 1)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if finished:
+        (folder / "summary.json").write_text(json.dumps(rows[-1]))
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Instead of processes: what they would have been told; each leaves a finished run."""
+    told = {}
+
+    def start(options):
+        folder = Path(options[-1])
+        told[folder.name] = options
+        shutil.rmtree(folder, ignore_errors=True)
+        leave_run(folder, 5, of=5)
+        return subprocess.Popen(["true"], stderr=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr(module, "_compile", lambda settings: None)
+    monkeypatch.setattr(module, "_start", start)
+    return told
+
+
+def leave_seeds(out, *seeds, epochs):
+    """What :func:`train_seeds` writes before it starts the first process."""
+    (out / "seeds.json").write_text(json.dumps({"seeds": seeds}))
+    (out / "config.toml").write_text(resolve({**SETTINGS, "epochs": epochs}).to_config())
+
+
+def test_only_runs_with_work_left_start_a_process(processes, tmp_path):
+    """Guards finished runs loaded for nothing, and failing because they are longer than asked."""
+    leave_seeds(tmp_path, 0, 1, 2, 3, 4, epochs=10)
+    leave_run(tmp_path / "seed-0", 10, of=10)
+    leave_run(tmp_path / "seed-1", 7, of=10, finished=False)
+    leave_run(tmp_path / "seed-2", 4, of=10, finished=False)
+    # stopped after its last line, before its weights were safe
+    leave_run(tmp_path / "seed-3", 5, of=5, finished=False)
+    summary = resume_seeds(tmp_path, jobs=2, epochs=5, progress=False)
+    assert {name: options[:3] for name, options in processes.items()} == {
+        "seed-2": ["--epochs", "5", "--resume"],
+        "seed-3": ["--epochs", "5", "--resume"],
+        "seed-4": ["--config", str(tmp_path / "config.toml"), "--seed"],
+    }
+    # all at the epoch that all have
+    assert [row["epoch"] for row in summary["runs"].values()] == [5] * 5
+    assert summary["test_accuracy_mean"] == pytest.approx(0.25)
+    assert summary == json.loads((tmp_path / "summary.json").read_text())
+
+
+def test_a_summary_from_before_a_run_was_made_longer_is_not_its_end(processes, tmp_path):
+    """Guards a run whose last checkpoint is missing being taken for a finished one."""
+    leave_seeds(tmp_path, 0, epochs=5)
+    leave_run(tmp_path / "seed-0", 5, of=5)
+    (tmp_path / "seed-0" / "summary.json").write_text('{"epoch": 3}')
+    resume_seeds(tmp_path, jobs=1, progress=False)
+    assert list(processes) == ["seed-0"]
+
+
+def test_finished_seeds_say_so_and_are_left_as_they_are(processes, tmp_path, caplog):
+    """Guards old results that look new, and settings that claim less than was trained."""
+    leave_seeds(tmp_path, 0, 1, epochs=10)
+    for seed in (0, 1):
+        leave_run(tmp_path / f"seed-{seed}", 10, of=10)
+    before = (tmp_path / "config.toml").read_text()
+    with caplog.at_level(logging.INFO, logger="neurosim"):
+        resume_seeds(tmp_path, jobs=1, epochs=5, progress=False)
+    assert f"{tmp_path} has all its 10 epochs; --epochs with a larger" in caplog.text
+    assert (tmp_path / "config.toml").read_text() == before
+    assert processes == {}
+    # event files that are asked for later are written
+    pytest.importorskip("tensorboard")
+    resume_seeds(tmp_path, jobs=1, progress=False, tensorboard=True)
+    assert processes["seed-1"] == ["--tensorboard", "--resume", str(tmp_path / "seed-1")]
+
+
+def test_no_process_at_a_time_is_refused(tmp_path, monkeypatch):
+    """Guards a wait for ever for processes that are never started."""
+    monkeypatch.setattr(module, "_compile", lambda settings: pytest.fail("it goes on"))
+    with pytest.raises(ParameterError, match="jobs = 0: give a whole number of 1 or more"):
+        train_seeds(resolve(SETTINGS), [1], tmp_path / "run", jobs=0, progress=False)
+    assert not (tmp_path / "run").exists()
+    leave_seeds(tmp_path, 0, epochs=1)
+    with pytest.raises(ParameterError, match="jobs = -1: give"):
+        resume_seeds(tmp_path, jobs=-1, progress=False)
+
+
+def test_folders_of_seeds_have_decimal_numbers(tmp_path):
+    """Guards a crash over digits that are no number."""
+    for name in ("seed-10", "seed-9", "seed-\N{SUPERSCRIPT TWO}", "seed-", "seed-x"):
+        (tmp_path / name).mkdir()
+    assert [folder.name for folder in seed_folders(tmp_path)] == ["seed-9", "seed-10"]
+
+
+# Processes that nobody waits for ----------------------------------------------------------------
+
+
+def test_metrics_that_cannot_be_read_stop_all_processes(tmp_path, monkeypatch):
+    """Guards processes that go on behind an error."""
+    begun = []
+
+    def start(options):
+        folder = Path(options[options.index("--out") + 1])
+        folder.mkdir()
+        # a line still being written is none; a complete one must be sound
+        (folder / "metrics.jsonl").write_text("{\n" if begun else '{"epoch": 1, "test')
+        begun.append(subprocess.Popen(["sleep", "100"], stderr=subprocess.PIPE, text=True))
+        return begun[-1]
+
+    monkeypatch.setattr(module, "_compile", lambda settings: None)
+    monkeypatch.setattr(module, "_start", start)
+    try:
+        with pytest.raises(RunFolderError, match=r"seed-2/metrics.jsonl, line 1 is damaged"):
+            train_seeds(resolve(SETTINGS), [1, 2], tmp_path / "run", jobs=2, progress=False)
+        assert [process.returncode for process in begun] == [-signal.SIGTERM] * 2
+    finally:
+        for process in begun:
+            process.kill()
+
+
+def test_processes_end_when_the_one_that_waits_for_them_is_killed(tmp_path):
+    """Guards runs that go on for nobody after SIGKILL, and lose what they had learned."""
+    out = tmp_path / "run"
+    options = ("--epochs", "5000", "--seeds", "3", "4", "--jobs", "2", "--out", out, "--quiet")
+    with started(*DIGITS, *options) as process:
+        folders = [out / "seed-3", out / "seed-4"]
+        wait_until(lambda: all(lines_of(f / "metrics.jsonl") for f in folders), process)
+        name = Path(f"/proc/{process.pid}/comm").read_text().strip()
+        children = children_of(process.pid, name)
+        assert len(children) == 2
+        process.kill()
+        deadline = time.monotonic() + 60
+        while any(map(is_running, children)):
+            assert time.monotonic() < deadline, "they go on"
+            time.sleep(0.05)
+    for folder in folders:
+        assert position_of(folder) > (0, 0)
+        assert "stopping after the images under way" in (folder / "log.txt").read_text()
+
+
+def test_a_process_whose_starter_is_gone_does_nothing():
+    """Guards the moment between the start of a process and its request to the kernel."""
+    command = child_command("--version")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("neurosim ")
+    command[command.index(str(os.getpid()))] = "0"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "")

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -321,10 +322,30 @@ def test_a_finished_run_is_left_as_it_is(
     monkeypatch.setenv("CXX", "no-compiler-is-needed")
     with caplog.at_level(logging.INFO, logger="neurosim"):
         summary = resume_training(folder, progress=False)
-    assert "nothing left to train" in caplog.text
+    assert f"{folder} has all its 2 epochs; --epochs with a larger number goes on" in caplog.text
+    assert "resumed" not in caplog.text
     assert summary == summary_of(finished) == summary_of(folder)
     assert metrics_of(folder) == metrics_of(finished)
     assert_same_weights(folder, finished)
+
+
+def test_a_finished_run_ends_its_event_files(folder: Path) -> None:
+    """Guards a writer thread and an open file left by a run with nothing to train."""
+    pytest.importorskip("tensorboard")
+    before = set(threading.enumerate())
+    resume_training(folder, progress=False, tensorboard=True)
+    assert list((folder / "tensorboard").iterdir())
+    assert set(threading.enumerate()) <= before
+
+
+def test_no_process_at_a_time_is_refused(tmp_path: Path, folder: Path) -> None:
+    """Guards a folder made for a run that cannot begin."""
+    settings = resolve({"dataset": "digits"})
+    with pytest.raises(ParameterError, match="jobs = 0: give a whole number of 1 or more"):
+        start_training(settings, tmp_path / "run", jobs=0)
+    with pytest.raises(ParameterError, match="jobs = -1: give"):
+        resume_training(folder, jobs=-1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_fewer_epochs_than_were_made_are_refused(

@@ -20,8 +20,8 @@ examples:
                                                   trains what is missing, then compares
 
 The table goes to the terminal and to comparison.md, the figure to comparison.png,
-both in the folder --out. Published values stand beside measured ones where the
-settings are the published ones.
+both in the folder --out. Published accuracies and angles stand beside measured ones
+where the settings are the published ones.
 """
 
 #: Settings of the runs that are made.
@@ -39,10 +39,18 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="run folders")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where table, figure and new runs go"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where table, figure and new runs go (default: runs/compare, or with --systems "
+        "runs/compare-DATASET)",
     )
     group = parser.add_argument_group("systems to train first")
-    group.add_argument("--systems", metavar="A,B,...", help="systems, joined by commas")
+    group.add_argument(
+        "--systems",
+        metavar="A,B,...",
+        help="systems, joined by commas; FILE.py:CLASS is one of your own",
+    )
     group.add_argument(
         "--seeds", type=whole_number, metavar="N", help="runs of each, seeds 0 to N-1 (default: 3)"
     )

@@ -169,10 +169,7 @@ def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _jobs(options: argparse.Namespace) -> int:
-    jobs = 1 if options.jobs is None else int(options.jobs)
-    if jobs < 1:
-        raise ParameterError(f"--jobs {jobs}: give 1 or more")
-    return jobs
+    return 1 if options.jobs is None else int(options.jobs)
 
 
 def _refuse_with_resume(options: argparse.Namespace) -> None:

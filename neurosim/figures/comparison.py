@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from neurosim.compare import Group, published_curve
+from neurosim.compare import Group, published_angles, published_curve
 from neurosim.figures import style
 
 __all__ = ["comparison"]
@@ -55,11 +55,7 @@ def comparison(groups: Sequence[Group]) -> Figure:
 def _draw_epochs(axis: Axes, groups: Sequence[Group]) -> None:
     for number, group in enumerate(groups):
         _draw(axis, number, _images(group), _percent(group), group.label)
-        points = {e: a for e, a in published_curve(group).items() if e <= group.epochs}
-        if points:
-            look = {**style.PUBLISHED, "markeredgecolor": style.COLOURS[number % 7]}
-            images = [group.settings.images_per_epoch * epoch for epoch in points]
-            axis.plot(images, list(points.values()), label=f"{group.label}, published", **look)
+        _draw_published(axis, number, group, published_curve(group))
     style.label(axis, "by images seen", "images seen", "test accuracy", "%")
 
 
@@ -67,7 +63,17 @@ def _draw_angles(axis: Axes, groups: Sequence[Group]) -> None:
     for number, group in enumerate(groups):
         if group.has_angles():
             _draw(axis, number, _images(group), _values(group, "angle_degrees"), group.label)
+            _draw_published(axis, number, group, published_angles(group))
     style.label(axis, "alignment of feedback", "images seen", "forward/backward angle", "degrees")
+
+
+def _draw_published(axis: Axes, number: int, group: Group, curve: Mapping[float, float]) -> None:
+    """Open marks at the published points up to the last epoch of the group."""
+    points = {epoch: value for epoch, value in curve.items() if epoch <= group.epochs}
+    if points:
+        look = {**style.PUBLISHED, "markeredgecolor": style.COLOURS[number % 7]}
+        images = [group.settings.images_per_epoch * epoch for epoch in points]
+        axis.plot(images, list(points.values()), label=f"{group.label}, published", **look)
 
 
 def _images(group: Group) -> NDArray[np.float64]:
