@@ -26,12 +26,10 @@ from neurosim.engine.build import (
     counter_name,
     explain_brian_error,
 )
+from neurosim.engine.cpp import MISTAKE
 from neurosim.errors import CircuitError
 
-__all__ = ["MISTAKE", "generate", "main"]
-
-#: Exit status for a mistake in the circuit, told in one line on stderr.
-MISTAKE = 3
+__all__ = ["generate", "main"]
 
 
 def generate(
@@ -109,7 +107,18 @@ def _manifest(circuit: Circuit, built: BuiltNetwork, device: Any) -> dict[str, A
 
 
 def main(arguments: list[str]) -> int:
-    """Entry point of the build process."""
+    """Entry point of the build process.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The file that describes what to build, and the folder for the project.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or :data:`neurosim.engine.cpp.MISTAKE`.
+    """
     spec = json.loads(Path(arguments[0]).read_text())
     try:
         with direct_parsing():
