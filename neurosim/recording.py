@@ -167,7 +167,18 @@ class RecordingSize:
 
     @staticmethod
     def in_words(size: float) -> str:
-        """Bytes as megabytes or gigabytes."""
+        """Bytes as megabytes or gigabytes.
+
+        Parameters
+        ----------
+        size : float
+            Bytes.
+
+        Returns
+        -------
+        str
+            For example ``"12.3 MB"``.
+        """
         return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 

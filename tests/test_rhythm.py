@@ -162,6 +162,17 @@ def test_what_is_noted_or_recorded_may_be_computed_from_the_input() -> None:
     np.testing.assert_array_equal(recorded, inputs["stimulus"].repeat(6, axis=0))
 
 
+@pytest.mark.parametrize("kind", [RuntimeBackend, CppBackend])
+def test_an_input_may_be_given_that_no_equation_reads(kind: type[Any]) -> None:
+    """Guards circuits without a target, which have to declare one to be trained."""
+    circuit = probe_circuit()
+    circuit = dataclasses.replace(circuit, inputs=(*circuit.inputs, CycleInput("target", 2)))
+    inputs = probe_inputs(3)
+    with kind(circuit, dtype="float64", max_cycles=3) as backend:
+        result = backend.run(Chunk({**inputs, "target": np.ones((3, 2))}, {}))
+    np.testing.assert_array_equal(result.readouts["answer"], inputs["stimulus"])
+
+
 def test_a_compiled_program_counts_as_the_runtime_does() -> None:
     """Guards against integers that the two kinds of generated code treat differently."""
     circuit, cycles = probe_circuit(dt=0.3), 5000

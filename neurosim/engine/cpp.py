@@ -251,7 +251,8 @@ class CppBackend(Backend):
         self._release()
 
     def _input_arguments(self, folder: Path, chunk: Chunk) -> Iterator[str]:
-        for item in self.circuit.inputs:
+        read = self._manifest["inputs"]
+        for item in (item for item in self.circuit.inputs if item.name in read):
             rows = self.max_cycles * max(item.width, 1)
             path = folder / f"input_{item.name}"
             values = np.ascontiguousarray(chunk.inputs[item.name], dtype=np.float64)
@@ -260,7 +261,7 @@ class CppBackend(Backend):
                 file.write(values.data)
                 # the program reads a file of full length; the rest is never looked at
                 file.truncate(rows * values.itemsize)
-            yield f"{self._manifest['inputs'][item.name]}.values={path}"
+            yield f"{read[item.name]}.values={path}"
 
     def _weight_arguments(self, folder: Path, weights: Weights) -> Iterator[str]:
         flat = split_weights(self.circuit, weights, self.dtype)
