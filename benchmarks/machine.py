@@ -9,8 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from neurosim.engine.compiler import compiler_flags, find_compiler
-from neurosim.errors import BuildError
+from neurosim.engine.compiler import compiler_flags, compiler_version
 
 __all__ = ["describe_machine"]
 
@@ -33,7 +32,7 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
-        "compiler": _compiler(),
+        "compiler": compiler_version(),
         "flags": " ".join(compiler_flags()),
         "blas": _blas(),
         "commit": _commit(),
@@ -63,14 +62,6 @@ def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return "absent"
-
-
-def _compiler() -> str:
-    try:
-        command = [*find_compiler(), "--version"]
-        return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
-    except (BuildError, OSError, IndexError):
         return "absent"
 
 

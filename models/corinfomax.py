@@ -635,6 +635,10 @@ class CorInfoMax(System):
         ]
         return (*forward, *backward, *lateral)
 
+    def growth_per_image(self) -> float:
+        """1/lambda, by which B grows where cells are silent (eq. 28)."""
+        return 1 / self.lambda_online
+
     # -------------------------------------------------------------- before and during learning
 
     def initial_weights(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:

@@ -17,13 +17,20 @@ from neurosim._version import __version__
 if TYPE_CHECKING:
     from neurosim.data import Dataset, load_dataset
     from neurosim.errors import NeurosimError
-    from neurosim.models import CorInfoMax, EquilibriumPropagation
+    from neurosim.models import (
+        CorInfoMax,
+        CorInfoMaxSparse,
+        CorInfoMaxSparseEnforced,
+        EquilibriumPropagation,
+    )
     from neurosim.recording import open_recording, save_recording, select_layer
     from neurosim.simulator import Simulator
     from neurosim.viewer.notebook import view
 
 __all__ = [
     "CorInfoMax",
+    "CorInfoMaxSparse",
+    "CorInfoMaxSparseEnforced",
     "Dataset",
     "EquilibriumPropagation",
     "NeurosimError",
@@ -39,6 +46,8 @@ __all__ = [
 # Names are imported when used, so that the command line answers at once.
 _HOMES = {
     "CorInfoMax": "neurosim.models",
+    "CorInfoMaxSparse": "neurosim.models",
+    "CorInfoMaxSparseEnforced": "neurosim.models",
     "Dataset": "neurosim.data",
     "EquilibriumPropagation": "neurosim.models",
     "NeurosimError": "neurosim.errors",

@@ -287,7 +287,18 @@ def _what_is_kept(folder: Path) -> str:
 
 
 def temporary_path(target: Path) -> Path:
-    """Where a file is written before it takes the place of ``target``."""
+    """Where a file is written before it takes the place of another.
+
+    Parameters
+    ----------
+    target : Path
+        The file to be made or replaced.
+
+    Returns
+    -------
+    Path
+        A hidden name in the same folder.
+    """
     return target.with_name(f".{target.name}.tmp")
 
 

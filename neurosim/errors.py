@@ -59,13 +59,13 @@ class FigureError(NeurosimError, ValueError):
     """A figure is unknown, or this run or system has nothing to show in it."""
 
 
-def near_matches(name: str, allowed: Iterable[str]) -> str:
+def near_matches(name: object, allowed: Iterable[str]) -> str:
     """Phrase listing the allowed names, nearest to ``name`` first.
 
     Parameters
     ----------
-    name : str
-        What the user wrote.
+    name : object
+        What the user wrote; what is no text is compared as Python prints it.
     allowed : iterable of str
         What would have been understood.
 
@@ -80,7 +80,7 @@ def near_matches(name: str, allowed: Iterable[str]) -> str:
     "did you mean 'epsilon'? Allowed: epsilon, g_l"
     """
     names = sorted(allowed)
-    close = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), names, n=2, cutoff=0.6)
     listing = ", ".join(names)
     if close:
         guesses = " or ".join(repr(guess) for guess in close)

@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import json
 import logging
-import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,8 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosim._version import __version__
 from neurosim.checkpoint import temporary_path
-from neurosim.engine.protocol import Backend, Chunk
+from neurosim.engine.protocol import Backend, Chunk, check_choices
 from neurosim.errors import DataError, near_matches
+from neurosim.showing import check_nudge, showing_chunks
 from neurosim.system import System
 from neurosim.traces import LayerTraces, Trace
 
@@ -63,6 +63,18 @@ log = logging.getLogger("neurosim")
 def choose_layers(system: System, layer: int | None) -> tuple[LayerTraces, ...]:
     """The layers of a system to record: one of them, or all.
 
+    Parameters
+    ----------
+    system : System
+        What is recorded.
+    layer : int or None
+        Number of a layer; None for all.
+
+    Returns
+    -------
+    tuple of LayerTraces
+        From the input upwards.
+
     Raises
     ------
     DataError
@@ -80,7 +92,21 @@ def choose_layers(system: System, layer: int | None) -> tuple[LayerTraces, ...]:
 
 
 def choose_neurons(size: int, neurons: ArrayLike | None, layer: int) -> NDArray[np.int64]:
-    """Numbers of the neurons to record, shape (n_neurons,).
+    """Numbers of the neurons to record.
+
+    Parameters
+    ----------
+    size : int
+        Neurons that the layer has.
+    neurons : array_like of int or None
+        Their numbers, from 0; None for all.
+    layer : int
+        Number of the layer, for messages.
+
+    Returns
+    -------
+    ndarray of int, shape (n_neurons,)
+        In the order given.
 
     Raises
     ------
@@ -89,7 +115,7 @@ def choose_neurons(size: int, neurons: ArrayLike | None, layer: int) -> NDArray[
     """
     if neurons is None:
         return np.arange(size)
-    numbers = np.atleast_1d(np.asarray(neurons))
+    numbers = np.atleast_1d(_array(neurons, f"neurons = {neurons!r}"))
     if numbers.ndim != 1 or not numbers.size or not np.issubdtype(numbers.dtype, np.integer):
         raise DataError(f"neurons = {neurons!r}: give whole numbers, e.g. neurons=range(20)")
     if numbers.min() < 0 or numbers.max() >= size:
@@ -98,6 +124,13 @@ def choose_neurons(size: int, neurons: ArrayLike | None, layer: int) -> NDArray[
     if len(np.unique(numbers)) != len(numbers):
         raise DataError("neurons: a number is given twice")
     return numbers.astype(np.int64)
+
+
+def _array(values: ArrayLike, what: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what}: give whole numbers in one row ({error})") from error
 
 
 # ------------------------------------------------------------------ how large it gets
@@ -134,7 +167,18 @@ class RecordingSize:
 
     @staticmethod
     def in_words(size: float) -> str:
-        """Bytes as megabytes or gigabytes."""
+        """Bytes as megabytes or gigabytes.
+
+        Parameters
+        ----------
+        size : float
+            Bytes.
+
+        Returns
+        -------
+        str
+            For example ``"12.3 MB"``.
+        """
         return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 
@@ -173,9 +217,7 @@ def recording_size(
     """
     plan = _Plan.make(simulator, layer, neurons, nudged)
     item = np.dtype(simulator.dtype).itemsize
-    values = sum(
-        len(part.traces) * len(plan.neurons[part.layer]) * plan.steps for part in plan.layers
-    )
+    values = plan.values({number: len(chosen) for number, chosen in plan.neurons.items()})
     shown = images * simulator.system.layers[0] * item
     memory = images * values * item + shown + images * 40 + plan.steps * 40
     groups = 1 + len(plan.layers) * (layer is None)
@@ -212,6 +254,10 @@ class _Plan:
     def steps(self) -> int:
         return sum(self.phases.values())
 
+    def values(self, neurons: Mapping[int, int]) -> int:
+        """Numbers recorded per image, for so many neurons by layer."""
+        return sum(len(part.traces) * neurons[part.layer] * self.steps for part in self.layers)
+
 
 # ------------------------------------------------------------------ showing images
 
@@ -233,6 +279,22 @@ class Recorder:
         records all neurons.
     max_images : int
         Most images shown at once.
+
+    Attributes
+    ----------
+    simulator : Simulator
+        As given.
+    layers : tuple of LayerTraces
+        What is recorded.
+    neurons : dict of int to ndarray of int
+        Numbers of the neurons recorded, by layer.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such back end.
+    BuildError
+        If the program cannot be built.
     """
 
     def __init__(
@@ -253,8 +315,9 @@ class Recorder:
         }
         self._backend, self._selects = self._open(backend, max_images)
 
-    def _open(self, backend: str, max_images: int) -> tuple[Any, bool]:
+    def _open(self, backend: str, max_images: int) -> tuple[Backend, bool]:
         """The back end, and whether it records only the neurons asked for."""
+        check_choices(backend=backend)
         wanted: dict[str, dict[str, None]] = {}
         cells: dict[str, list[int]] = {}
         for part in self.layers:
@@ -277,11 +340,10 @@ class Recorder:
     @property
     def backend(self) -> Backend:
         """The back end that runs the network."""
-        chosen: Backend = self._backend
-        return chosen
+        return self._backend
 
     def close(self) -> None:
-        """Give back files and memory."""
+        """Give back files and memory; harmless a second time."""
         self._backend.close()
 
     def __enter__(self) -> Recorder:
@@ -313,8 +375,6 @@ class Recorder:
             }
             for part in self.layers
         }
-        if self._selects:
-            self._backend.forget()
         return traces, result.readouts[self.simulator.circuit.answer].argmax(axis=1)
 
     def _trace(
@@ -436,41 +496,6 @@ class _Images:
         return dataclasses.replace(self, x=self.x[chosen], targets=targets, ids=self.ids[chosen])
 
 
-def make_chunk(
-    simulator: Simulator,
-    images: NDArray[Any],
-    targets: NDArray[Any] | None,
-    beta: float,
-    phases: Mapping[str, int],
-    parameters: Mapping[str, float] | None = None,
-) -> Chunk:
-    """Cycles that show images without learning.
-
-    Parameters
-    ----------
-    simulator : Simulator
-        Its weights are used.
-    images : ndarray, shape (n, n_inputs)
-        Images.
-    targets : ndarray, shape (n, n_outputs), or None
-        Target rates; 0 where there are none.
-    beta : float
-        Signed nudge.
-    phases : mapping of str to int
-        Phase lengths in steps.
-    parameters : mapping of str to float, optional
-        Shared parameters that differ from the circuit's.
-    """
-    n = len(images)
-    circuit = simulator.circuit
-    inputs: dict[str, NDArray[Any]] = {
-        "stimulus": images,
-        "target": np.zeros((n, simulator.system.layers[-1])) if targets is None else targets,
-    }
-    inputs |= {item.name: np.full(n, float(beta)) for item in circuit.inputs if not item.width}
-    return Chunk(inputs, simulator.weights.arrays(), parameters or {}, phases)
-
-
 def show_images(
     simulator: Simulator,
     images: NDArray[Any],
@@ -485,12 +510,36 @@ def show_images(
     memory_limit: float = MEMORY_LIMIT,
     backend: str = "runtime",
 ) -> Any:
-    """Record checked images; see :meth:`neurosim.simulator.Simulator.record`."""
+    """Record checked images; see :meth:`neurosim.simulator.Simulator.record`.
+
+    Parameters
+    ----------
+    simulator : Simulator
+        Network and weights.
+    images : ndarray, shape (n, n_inputs)
+        Checked images.
+    targets : ndarray, shape (n, n_outputs), or None
+        Checked target rates.
+    beta, nudged, layer, neurons, ids, to, memory_limit, backend
+        As :meth:`~neurosim.simulator.Simulator.record` takes them.
+
+    Returns
+    -------
+    xarray.Dataset or xarray.DataTree
+        The recording.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such back end.
+    DataError
+        If there is no such layer or neuron, or no room for the recording.
+    """
+    check_choices(backend=backend)
     nudged = nudged and targets is not None
-    if not math.isfinite(beta) or (nudged and beta == 0):
-        raise DataError(f"beta = {beta}: give a finite nudge that is not 0")
+    beta = check_nudge(beta, nudged=nudged)
     plan = _Plan.make(simulator, layer, neurons, nudged)
-    shown = _Images(images, targets, _check_ids(ids, len(images)), float(beta), nudged)
+    shown = _Images(images, targets, _check_ids(ids, len(images)), beta, nudged)
     size = recording_size(simulator, len(images), layer=layer, neurons=neurons, nudged=nudged)
     streams = size.memory > memory_limit
     if streams and to is None:
@@ -501,23 +550,52 @@ def show_images(
         )
     if to is not None:
         _check_room(Path(to), size)
-    per_image = max(size.memory // len(images), 1)
-    step = max(int(memory_limit // per_image), 1) if streams else len(images)
-    log.info("recording %s%s", size, f", {step} images at a time" if streams else "")
-    how: dict[str, Any] = {"neurons": plan.neurons, "backend": backend, "max_images": step}
+    step = _images_at_once(simulator, plan, size, memory_limit, compiled=backend == "cpp")
+    log.info("recording %s%s", size, f", {step} images at a time" if step < len(images) else "")
+    # a program is compiled for a number of images: one of few sizes, so that it is used again
+    most = 1 << (step - 1).bit_length() if backend == "cpp" else step
+    how: dict[str, Any] = {"neurons": plan.neurons, "backend": backend, "max_images": most}
     with Recorder(simulator, plan.layers, **how) as recorder:
         blocks = (
             _groups(recorder, plan, shown.part(slice(start, start + step)), layer)
             for start in range(0, len(images), step)
         )
         if not streams:
-            recording = _tree(next(blocks))
+            recording = _tree(_joined(list(blocks)))
             if to is not None:
                 save_recording(recording, to)
             return recording
         assert to is not None
         _write_blocks(blocks, Path(to))
     return open_recording(to)
+
+
+def _images_at_once(
+    simulator: Simulator, plan: _Plan, size: RecordingSize, limit: float, *, compiled: bool
+) -> int:
+    """How many images may be shown at once within so many bytes; at least one."""
+    per_image = size.memory / size.images
+    if compiled:
+        # the program records all neurons, whichever are kept
+        sizes = {p.layer: simulator.circuit.population(p.population).size for p in plan.layers}
+        left_out = plan.values(sizes) - size.values_per_image
+        per_image += left_out * np.dtype(simulator.dtype).itemsize
+    return min(max(int(limit // per_image), 1), size.images)
+
+
+def _joined(blocks: list[dict[str, xr.Dataset]]) -> dict[str, xr.Dataset]:
+    """Groups of several blocks of images as one; what no image changes is kept once."""
+    import xarray as xr
+
+    if len(blocks) == 1:
+        return blocks[0]
+    how: dict[str, Any] = {"compat": "override", "combine_attrs": "override", "join": "override"}
+    return {
+        name: xr.concat(
+            [block[name] for block in blocks], "image", data_vars="minimal", coords="minimal", **how
+        )
+        for name in blocks[0]
+    }
 
 
 def _check_room(path: Path, size: RecordingSize) -> None:
@@ -534,7 +612,7 @@ def _check_room(path: Path, size: RecordingSize) -> None:
 
 
 def _check_ids(ids: ArrayLike | None, n: int) -> NDArray[np.int64]:
-    numbers = np.arange(n) if ids is None else np.asarray(ids)
+    numbers = np.arange(n) if ids is None else _array(ids, "ids")
     if numbers.shape != (n,) or not np.issubdtype(numbers.dtype, np.integer):
         raise DataError(f"ids: give one whole number for each of the {n} images")
     return numbers.astype(np.int64)
@@ -545,10 +623,7 @@ def _groups(
 ) -> dict[str, xr.Dataset]:
     """Show some images and label what came out."""
     targets = block.targets if block.nudged else None
-    simulator = recorder.simulator
-    # without a nudge this is an evaluation, which may run with values of its own
-    values = {} if block.nudged else simulator.system.evaluation_parameters()
-    chunk = make_chunk(simulator, block.x, targets, block.beta, plan.phases, values)
+    (chunk,) = showing_chunks(recorder.simulator, block.x, targets, beta=block.beta)
     traces, predictions = recorder.show(chunk)
     return _labelled(recorder, plan, block, layer, traces, predictions)
 
@@ -612,9 +687,7 @@ def record_with(
     nudged = targets is not None
     plan = _Plan.make(recorder.simulator, None, None, nudged)
     block = _Images(images, targets, _check_ids(ids, len(images)), float(beta), nudged)
-    values = {} if nudged else recorder.simulator.system.evaluation_parameters()
-    values |= parameters or {}
-    chunk = make_chunk(recorder.simulator, images, targets, beta, plan.phases, values)
+    (chunk,) = showing_chunks(recorder.simulator, images, targets, beta=beta, parameters=parameters)
     traces, predictions = recorder.show(chunk)
     if not all(np.isfinite(v).all() for part in traces.values() for v in part.values()):
         raise DataError(
@@ -633,8 +706,30 @@ def _tree(groups: Mapping[str, xr.Dataset]) -> Any:
 
 
 def layer_numbers(recording: Any) -> list[int]:
-    """Numbers of the layers a recording holds, rising."""
-    return sorted(json.loads(recording.attrs["layers"]))
+    """Numbers of the layers a recording holds.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset or xarray.DataTree
+        What :meth:`~neurosim.simulator.Simulator.record` gave, or a file of it.
+
+    Returns
+    -------
+    list of int
+        Rising.
+
+    Raises
+    ------
+    DataError
+        If it is not a recording.
+    """
+    attributes = getattr(recording, "attrs", {})
+    if "layers" not in attributes:
+        raise DataError(
+            f"{type(recording).__name__} is not a recording: give what Simulator.record gave, or "
+            "open_recording(FILE.nc)"
+        )
+    return sorted(json.loads(attributes["layers"]))
 
 
 def select_layer(recording: Any, layer: int) -> xr.Dataset:
@@ -655,7 +750,7 @@ def select_layer(recording: Any, layer: int) -> xr.Dataset:
     Raises
     ------
     DataError
-        If the layer was not recorded.
+        If the layer was not recorded, or this is not a recording.
     """
     import xarray as xr
 

@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import re
-import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -31,6 +30,7 @@ from neurosim.checkpoint import (
     storage_error,
     temporary_path,
 )
+from neurosim.engine.compiler import compiler_version
 from neurosim.errors import RunFolderError
 
 __all__ = [
@@ -568,7 +568,7 @@ def environment() -> dict[str, str]:
         "numpy": _version("numpy"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "compiler": _compiler(),
+        "compiler": compiler_version(),
         "git_commit": _git_commit(Path(__file__).resolve()),
     }
 
@@ -586,15 +586,6 @@ def _version(distribution: str) -> str:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _compiler() -> str:
-    try:
-        command = shlex.split(os.environ.get("CXX", "")) or ["g++"]
-    except ValueError:
-        return "none found"
-    lines = (_output_of([*command, "--version"]) or "").splitlines()
-    return lines[0].strip() if lines else "none found"
 
 
 def _git_commit(source: Path) -> str:

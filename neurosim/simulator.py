@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import warnings
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, Self
@@ -14,24 +16,41 @@ from neurosim import metrics
 from neurosim.circuit import Circuit
 from neurosim.data import one_hot
 from neurosim.engine.phases import phase_lengths
-from neurosim.engine.protocol import CHUNK_IMAGES, Backend, Chunk, ChunkResult, Weights
-from neurosim.errors import DataError, DivergenceError, ParameterError, near_matches
+from neurosim.engine.protocol import (
+    BACKENDS,
+    CHUNK_IMAGES,
+    DTYPES,
+    Backend,
+    Chunk,
+    ChunkResult,
+    Weights,
+    check_choices,
+)
+from neurosim.errors import (
+    CheckpointError,
+    CircuitError,
+    DataError,
+    DivergenceError,
+    ParameterError,
+    near_matches,
+)
 from neurosim.readouts import STATE_CHANGE, readout_name, with_readouts, with_state_changes
 from neurosim.recording import MEMORY_LIMIT, show_images
+from neurosim.showing import check_nudge, showing_chunks
 from neurosim.stretch import SameAnswer
 from neurosim.system import System
 
-__all__ = ["BACKENDS", "ChunkStats", "Simulator", "WeightStore", "open_backend"]
-
-#: Back ends by name.
-BACKENDS = ("cpp", "runtime")
-DTYPES = ("float32", "float64")
+__all__ = ["BACKENDS", "DTYPES", "ChunkStats", "Simulator", "WeightStore", "open_backend"]
 
 #: A weight this large was never seen in learning that works (initial bounds are below 1).
 _EXPLODED = 1e3
+#: Exponent of a growth that no array of numbers reaches.
+_NO_LIMIT = 600.0
 #: Images in a row with the same answer that make an output a dead one. In learning that works
 #: the longest such stretch that was seen, at the very beginning, had 21 images.
 _DEAD_AFTER = 500
+#: Images are meant to lie between 0 and 1, or around 0; beyond this, somebody forgot to scale.
+_UNSCALED = 10
 
 
 def open_backend(name: str, circuit: Circuit, *, dtype: str, max_cycles: int) -> Backend:
@@ -40,7 +59,7 @@ def open_backend(name: str, circuit: Circuit, *, dtype: str, max_cycles: int) ->
     Parameters
     ----------
     name : str
-        One of :data:`BACKENDS`.
+        ``"cpp"`` or ``"runtime"``, see :data:`BACKENDS`.
     circuit : Circuit
         What to build.
     dtype : str
@@ -60,17 +79,14 @@ def open_backend(name: str, circuit: Circuit, *, dtype: str, max_cycles: int) ->
     BuildError
         If the circuit cannot be built.
     """
-    if dtype not in DTYPES:
-        raise ParameterError(f"unknown dtype {dtype!r}; {near_matches(str(dtype), DTYPES)}")
+    check_choices(backend=name, dtype=dtype)
     if name == "cpp":
         from neurosim.engine.cpp import CppBackend
 
         return CppBackend(circuit, dtype=dtype, max_cycles=max_cycles)
-    if name == "runtime":
-        from neurosim.engine.runtime import RuntimeBackend
+    from neurosim.engine.runtime import RuntimeBackend
 
-        return RuntimeBackend(circuit, dtype=dtype, max_cycles=max_cycles)
-    raise ParameterError(f"unknown back end {name!r}; {near_matches(name, BACKENDS)}")
+    return RuntimeBackend(circuit, dtype=dtype, max_cycles=max_cycles)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +118,12 @@ class WeightStore(MutableMapping[str, NDArray[Any]]):
         The arrays; their shapes and precision stay.
     symmetric : set of str
         Names that must stay symmetric.
+
+    Raises
+    ------
+    DataError
+        If a name is unknown, or an array set does not fit: another shape, values that are
+        no finite numbers, or a symmetric one that is not.
     """
 
     def __init__(self, arrays: Weights, symmetric: frozenset[str] = frozenset()) -> None:
@@ -113,16 +135,24 @@ class WeightStore(MutableMapping[str, NDArray[Any]]):
         return self._arrays[name].copy()
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
+        self._arrays[name] = self._checked(name, value)
+
+    def _checked(self, name: str, value: ArrayLike) -> NDArray[Any]:
         self._check_name(name)
         old = self._arrays[name]
-        new = np.array(value, dtype=old.dtype)
+        try:
+            new = np.array(value, dtype=old.dtype)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"weight {name!r} needs numbers of shape {old.shape}: {error}"
+            ) from error
         if new.shape != old.shape:
             raise DataError(f"weight {name!r} needs shape {old.shape}, got {new.shape}")
         if not np.isfinite(new).all():
             raise DataError(f"weight {name!r} would hold values that are not finite")
         if name in self._symmetric and not np.allclose(new, new.T):
             raise DataError(f"weight {name!r} is a symmetric array; the given one is not")
-        self._arrays[name] = new
+        return new
 
     def __delitem__(self, name: str) -> None:
         raise DataError(f"weight {name!r} cannot be removed; set it instead")
@@ -135,15 +165,51 @@ class WeightStore(MutableMapping[str, NDArray[Any]]):
 
     def _check_name(self, name: str) -> None:
         if name not in self._arrays:
-            raise DataError(f"no weight {name!r}; {near_matches(str(name), self._arrays)}")
+            raise DataError(f"no weight {name!r}; {near_matches(name, self._arrays)}")
 
     def arrays(self) -> Weights:
-        """The arrays themselves, not copies; for the engine."""
+        """The arrays themselves, not copies; for the engine.
+
+        Returns
+        -------
+        Weights
+            Arrays of shape (post, pre) by name.
+        """
         return dict(self._arrays)
 
     def replace(self, arrays: Weights) -> None:
-        """Put the engine's result in place of the old arrays."""
+        """Put the engine's result in place of the old arrays.
+
+        Parameters
+        ----------
+        arrays : Weights
+            All of them; nothing is checked.
+        """
         self._arrays = dict(arrays)
+
+    def restore(self, arrays: Weights) -> None:
+        """Set all arrays, or none of them if one does not fit.
+
+        Parameters
+        ----------
+        arrays : Weights
+            Every array of the network, and nothing else.
+
+        Raises
+        ------
+        CheckpointError
+            If an array is missing or unknown.
+        DataError
+            If one does not fit.
+        """
+        if set(arrays) != set(self._arrays):
+            missing = ", ".join(sorted(set(self._arrays) - set(arrays))) or "none"
+            unknown = ", ".join(sorted(set(arrays) - set(self._arrays))) or "none"
+            raise CheckpointError(
+                "these are the weights of another network or of other equations: missing "
+                f"{missing}, unknown {unknown}; give what this network saved"
+            )
+        self._arrays = {name: self._checked(name, arrays[name]) for name in self._arrays}
 
 
 class Simulator:
@@ -168,14 +234,25 @@ class Simulator:
     Attributes
     ----------
     weights : WeightStore
-        Named arrays, readable and settable.
+        Named arrays, readable and settable one by one.
+    system : System
+        As given.
+    circuit : Circuit
+        The circuit that the system describes.
+    seed, backend_name, dtype, chunk_images, jobs
+        The settings. ``jobs`` may be changed at any time, ``chunk_images`` too, but not
+        above what it was when the back end was built.
     epoch, position : int
         Epochs finished, and images of the current one shown.
+    compile_seconds : float
+        Wall time spent on building back ends for training and evaluation.
 
     Raises
     ------
     ParameterError
         If a setting is unknown or out of range.
+    CircuitError
+        If the circuit takes other inputs than images and targets.
 
     Examples
     --------
@@ -196,31 +273,39 @@ class Simulator:
         chunk_images: int = CHUNK_IMAGES,
         jobs: int = 1,
     ) -> None:
-        if not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ParameterError(f"seed = {seed!r}: give a whole number of 0 or more")
-        for name, number in (("chunk_images", chunk_images), ("jobs", jobs)):
-            if not isinstance(number, int) or number < 1:
-                raise ParameterError(f"{name} = {number!r}: give a whole number of 1 or more")
-        for name, value, allowed in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
-            if value not in allowed:
-                raise ParameterError(f"unknown {name} {value!r}; {near_matches(value, allowed)}")
+        _check_system(system)
+        check_choices(backend=backend, dtype=dtype)
         self.system = system
         self.circuit = system.circuit()
-        self.seed = int(seed)
+        _check_given(self.circuit, system.layers)
+        self.seed = _whole("seed", seed, 0)
         self.backend_name = backend
         self.dtype = dtype
-        self.chunk_images = chunk_images
-        self.jobs = jobs
+        self.chunk_images = _whole("chunk_images", chunk_images)
+        self.jobs = _whole("jobs", jobs)
         self.epoch = 0
         self.position = 0
         self.compile_seconds = 0.0
         self._backend: Backend | None = None
         self._same_answer = SameAnswer(_DEAD_AFTER)
         self._analysis: Backend | None = None
+        self._told_of_range = False
         drawn = system.initial_weights(self._rng("weights"))
-        self.weights = WeightStore(
+        self._weights = WeightStore(
             {name: array.astype(dtype) for name, array in drawn.items()},
             frozenset(weight.name for weight in self.circuit.weights if weight.symmetric),
+        )
+
+    @property
+    def weights(self) -> WeightStore:
+        """Named weight arrays of shape (post, pre), readable and settable one by one."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, value: WeightStore) -> None:
+        raise DataError(
+            f"the weights cannot be replaced by a {type(value).__name__}; set one by its name, "
+            "simulator.weights['NAME'] = array, or several by simulator.weights.update(arrays)"
         )
 
     # ------------------------------------------------------------ randomness
@@ -236,14 +321,25 @@ class Simulator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def epoch_order(self, n: int) -> NDArray[np.int64]:
-        """Order in which the current epoch shows ``n`` images, shape (n,)."""
+        """Order in which the current epoch shows images.
+
+        Parameters
+        ----------
+        n : int
+            Number of images.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            A permutation of 0 to n - 1; the same for the same seed and epoch.
+        """
         return self._rng("order", self.epoch).permutation(n)
 
     # ------------------------------------------------------------ back end
 
     @property
     def backend(self) -> Backend:
-        """The back end, built when first needed."""
+        """The back end for training and evaluation, built when first needed."""
         if self._backend is None:
             self._backend = open_backend(
                 self.backend_name, self.circuit, dtype=self.dtype, max_cycles=self.chunk_images
@@ -280,7 +376,8 @@ class Simulator:
         Parameters
         ----------
         x : array_like, shape (n, n_inputs)
-            Images.
+            Images; dimensionless, between 0 and 1, or with a mean of 0 and a standard
+            deviation of about 1. Values beyond 10 are warned of.
         y : array_like, shape (n,) or (n, n_outputs)
             Class numbers, or target rates.
         epochs : int
@@ -299,13 +396,14 @@ class Simulator:
         ------
         DataError
             If shapes or labels do not fit the network.
+        ParameterError
+            If the number of epochs is none.
         DivergenceError
             If learning diverges.
         """
         images, targets = self.check_images(x), self.check_targets(y)
         _check_lengths(images, targets)
-        if epochs < 1:
-            raise ParameterError(f"epochs = {epochs}: give at least 1")
+        epochs = _whole("epochs", epochs)
         from tqdm.auto import tqdm
 
         with tqdm(total=epochs * len(images), unit="image", disable=not progress) as bar:
@@ -377,10 +475,10 @@ class Simulator:
         for name, array in result.weights.items():
             if not np.isfinite(array).all():
                 raise DivergenceError(f"learning diverged {where}: {name} is not finite; {advice}")
-            symmetric = self.circuit.weight(name).symmetric
-            if not symmetric and np.abs(array).max() > _EXPLODED:
+            limit = self._largest(name, len(targets))
+            if np.abs(array).max() > limit:
                 raise DivergenceError(
-                    f"learning diverged {where}: {name} grew beyond {_EXPLODED:g}; {advice}"
+                    f"learning diverged {where}: {name} grew beyond {limit:g}; {advice}"
                 )
         answers = result.readouts[self.circuit.answer].argmax(axis=1)
         if self._same_answer.add(answers, targets.argmax(axis=1)):
@@ -391,56 +489,90 @@ class Simulator:
                 f"same answer; {advice}, or another seed"
             )
 
+    def _largest(self, name: str, images: int) -> float:
+        """The largest entry that a weight array may have after so many more images."""
+        if not self.circuit.weight(name).symmetric:
+            return _EXPLODED
+        before = float(np.abs(self.weights.arrays()[name]).max())
+        # every image rounds
+        rounding = 4 * float(np.finfo(self.dtype).eps)
+        exponent = images * (math.log(self.system.growth_per_image()) + rounding)
+        return max(_EXPLODED, before) * math.exp(min(exponent, _NO_LIMIT))
+
     # ------------------------------------------------------------ prediction
 
     def decision_function(self, x: ArrayLike) -> NDArray[Any]:
-        """Output rates at the end of the free phase, shape (n, n_outputs).
+        """Output rates at the end of the free phase.
 
         Parameters
         ----------
         x : array_like, shape (n, n_inputs)
-            Images.
+            Images, scaled as for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray, shape (n, n_outputs)
+            Rates, dimensionless.
+
+        Raises
+        ------
+        DataError
+            If the images do not fit the network.
         """
         images = self.check_images(x)
-        results = self.backend.run_all(self._evaluation_chunks(images), jobs=self.jobs)
+        chunks = showing_chunks(self, images, at_once=self._share(images))
+        results = self.backend.run_all(chunks, jobs=self.jobs)
         return np.concatenate([result.readouts[self.circuit.answer] for result in results])
 
     def predict(self, x: ArrayLike) -> NDArray[np.int64]:
-        """Predicted class numbers of images ``x`` (n, n_inputs), shape (n,)."""
+        """Predicted classes of images.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs)
+            Images, scaled as for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            Class numbers: the output cell with the highest rate.
+
+        Raises
+        ------
+        DataError
+            If the images do not fit the network.
+        """
         answers: NDArray[np.int64] = self.decision_function(x).argmax(axis=1)
         return answers
 
     def score(self, x: ArrayLike, y: ArrayLike) -> float:
-        """Share of images ``x`` (n, n_inputs) whose class ``y`` (n,) is predicted rightly."""
+        """Share of images whose class is predicted rightly.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs)
+            Images, scaled as for :meth:`fit`.
+        y : array_like, shape (n,) or (n, n_outputs)
+            Class numbers, or target rates, of which the highest is the class.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+
+        Raises
+        ------
+        DataError
+            If shapes or labels do not fit the network.
+        """
         targets = self.check_targets(y)
         images = self.check_images(x)
         _check_lengths(images, targets)
         return float((self.predict(images) == targets.argmax(axis=1)).mean())
 
-    def _evaluation_chunks(self, images: NDArray[Any]) -> list[Chunk]:
-        size = min(self.chunk_images, -(-len(images) // self.jobs))
-        parts = (images[start : start + size] for start in range(0, len(images), size))
-        return [self._evaluation_chunk(part) for part in parts]
-
-    def _evaluation_chunk(self, images: NDArray[Any]) -> Chunk:
-        return Chunk(
-            {"stimulus": images, **self._blank_inputs(len(images))},
-            self.weights.arrays(),
-            **self._evaluation(),
-        )
-
-    def _evaluation(self) -> dict[str, Any]:
-        """Phase lengths and parameter values of a chunk that only evaluates."""
-        return {
-            "phases": self.system.evaluation_phases(),
-            "parameters": self.system.evaluation_parameters(),
-        }
-
-    def _blank_inputs(self, n: int) -> dict[str, NDArray[Any]]:
-        """Targets and nudges of cycles that have none; one keeps 1/beta finite."""
-        blank: dict[str, NDArray[Any]] = {"target": np.zeros((n, self.system.layers[-1]))}
-        blank |= {item.name: np.ones(n) for item in self.circuit.inputs if not item.width}
-        return blank
+    def _share(self, images: NDArray[Any]) -> int:
+        """Images of one chunk of an evaluation, which is divided among the processes."""
+        return min(self.chunk_images, -(-len(images) // self.jobs))
 
     # ------------------------------------------------------------ looking inside
 
@@ -463,11 +595,11 @@ class Simulator:
         Parameters
         ----------
         x : array_like, shape (n, n_inputs)
-            Images.
+            Images, scaled as for :meth:`fit`.
         y : array_like, shape (n,) or (n, n_outputs), optional
             Classes or target rates. With them the nudged phase is run too.
         beta : float
-            Signed nudge, used for all images.
+            Signed nudge, used for all images; not 0.
         nudged : bool
             With False, only the phases of an evaluation are run even if ``y`` is given.
         layer : int, optional
@@ -501,6 +633,8 @@ class Simulator:
         DataError
             If shapes or labels do not fit the network, there is no such layer or neuron,
             or the recording is larger than the limit and no file is named.
+        ParameterError
+            If there is no such back end.
         """
         images = self.check_images(x)
         targets = None if y is None else self.check_targets(y)
@@ -543,7 +677,7 @@ class Simulator:
             Classes or target rates. With them all phases are run, otherwise
             those of an evaluation.
         beta : float
-            Signed nudge, used for all images.
+            Signed nudge, used for all images; not 0.
 
         Returns
         -------
@@ -554,12 +688,14 @@ class Simulator:
         Raises
         ------
         DataError
-            If shapes or labels do not fit the network.
+            If shapes or labels do not fit the network, or the nudge is none.
         """
         images = self.check_images(x)
-        chunks = self._evaluation_chunks(images)
-        if y is not None:
-            chunks = self._nudged_chunks(chunks, images, self.check_targets(y), beta)
+        targets = None if y is None else self.check_targets(y)
+        if targets is not None:
+            _check_lengths(images, targets)
+        beta = check_nudge(beta, nudged=targets is not None)
+        chunks = showing_chunks(self, images, targets, beta=beta, at_once=self._share(images))
         results = self.analysis_backend.run_all(chunks, jobs=self.jobs)
         first, *layers = (layer.population for layer in self.system.layer_cells())
         return {
@@ -571,24 +707,6 @@ class Simulator:
             for phase, steps in phase_lengths(self.circuit, chunks[0].phases).items()
             if steps
         }
-
-    def _nudged_chunks(
-        self, chunks: list[Chunk], images: NDArray[Any], targets: NDArray[Any], beta: float
-    ) -> list[Chunk]:
-        """The same chunks with targets and nudges, through all phases."""
-        _check_lengths(images, targets)
-        given, start = [], 0
-        for chunk in chunks:
-            nudges = {
-                item.name: np.full(chunk.cycles, float(beta))
-                for item in self.circuit.inputs
-                if not item.width
-            }
-            target = targets[start : start + chunk.cycles]
-            inputs = {**chunk.inputs, **nudges, "target": target}
-            given.append(dataclasses.replace(chunk, inputs=inputs, phases={}, parameters={}))
-            start += chunk.cycles
-        return given
 
     def state_changes(
         self, x: ArrayLike, y: ArrayLike, *, beta: float = 1.0
@@ -602,20 +720,25 @@ class Simulator:
         y : array_like, shape (n,) or (n, n_outputs)
             Classes or target rates.
         beta : float
-            Signed nudge, used for all images.
+            Signed nudge, used for all images; not 0.
 
         Returns
         -------
         dict of str to ndarray
             Sum over a layer's cells of the absolute change of their state in a
             step, of shape (n, n_steps), by population; dimensionless.
+
+        Raises
+        ------
+        DataError
+            If shapes or labels do not fit the network, or the nudge is none.
         """
         from neurosim.engine.runtime import RuntimeBackend
 
-        images, layers = self.check_images(x), self.system.layer_cells()[1:]
-        (chunk,) = self._nudged_chunks(
-            [self._evaluation_chunk(images)], images, self.check_targets(y), beta
-        )
+        images, targets = self.check_images(x), self.check_targets(y)
+        _check_lengths(images, targets)
+        (chunk,) = showing_chunks(self, images, targets, beta=check_nudge(beta))
+        layers = self.system.layer_cells()[1:]
         with RuntimeBackend(
             with_state_changes(self.circuit, layers),
             dtype=self.dtype,
@@ -632,18 +755,33 @@ class Simulator:
         }
 
     def angles(self) -> dict[str, float]:
-        """Angle in degrees between forward and backward weights, per feedback pathway."""
+        """Angle between forward and backward weights, per feedback pathway.
+
+        Returns
+        -------
+        dict of str to float
+            Degrees, by the pair's name; 0 for weights that are each other's transpose up
+            to a factor, about 90 for independent ones.
+        """
         return metrics.angles(self.system.feedback_pairs(), self.weights.arrays())
 
     # ------------------------------------------------------------ saving
 
     def state(self) -> dict[str, Any]:
-        """Position in training, as plain numbers and words."""
+        """What a checkpoint tells beside the weights.
+
+        Returns
+        -------
+        dict
+            Plain numbers and words: the system and its settings, a digest of the
+            equations, seed, precision, and the position in training.
+        """
         from neurosim.userfile import reference_of
 
         return {
             "system": reference_of(self.system),
             "settings": dataclasses.asdict(self.system),
+            "circuit": self.circuit.digest(),
             "seed": self.seed,
             "dtype": self.dtype,
             "epoch": self.epoch,
@@ -678,7 +816,9 @@ class Simulator:
         return save_checkpoint(folder, Checkpoint(self.weights.arrays(), _plain(self.state())))
 
     @classmethod
-    def load(cls, path: str | Path, *, backend: str = "cpp") -> Self:
+    def load(
+        cls, path: str | Path, *, backend: str = "cpp", system: type[System] | None = None
+    ) -> Self:
         """Restore what :meth:`save`, or a training run, left in a folder.
 
         Parameters
@@ -687,19 +827,28 @@ class Simulator:
             Folder with a ``checkpoint.npz``.
         backend : str
             Back end to go on with.
+        system : type[System], optional
+            The system's class, in place of the one named in the checkpoint. Classes that
+            a program made, and that are in no file of their own, are found in no other way.
 
         Returns
         -------
         Simulator
             With the saved parameters, weights and position.
 
+        Warns
+        -----
+        UserWarning
+            If a damaged checkpoint was passed over, or the system's equations are not
+            those that the weights were learnt with.
+
         Raises
         ------
         CheckpointError
-            If there is no usable checkpoint.
+            If there is no usable checkpoint, or the class does not take its settings.
+        ParameterError
+            If the system that the checkpoint names cannot be found.
         """
-        import warnings
-
         from neurosim.checkpoint import load_checkpoint
         from neurosim.userfile import system_named
 
@@ -711,23 +860,74 @@ class Simulator:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in state["settings"].items()
         }
-        system = system_named(state["system"])(**settings)
-        simulator = cls(system, seed=state["seed"], backend=backend, dtype=state["dtype"])
+        if system is None:
+            system = system_named(state["system"])
+        elif not (isinstance(system, type) and issubclass(system, System)):
+            raise ParameterError(f"system = {system!r}: give a class of a system, e.g. CorInfoMax")
+        try:
+            made = system(**settings)
+        except TypeError as error:
+            raise CheckpointError(
+                f"the checkpoint in {path} was made with other settings than {system.__name__} "
+                f"takes: {error}; put back the class that it was made with"
+            ) from error
+        simulator = cls(made, seed=state["seed"], backend=backend, dtype=state["dtype"])
+        if state.get("circuit", simulator.circuit.digest()) != simulator.circuit.digest():
+            warnings.warn(
+                f"the equations of {state['system']} are not those that the weights in {path} "
+                "were learnt with; put them back, or expect other results",
+                stacklevel=2,
+            )
         simulator.restore(checkpoint.arrays, state["epoch"], state["position"])
         return simulator
 
     def restore(self, arrays: Weights, epoch: int, position: int) -> None:
-        """Go back to earlier weights and an earlier position in training."""
-        for name, array in arrays.items():
-            self.weights[name] = array
+        """Go back to earlier weights and an earlier position in training.
+
+        Parameters
+        ----------
+        arrays : Weights
+            Every weight array of the network, of shape (post, pre).
+        epoch, position : int
+            Epochs finished, and images of the current one shown.
+
+        Raises
+        ------
+        CheckpointError
+            If an array is missing or unknown; no weight is changed then.
+        DataError
+            If an array does not fit; no weight is changed then.
+        """
+        self.weights.restore(arrays)
         self.epoch, self.position = epoch, position
         self._same_answer.reset()
 
     # ------------------------------------------------------------ checks
 
     def check_images(self, x: ArrayLike) -> NDArray[Any]:
-        """Images as an array of shape (n, n_inputs); :class:`DataError` if they do not fit."""
-        images = np.asarray(x)
+        """Images as the network takes them.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs)
+            Images.
+
+        Returns
+        -------
+        ndarray, shape (n, n_inputs)
+            The same numbers.
+
+        Warns
+        -----
+        UserWarning
+            Once per simulator, if values lie so far out that somebody forgot to scale them.
+
+        Raises
+        ------
+        DataError
+            If the shape is another one, or a value is no finite real number.
+        """
+        images = _array(x, f"images of shape (n, {self.system.layers[0]})")
         wanted = self.system.layers[0]
         if images.ndim != 2 or images.shape[1] != wanted or not len(images):
             raise DataError(
@@ -736,11 +936,38 @@ class Simulator:
             )
         if not _is_real(images.dtype) or not np.isfinite(images).all():
             raise DataError("images must be real, finite numbers")
+        self._warn_of_range(images)
         return images
 
+    def _warn_of_range(self, images: NDArray[Any]) -> None:
+        largest = max(float(images.max()), -float(images.min()))
+        if largest > _UNSCALED and not self._told_of_range:
+            self._told_of_range = True
+            warnings.warn(
+                f"the images hold values up to {largest:g}; rates lie between 0 and 1, so the "
+                "network will hardly learn: divide by 255, or whatever the largest value is",
+                stacklevel=4,
+            )
+
     def check_targets(self, y: ArrayLike) -> NDArray[Any]:
-        """Classes or target rates as an array (n, n_outputs); :class:`DataError` if unfit."""
-        given = np.asarray(y)
+        """Labels as target rates.
+
+        Parameters
+        ----------
+        y : array_like, shape (n,) or (n, n_outputs)
+            Class numbers, or target rates.
+
+        Returns
+        -------
+        ndarray, shape (n, n_outputs)
+            Target rates; 1 for the class and 0 for the others, if classes were given.
+
+        Raises
+        ------
+        DataError
+            If a class is unknown to the network, or these are neither classes nor rates.
+        """
+        given = _array(y, f"labels of shape (n,) or (n, {self.system.layers[-1]})")
         classes = self.system.layers[-1]
         if given.ndim == 1 and np.issubdtype(given.dtype, np.integer):
             if given.size and not 0 <= given.min() <= given.max() < classes:
@@ -756,6 +983,45 @@ class Simulator:
                 f"of shape (n,) or target rates of shape (n, {classes})"
             )
         return given
+
+
+def _check_system(system: object) -> None:
+    if isinstance(system, type):
+        raise ParameterError(
+            f"give a system, e.g. {system.__name__}(layers=(64, 100, 10)), not the class"
+        )
+    if not isinstance(system, System):
+        raise ParameterError(
+            f"system = {system!r}: give a system, e.g. CorInfoMax(layers=(64, 100, 10))"
+        )
+
+
+def _whole(name: str, number: object, least: int = 1) -> int:
+    if not isinstance(number, (int, np.integer)) or number < least:
+        raise ParameterError(f"{name} = {number!r}: give a whole number of {least} or more")
+    return int(number)
+
+
+def _check_given(circuit: Circuit, layers: tuple[int, ...]) -> None:
+    """Refuse a circuit that waits for other inputs than a simulator gives."""
+    given = {"stimulus": layers[0], "target": layers[-1]}
+    taken = {item.name: item.width for item in circuit.inputs if item.width}
+    for name in sorted(given.keys() | taken.keys()):
+        if given.get(name) != taken.get(name):
+            has = f"of width {taken[name]}" if name in taken else "not at all"
+            raise CircuitError(
+                f"circuit {circuit.name!r} takes the input {name!r} {has}; a Simulator gives the "
+                f"image as 'stimulus' of width {layers[0]} and the wanted output as 'target' of "
+                f"width {layers[-1]}, and the single numbers of System.cycle_scalars: declare "
+                "these as CycleInput, or run the circuit on a back end of neurosim.engine"
+            )
+
+
+def _array(values: ArrayLike, what: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what} are needed: {error}") from error
 
 
 def _is_real(dtype: np.dtype[Any]) -> bool:

@@ -133,6 +133,14 @@ class System(abc.ABC):
         """
         return {}
 
+    def growth_per_image(self) -> float:
+        """Largest factor by which the rules let a symmetric weight array grow per image.
+
+        An inverse correlation grows so where cells are silent, without bound, and rightly;
+        what grows faster has exploded. 1, that is not at all, unless a system says otherwise.
+        """
+        return 1.0
+
     @abc.abstractmethod
     def feedback_pairs(self) -> tuple[FeedbackPair, ...]:
         """Forward and backward arrays whose angle measures their alignment."""

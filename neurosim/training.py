@@ -235,6 +235,13 @@ class TrainingRun:
                     f"its config.toml: {_difference(name, state[name], wanted[name])}; "
                     "put back what was changed, or start a new run with another --out"
                 )
+        # checkpoints from before there was a digest have none
+        if state.get("circuit", wanted["circuit"]) != wanted["circuit"]:
+            raise CheckpointError(
+                f"the equations of {state['system']} are not those that the run in "
+                f"{self.folder.path} was trained with; put them back, or start a new run with "
+                "another --out"
+            )
 
     def _compile_seconds(self) -> float:
         return self._compiled_before + self.simulator.compile_seconds

@@ -1,4 +1,8 @@
-"""Systems by name: those that come with neurosim, and those in a file of the user's."""
+"""Systems by name: those that come with neurosim, and those in a file of the user's.
+
+A class that a program of the user's made has no such name. Its reference tells where it
+was, and only that program can bring it back.
+"""
 
 from __future__ import annotations
 
@@ -48,15 +52,43 @@ def system_named(reference: str) -> type[System]:
         return find_system(reference)
     path = Path(file).expanduser().absolute()
     if not path.is_file():
-        raise ParameterError(f"system {reference!r}: there is no file {path}")
+        raise ParameterError(f"system {reference!r}: there is no file {path}{_made_in(reference)}")
     found = _class_in(_module(path), class_name, reference)
     _READ[found] = f"{path}:{class_name}"
     return found
 
 
 def reference_of(system: System) -> str:
-    """What :func:`system_named` finds a system's class by."""
-    return _READ.get(type(system), system.name)
+    """What :func:`system_named` finds a system's class by.
+
+    Parameters
+    ----------
+    system : System
+        The system.
+
+    Returns
+    -------
+    str
+        A name, ``path/to/file.py:ClassName``, or for a class that a program made
+        ``module:ClassName``, which :func:`system_named` refuses: under the name that
+        such a class may share with another, the other would come back.
+    """
+    kind = type(system)
+    if SYSTEMS.get(kind.name) is kind:
+        return kind.name
+    return _READ.get(kind, f"{kind.__module__}:{kind.__qualname__}")
+
+
+def _made_in(reference: str) -> str:
+    """What to add for a reference that names a module instead of a file."""
+    module, _, name = reference.rpartition(":")
+    if module.endswith(".py"):
+        return ""
+    short = name.rpartition(".")[2]
+    return (
+        f"; if this is a class that a program made, give it, as Simulator.load(..., "
+        f"system={short}), or put it into a file and name that: FILE.py:{short}"
+    )
 
 
 def _module(path: Path) -> ModuleType:

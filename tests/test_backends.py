@@ -306,6 +306,36 @@ def test_chunks_run_side_by_side_come_back_in_order(
         assert_bitwise_equal({"answer": got}, {"answer": expected})
 
 
+@pytest.mark.parametrize("kind", [RuntimeBackend, CppBackend])
+def test_trajectories_are_those_of_the_last_run(kind: type[Any]) -> None:
+    """Guards two back ends that mean different things by one word, and memory that only grows."""
+    circuit = SYSTEM.circuit()
+    recorded = {"pyramidal_1": ("u",)}
+    with kind(circuit, dtype="float64", max_cycles=8, record=recorded) as backend:
+        lengths, answers = [], []
+        for images in (3, 1, 3):
+            result = backend.run(make_problem(SYSTEM, images=images).chunk(learning=False))
+            lengths.append(len(backend.trajectories()["pyramidal_1"]["u"]))
+            answers.append(result.readouts["answer"])
+        assert lengths == [images * circuit.cycle_steps() for images in (3, 1, 3)]
+    np.testing.assert_array_equal(answers[0], answers[2])
+    # harmless, as a close at the end of a with block after one by hand
+    backend.close()
+
+
+def test_notes_of_earlier_runs_are_given_back() -> None:
+    """Guards memory that grows with every chunk of a training on the runtime back end."""
+    problem = make_problem(SYSTEM)
+    with make_backend("runtime float64") as backend:
+        held = set()
+        for _ in range(3):
+            backend.run(problem.chunk(learning=True))
+            monitors = backend._built.readouts  # type: ignore[attr-defined]
+            held.add(tuple(len(monitor.i) for monitor in monitors.values()))
+    # images times output cells
+    assert held == {(3 * 3,)}
+
+
 # ------------------------------------------------------------------ refusals
 
 
@@ -343,6 +373,8 @@ def test_missing_inputs_and_weights_and_unknown_settings_are_refused_by_name(
     without_beta = {key: value for key, value in chunk.inputs.items() if key != "beta"}
     with pytest.raises(DataError, match="beta"):
         backend.run(Chunk(without_beta, problem.weights))
+    with pytest.raises(DataError, match=r"no input 'stimulos'; did you mean 'stimulus'\?"):
+        backend.run(Chunk({**chunk.inputs, "stimulos": chunk.inputs["stimulus"]}, problem.weights))
     fewer = {key: value for key, value in problem.weights.items() if key != "W_fb_1"}
     with pytest.raises(DataError, match="W_fb_1"):
         backend.run(Chunk(chunk.inputs, fewer))

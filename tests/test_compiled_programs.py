@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -15,17 +17,21 @@ import pytest
 from command_line import children_of, is_running
 from oracles import assert_bitwise_equal, deep_system, make_problem
 
+from benchmarks.machine import describe_machine
 from neurosim.engine import cpp
 from neurosim.engine.compiler import (
     FLAGS,
     compile_project,
+    compiler_cache,
     compiler_flags,
     compiler_identity,
+    compiler_version,
     find_compiler,
 )
 from neurosim.engine.cpp import CppBackend, cache_folder
-from neurosim.engine.protocol import Chunk
+from neurosim.engine.protocol import Backend, Chunk
 from neurosim.errors import BuildError
+from neurosim.runfolder import environment
 
 #: A circuit that other files compile too.
 SYSTEM = deep_system()
@@ -154,6 +160,126 @@ def test_a_compiler_that_says_what_is_no_text_is_quoted_as_well_as_may_be(tmp_pa
         compiler_identity([str(script)])
 
 
+def write_script(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("#!/bin/sh\necho 'fast-c++ 3.1'\necho more\n", "fast-c++ 3.1"),
+        ("#!/bin/sh\nexit 1\n", "none found"),
+        ("#!/bin/sh\n", "none found"),
+        (None, "none found"),
+    ],
+)
+def test_the_compiler_named_is_the_one_that_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, expected: str
+) -> None:
+    """Guards records of another compiler than the one that made the program."""
+    # a path with a space, and a machine on which only one of the usual names is there
+    for name, chosen in (("my compilers/c++", True), ("bin/clang++", False)):
+        compiler = tmp_path / name
+        if script is not None:
+            write_script(compiler, script)
+        monkeypatch.setenv("CXX", str(compiler) if chosen else "")
+        monkeypatch.setenv("PATH", "/nonexistent" if chosen else str(compiler.parent))
+        assert compiler_version() == expected
+        assert environment()["compiler"] == expected
+        assert describe_machine()["compiler"] == expected
+
+
+def test_an_unreadable_setting_names_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards an unclosed quote in $CXX stopping a run that needs no compiler."""
+    monkeypatch.setenv("CXX", "'g++")
+    assert compiler_version() == "none found"
+
+
+# ------------------------------------------------------------------ ccache
+
+#: Notes what it was called for, and does that.
+FAKE_CCACHE = '#!/bin/sh\necho "$@" >> "{log}"\nexec "$@"\n'
+
+
+@pytest.fixture
+def fake_ccache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ccache that keeps nothing, first on the path; the file is its log."""
+    log = tmp_path / "ccache.log"
+    script = write_script(tmp_path / "bin" / "ccache", FAKE_CCACHE.format(log=log))
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("NEUROSIM_CCACHE", raising=False)
+    log.touch()
+    return log
+
+
+def write_project(folder: Path) -> Path:
+    """As little as can be compiled."""
+    folder.mkdir()
+    for name in ("network.cpp", "run.cpp", "synapses_classes.cpp", "objects.cpp"):
+        (folder / name).write_text("")
+    (folder / "main.cpp").write_text("int main() { return 7; }\n")
+    return folder
+
+
+def test_ccache_is_asked_for_every_unit_wherever_the_project_lies(
+    fake_ccache: Path, tmp_path: Path
+) -> None:
+    """Guards minutes of compiling what was compiled before, in a folder of another name."""
+    calls = []
+    for name in ("one", "two"):
+        program = compile_project(write_project(tmp_path / name), find_compiler(), jobs=1)
+        assert subprocess.run([program], check=False).returncode == 7
+        calls.append(sorted(fake_ccache.read_text().splitlines()))
+        fake_ccache.write_text("")
+    assert calls[0] == calls[1]
+    assert len(calls[0]) == 6
+    compiler = find_compiler()[0]
+    assert all(call.startswith(f"{compiler} -DNEUROSIM_COMPILER=") for call in calls[0])
+    assert all(" -c " in call for call in calls[0])
+
+
+def test_ccache_changes_neither_the_key_nor_what_is_made(
+    fake_ccache: Path, backend: CppBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a program compiled anew because of who called the compiler."""
+    with_cache = backend._key(find_compiler())
+    monkeypatch.setenv("NEUROSIM_CCACHE", "0")
+    assert backend._key(find_compiler()) == with_cache
+    assert not fake_ccache.read_text()
+
+
+def test_ccache_is_left_out_where_it_is_not_wanted_or_already_there(
+    fake_ccache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards ccache calling itself, which it refuses."""
+    ccache = str(shutil.which("ccache"))
+    assert Path(ccache).parent == tmp_path / "bin"
+    assert compiler_cache(["/usr/bin/g++", "-O1"]) == (ccache,)
+    assert compiler_cache([ccache, "g++"]) == ()
+    assert compiler_cache(["/usr/bin/env", "ccache", "g++"]) == ()
+    link = tmp_path / "links" / "g++"
+    link.parent.mkdir()
+    link.symlink_to(ccache)
+    assert compiler_cache([str(link)]) == ()
+    monkeypatch.setenv("NEUROSIM_CCACHE", "0")
+    assert compiler_cache(["/usr/bin/g++"]) == ()
+    compile_project(write_project(tmp_path / "project"), find_compiler(), jobs=1)
+    assert not fake_ccache.read_text()
+
+
+def test_a_failure_behind_ccache_names_the_compiler_and_the_way_round(
+    fake_ccache: Path, tmp_path: Path
+) -> None:
+    """Guards a complaint about ccache where the compiler is to blame, and the other way round."""
+    project = write_project(tmp_path / "project")
+    (project / "main.cpp").write_text("no code")
+    with pytest.raises(BuildError, match=r"^g\+\+ failed .*error.*NEUROSIM_CCACHE=0 leaves"):
+        compile_project(project, ["g++"], jobs=1)
+
+
 # ------------------------------------------------------------------ temporary files
 
 
@@ -215,6 +341,93 @@ def test_a_work_folder_that_was_removed_is_made_again(backend: CppBackend) -> No
     shutil.rmtree(backend._work)
     again = backend.run(chunk)
     assert again.weights["W_ff_0"].tobytes() == first.weights["W_ff_0"].tobytes()
+
+
+LEFT_BEHIND = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from test_compiled_programs import make_backend
+backend = make_backend()
+print(backend._work, flush=True)
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def folder_of_another_process(how: str) -> Path:
+    """Work folder of a process that made a back end, did not close it, and is gone."""
+    command = [sys.executable, "-c", LEFT_BEHIND, str(Path(__file__).parent), how]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == (-signal.SIGKILL if how == "killed" else 0), done.stderr
+    return Path(done.stdout.strip())
+
+
+def test_work_folders_go_with_their_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards a disk that fills with the files of programs that are long gone."""
+    make_backend().close()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert not folder_of_another_process("ended").exists()
+    dead = folder_of_another_process("killed")
+    assert dead.exists()
+    backend = make_backend()
+    assert not dead.exists()
+    work = backend._work
+    assert work.parent == tmp_path
+    backend.run(make_problem(SYSTEM).chunk(learning=True))
+    del backend
+    gc.collect()
+    assert not work.exists()
+    assert not list(tmp_path.glob("*neurosim*"))
+
+
+def test_the_work_folder_of_a_process_that_cannot_be_seen_stays(
+    backend: CppBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards the files of a living run in another container, whose processes have other numbers."""
+    monkeypatch.setenv("TMPDIR", str(backend._work.parent))
+    problem = make_problem(SYSTEM).chunk(learning=True)
+    backend.run(problem)
+    command = [sys.executable, "-c", LEFT_BEHIND, str(Path(__file__).parent), "ended"]
+    # it sees no process but itself
+    unseen = ["unshare", "--pid", "--fork", "--mount-proc", *command]
+    done = subprocess.run(unseen, capture_output=True, text=True, check=False)
+    if done.returncode and "unshare" in done.stderr:
+        pytest.skip(f"needs the right to start a container: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert (backend._work / "job-0" / "results").is_dir()
+    assert not Path(done.stdout.strip()).exists()
+
+
+def test_builds_that_were_killed_are_removed_and_those_under_way_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a cache that keeps half-built programs for ever, and somebody else's build."""
+    builds = tmp_path / "builds"
+    own = CppBackend._key(make_unbuilt(), find_compiler())
+    folders = [builds / f"building-{key}-abc" for key in (own, "dead", "alive", "unknown")]
+    for folder in folders:
+        (folder / "project").mkdir(parents=True)
+    for key in ("dead", "alive"):
+        (builds / f"{key}.lock").touch()
+    monkeypatch.setenv("NEUROSIM_CACHE", str(tmp_path))
+    monkeypatch.setenv("CXX", compiler_without_room(tmp_path))
+    with (builds / "alive.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(BuildError, match="no room"):
+            make_backend()
+    # the failing compiler's own key is another one: its build removes that of nobody
+    assert [folder.exists() for folder in folders] == [True, False, True, True]
+    (builds / f"{own}.lock").touch()
+    cpp._remove_abandoned_builds(builds / own)
+    assert [folder.exists() for folder in folders] == [False, False, False, True]
+
+
+def make_unbuilt() -> CppBackend:
+    """A back end that knows its key and has built nothing."""
+    backend = CppBackend.__new__(CppBackend)
+    Backend.__init__(backend, SYSTEM.circuit(), dtype="float64", max_cycles=8)
+    backend.dense, backend._record = True, {}
+    return backend
 
 
 def lasting_chunk() -> Chunk:

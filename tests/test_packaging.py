@@ -6,6 +6,9 @@ import configparser
 import fnmatch
 from pathlib import Path
 
+import neurosim
+from neurosim.models import SYSTEMS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -35,3 +38,10 @@ def test_every_other_file_beside_the_code_is_installed() -> None:
         owner = next(p for p in file.parents if ".".join(p.relative_to(ROOT).parts) in packages)
         package, within = ".".join(owner.relative_to(ROOT).parts), file.relative_to(owner)
         assert any(fnmatch.fnmatch(str(within), p) for p in patterns.get(package, [])), file
+
+
+def test_every_system_is_a_name_of_the_package() -> None:
+    """Guards a system that only the command line knows."""
+    for system in SYSTEMS.values():
+        assert system.__name__ in neurosim.__all__
+        assert getattr(neurosim, system.__name__) is system

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import brian2 as b2
 import numpy as np
@@ -17,10 +17,11 @@ from oracles import Problem, make_problem, small_system
 from neurosim import Simulator, open_recording, save_recording, select_layer
 from neurosim.circuit import Circuit
 from neurosim.engine.build import build_network
-from neurosim.engine.protocol import split_weights
-from neurosim.errors import CircuitError, DataError
+from neurosim.engine.protocol import Chunk, ChunkResult, split_weights
+from neurosim.engine.runtime import RuntimeBackend
+from neurosim.errors import CircuitError, DataError, ParameterError
 from neurosim.models import CorInfoMax
-from neurosim.recording import recording_size
+from neurosim.recording import Recorder, recording_size
 from neurosim.system import System
 from neurosim.traces import LayerTraces, Trace
 
@@ -288,6 +289,60 @@ def test_the_size_told_beforehand_is_close(tmp_path: Path) -> None:
     assert f"{told.memory / 1e6:.1f} MB in memory" in str(told)
 
 
+class Counted(RuntimeBackend):
+    """The runtime back end in the place of the compiled one: it notes what it is asked for."""
+
+    made: ClassVar[list[int]] = []
+    shown: ClassVar[list[int]] = []
+
+    def __init__(self, circuit: Circuit, *, max_cycles: int, **how: Any) -> None:
+        self.made.append(max_cycles)
+        super().__init__(circuit, max_cycles=max_cycles, **how)
+
+    def run(self, chunk: Chunk) -> ChunkResult:
+        """Note the number of images."""
+        self.shown.append(chunk.cycles)
+        return super().run(chunk)
+
+
+def test_a_program_that_records_all_neurons_stays_within_the_memory(
+    made: tuple[Simulator, Problem], tree: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a computer out of memory because of neurons that nobody asked for."""
+    simulator, problem = made
+    monkeypatch.setattr("neurosim.engine.cpp.CppBackend", Counted)
+    monkeypatch.setattr(Counted, "made", [])
+    monkeypatch.setattr(Counted, "shown", [])
+    whole, part = (recording_size(simulator, 3, layer=1, neurons=n) for n in (None, [2]))
+    # room for two images as the program records them, and for far more than the part kept
+    limit = whole.memory * 0.7
+    assert part.memory < limit / 2
+    some = simulator.record(
+        problem.images,
+        problem.targets,
+        beta=-1.0,
+        layer=1,
+        neurons=[2],
+        memory_limit=limit,
+        backend="cpp",
+    )
+    assert Counted.shown == [2, 1]
+    expected = select_layer(tree, 1).isel(neuron=[2]).assign_attrs(layers="[1]")
+    xr.testing.assert_identical(some, expected)
+
+
+def test_programs_are_compiled_for_few_numbers_of_images(
+    made: tuple[Simulator, Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a minute of compiling for every number of images that somebody looks at."""
+    simulator, problem = made
+    monkeypatch.setattr("neurosim.engine.cpp.CppBackend", Counted)
+    monkeypatch.setattr(Counted, "made", [])
+    for n in (1, 2, 3, 4, 5, 9):
+        simulator.record(np.resize(problem.images, (n, 5)), backend="cpp")
+    assert Counted.made == [1, 2, 4, 4, 8, 16]
+
+
 # ------------------------------------------------------------------ mistakes
 
 
@@ -304,6 +359,8 @@ def test_what_cannot_be_recorded_is_said_in_one_line(
         ({"layer": 1, "neurons": [0.5]}, "whole numbers"),
         ({"neurons": [1]}, "give layer="),
         ({"ids": [1]}, "each of the 3 images"),
+        ({"ids": [[1], [2, 3]]}, "ids: give whole numbers in one row"),
+        ({"layer": 1, "neurons": [[1], [2, 3]]}, "give whole numbers in one row"),
         ({"memory_limit": 10}, "memory_limit.*name a file"),
         ({"beta": 0.0}, "beta = 0.0"),
         ({"to": tmp_path / "absent" / "rec.nc"}, "there is no folder"),
@@ -313,6 +370,19 @@ def test_what_cannot_be_recorded_is_said_in_one_line(
             simulator.record(x, y, **how)
     with pytest.raises(DataError, match="layer 5 was not recorded"):
         select_layer(tree, 5)
+    for other in (1, "rec.nc", xr.Dataset()):
+        with pytest.raises(DataError, match=r"is not a recording: give .*open_recording"):
+            select_layer(other, 2)
+
+
+@pytest.mark.parametrize("backend", ["cuda", "cp", "CPP", 3, None])
+def test_unknown_back_ends_are_refused(made: tuple[Simulator, Problem], backend: Any) -> None:
+    """Guards a recording by another back end than the one asked for, without a word."""
+    simulator, problem = made
+    with pytest.raises(ParameterError, match=rf"unknown backend {backend!r}.*cpp, runtime"):
+        simulator.record(problem.images, backend=backend)
+    with pytest.raises(ParameterError, match="unknown backend"):
+        Recorder(simulator, simulator.system.layer_traces(), backend=backend)
 
 
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
@@ -369,6 +439,8 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path) -> No
     )
     assert "layer 9" in refusal("record", run_folder, "--layer", "9", *out)
     assert "no run folder" in refusal("record", tmp_path / "absent", *out)
+    assert "give --layer N as well" in refusal("record", run_folder, "--neurons", "1", *out)
+    assert "unknown backend 'cuda'" in refusal("record", run_folder, "--backend", "cuda", *out)
     assert "--images" in refusal("record", run_folder, "--images", "3-1", *out)
     bare = tmp_path / "bare"
     bare.mkdir()

@@ -111,7 +111,8 @@ def test_counters_and_gates_follow_phases_of_any_length(
     inputs = probe_inputs(cycles)
     result = probe.run(Chunk(inputs, {}, phases=phases, learning=learning))
     steps = cycles * sum(lengths)
-    shown = {name: rows[-steps:] for name, rows in probe.trajectories()["probe"].items()}
+    shown = probe.trajectories()["probe"]
+    assert {len(rows) for rows in shown.values()} == {steps}
     for name, rows in expected_traces(phases, cycles).items():
         np.testing.assert_array_equal(shown[name], np.repeat([rows], 2, axis=0).T, err_msg=name)
     assert (shown["seen_learning"] == learning).all()
@@ -124,12 +125,10 @@ def test_counters_and_gates_follow_phases_of_any_length(
 
 def test_a_run_has_as_many_steps_as_its_cycles_and_not_one_more(probe: RuntimeBackend) -> None:
     """Guards against a float duration that rounds a last step in or out."""
-    before = len(probe.trajectories()["probe"]["image"])
     for cycles, phases in ((3, {"dawn": 7, "noon": 0, "dusk": 0}), (5, {"dawn": 1, "dusk": 2})):
         probe.run(Chunk(probe_inputs(cycles), {}, phases=phases))
-        after = len(probe.trajectories()["probe"]["image"])
-        assert after - before == cycles * sum({"noon": 1, **phases}.values())
-        before = after
+        steps = len(probe.trajectories()["probe"]["image"])
+        assert steps == cycles * sum({"noon": 1, **phases}.values())
 
 
 @pytest.mark.parametrize("dt", [1.0, 0.1, 0.3, 0.7])
@@ -161,6 +160,17 @@ def test_what_is_noted_or_recorded_may_be_computed_from_the_input() -> None:
         recorded = backend.trajectories()["probe"]["image"]
     np.testing.assert_array_equal(result.readouts["answer"], inputs["stimulus"])
     np.testing.assert_array_equal(recorded, inputs["stimulus"].repeat(6, axis=0))
+
+
+@pytest.mark.parametrize("kind", [RuntimeBackend, CppBackend])
+def test_an_input_may_be_given_that_no_equation_reads(kind: type[Any]) -> None:
+    """Guards circuits without a target, which have to declare one to be trained."""
+    circuit = probe_circuit()
+    circuit = dataclasses.replace(circuit, inputs=(*circuit.inputs, CycleInput("target", 2)))
+    inputs = probe_inputs(3)
+    with kind(circuit, dtype="float64", max_cycles=3) as backend:
+        result = backend.run(Chunk({**inputs, "target": np.ones((3, 2))}, {}))
+    np.testing.assert_array_equal(result.readouts["answer"], inputs["stimulus"])
 
 
 def test_a_compiled_program_counts_as_the_runtime_does() -> None:

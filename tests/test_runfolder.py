@@ -512,33 +512,6 @@ def test_environment_does_not_import_brian2() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("script", "expected"),
-    [
-        ("#!/bin/sh\necho 'fast-c++ 3.1'\necho more\n", "fast-c++ 3.1"),
-        ("#!/bin/sh\nexit 1\n", "none found"),
-        ("#!/bin/sh\n", "none found"),
-        (None, "none found"),
-    ],
-)
-def test_compiler(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, expected: str
-) -> None:
-    """Guards naming a compiler other than the one that $CXX chooses."""
-    compiler = tmp_path / "c++"
-    if script is not None:
-        compiler.write_text(script)
-        compiler.chmod(0o755)
-    monkeypatch.setenv("CXX", f"{compiler} -O2")
-    assert module._compiler() == expected
-
-
-def test_unreadable_compiler_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards an unclosed quote in $CXX stopping a run that needs no compiler."""
-    monkeypatch.setenv("CXX", "'g++")
-    assert module._compiler() == "none found"
-
-
 def git(folder: Path, *words: str) -> str:
     """Run git in a folder, whatever its user has configured."""
     options = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,11 @@ from oracles import (
 )
 
 from neurosim import CorInfoMax, Dataset, Simulator, load_dataset
+from neurosim.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from neurosim.circuit import Circuit, CycleInput
 from neurosim.errors import (
     CheckpointError,
+    CircuitError,
     DataError,
     DivergenceError,
     ParameterError,
@@ -243,6 +248,10 @@ def test_weights_that_were_set_are_the_ones_used(task: tuple[np.ndarray, np.ndar
         ("W_ff_0", np.full((6, 5), np.nan), r"'W_ff_0' would hold values that are not finite"),
         ("W_ff_0", np.full((6, 5), np.inf), r"'W_ff_0' would hold values that are not finite"),
         ("B_3", np.triu(np.ones((3, 3))), r"'B_3' is a symmetric array; the given one is not"),
+        ("W_ff_0", "abc", r"'W_ff_0' needs numbers of shape \(6, 5\)"),
+        ("W_ff_0", [[1.0, 2.0], [3.0]], r"'W_ff_0' needs numbers of shape \(6, 5\)"),
+        ("W_ff_0", None, r"'W_ff_0' (needs|would hold)"),
+        (7, np.zeros((6, 5)), r"no weight 7; allowed"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
@@ -273,6 +282,35 @@ def test_weights_cannot_be_removed_or_looked_up_by_a_wrong_name(shared: Simulato
     assert "W_ff_9" not in list(shared.weights)
 
 
+def test_the_weights_as_a_whole_are_not_replaced(shared: Simulator) -> None:
+    """Guards a dictionary in place of the store, which breaks at the next recording or save."""
+    before = shared.weights.arrays()
+    with pytest.raises(DataError, match=r"cannot be replaced by a dict.*weights\.update"):
+        shared.weights = before  # type: ignore[assignment]
+    shared.weights.update(before)
+    assert_bitwise_equal(shared.weights.arrays(), before)
+
+
+def test_weights_are_put_back_all_or_none() -> None:
+    """Guards random initial values that stay where a checkpoint lacks an array."""
+    simulator = make(backend="runtime")
+    before = simulator.weights.arrays()
+    blank = {name: np.zeros_like(array) for name, array in before.items()}
+    fewer = {name: array for name, array in blank.items() if name != "W_fb_1"}
+    wrong: list[tuple[Any, type[Exception], str]] = [
+        (fewer, CheckpointError, "missing W_fb_1, unknown none"),
+        ({**blank, "W_ff_9": np.zeros(1)}, CheckpointError, "missing none, unknown W_ff_9"),
+        ({**blank, "B_3": np.zeros((2, 2))}, DataError, "'B_3' needs shape"),
+    ]
+    for arrays, error, words in wrong:
+        with pytest.raises(error, match=words):
+            simulator.restore(arrays, epoch=1, position=0)
+        assert_bitwise_equal(simulator.weights.arrays(), before)
+        assert simulator.epoch == 0
+    simulator.restore(blank, epoch=1, position=0)
+    assert not any(array.any() for array in simulator.weights.values())
+
+
 # ------------------------------------------------------------------ refusals
 
 
@@ -288,6 +326,7 @@ def test_weights_cannot_be_removed_or_looked_up_by_a_wrong_name(shared: Simulato
         (np.full((2, 5), "a"), "finite numbers"),
         (np.full((2, 5), None), "finite numbers"),
         (np.full((2, 5), 1j), "numbers"),
+        ([[0.0] * 5, [0.0] * 4], r"images of shape \(n, 5\) are needed"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(shared: Simulator, x: Any, words: str) -> None:
@@ -312,6 +351,7 @@ def test_images_that_do_not_fit_are_refused(shared: Simulator, x: Any, words: st
         ([0, 1, 2], r"2 images but 3 labels"),
         ([0], r"2 images but 1 labels"),
         ([], r"give whole class numbers|0 labels"),
+        ([[0, 1, 0], [1]], r"labels of shape \(n,\) or \(n, 3\) are needed"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(shared: Simulator, y: Any, words: str) -> None:
@@ -338,6 +378,9 @@ def test_labels_that_do_not_fit_are_refused(shared: Simulator, y: Any, words: st
         ({"chunk_images": 0}, r"chunk_images = 0"),
         ({"chunk_images": 2.5}, r"chunk_images = 2\.5"),
         ({"jobs": 0}, r"jobs = 0"),
+        ({"backend": 3}, r"unknown backend 3; allowed: cpp, runtime"),
+        ({"dtype": np.float32}, r"unknown dtype <class 'numpy.float32'>"),
+        ({"dtype": np.dtype("float32")}, r"unknown dtype .*did you mean 'float32'"),
     ],
 )
 def test_settings_without_meaning_are_refused(change: dict[str, Any], words: str) -> None:
@@ -346,12 +389,55 @@ def test_settings_without_meaning_are_refused(change: dict[str, Any], words: str
         Simulator(SYSTEM, **change)
 
 
-@pytest.mark.parametrize("epochs", [0, -1])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (CorInfoMax, r"e\.g\. CorInfoMax\(layers=\(64, 100, 10\)\), not the class"),
+        ("corinfomax", r"system = 'corinfomax': give a system, e\.g\. CorInfoMax\("),
+    ],
+)
+def test_what_is_no_system_is_refused(given: Any, words: str) -> None:
+    """Guards an error from deep inside for a class, or a name, in the place of a system."""
+    with pytest.raises(ParameterError, match=words):
+        Simulator(given)
+
+
+class Rewired(CorInfoMax):
+    """The usual circuit with other inputs than a simulator gives."""
+
+    def circuit(self) -> Circuit:
+        """The parent's, with its inputs changed."""
+        circuit = super().circuit()
+        return dataclasses.replace(circuit, inputs=self.changed(circuit.inputs))
+
+    changed: Callable[[tuple[CycleInput, ...]], tuple[CycleInput, ...]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (lambda inputs: tuple(i for i in inputs if i.name != "target"), "'target' not at all"),
+        (lambda inputs: tuple(i for i in inputs if i.name != "stimulus"), "'stimulus' not at all"),
+        (lambda inputs: (*inputs, CycleInput("mask", 5)), "'mask' of width 5"),
+        (
+            lambda inputs: (CycleInput("stimulus", 9), *(i for i in inputs if i.width != 5)),
+            "'stimulus' of width 9",
+        ),
+    ],
+)
+def test_circuits_with_other_inputs_are_refused_at_once(changed: Any, words: str) -> None:
+    """Guards a KeyError at the first image, on one back end, and blanks on the other."""
+    system = type("Own", (Rewired,), {"changed": staticmethod(changed)})(layers=(5, 4, 3))
+    with pytest.raises(CircuitError, match=f"takes the input {words}.*declare these as CycleInput"):
+        Simulator(system, backend="runtime")
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 1.5, "3"])
 def test_no_epochs_are_refused(
-    shared: Simulator, task: tuple[np.ndarray, np.ndarray], epochs: int
+    shared: Simulator, task: tuple[np.ndarray, np.ndarray], epochs: Any
 ) -> None:
     """Guards against a fit that does nothing and says nothing."""
-    with pytest.raises(ParameterError, match=f"epochs = {epochs}"):
+    with pytest.raises(ParameterError, match=f"epochs = {epochs!r}"):
         shared.fit(*task, epochs=epochs, progress=False)
 
 
@@ -367,6 +453,44 @@ def test_going_on_within_an_epoch_with_fewer_images_is_refused(
     with pytest.raises(DataError, match=r"position|image 5|epoch"):
         fresh.fit(x[:4], y[:4], progress=False)
     assert_bitwise_equal(fresh.weights.arrays(), before)
+
+
+def test_images_that_were_not_scaled_are_warned_of_once(
+    task: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Guards an hour of training on grey values from 0 to 255, which learns next to nothing."""
+    x, y = task
+    grey = (255 * x).round().astype(np.uint8)
+    largest = grey.max()
+    calls: list[Callable[[Simulator], Any]] = [
+        lambda s: s.fit(grey, y, progress=False),
+        lambda s: s.predict(grey),
+        lambda s: s.score(-1.0 * grey, y),
+        lambda s: s.record(grey),
+    ]
+    for call in calls:
+        simulator = Simulator(small_system(), backend="runtime")
+        with pytest.warns(UserWarning, match=f"up to {largest}; .*divide by 255"):
+            call(simulator)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "the images")
+            call(simulator)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "the images")
+        simulator = Simulator(small_system(), backend="runtime")
+        # as after standardising: around 0, with some values far out
+        simulator.predict(np.clip(10 * (x - 0.5), -10, 10))
+
+
+@pytest.mark.parametrize("beta", [0, float("nan"), float("inf"), "1", None])
+def test_a_nudge_without_meaning_is_refused_wherever_one_is_given(
+    shared: Simulator, task: tuple[np.ndarray, np.ndarray], beta: Any
+) -> None:
+    """Guards rates that are not numbers, from a nudge that no analysis looked at."""
+    x, y = task
+    for show in (shared.activity, shared.record, shared.state_changes):
+        with pytest.raises(DataError, match="give a finite nudge that is not 0"):
+            show(x, y, beta=beta)
 
 
 # ------------------------------------------------------------------ divergence
@@ -385,6 +509,35 @@ def test_divergence_stops_learning_and_keeps_the_weights_from_before(
         assert "\n" not in str(caught.value)
         assert_bitwise_equal(wild.weights.arrays(), before)
         assert (wild.epoch, wild.position) == (0, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [30.0, 1e4])
+def test_lateral_weights_that_overshoot_stop_learning(
+    task: tuple[np.ndarray, np.ndarray], dtype: str, size: float
+) -> None:
+    """Guards the one kind of array that may grow: beyond what its rule allows, it exploded."""
+    x, y = task
+    system = small_system(lambda_=0.5, batch=1, mu_ff=(0.0,) * 2, mu_fb=(0.0,))
+    simulator = Simulator(system, backend="runtime", dtype=dtype)
+    grown = {"B_1": size * np.eye(6), "B_2": size * np.eye(3)}
+    simulator.weights.update(grown)
+    before = simulator.weights.arrays()
+    words = r"diverged in epoch 1 .*: B_1 grew beyond"
+    with pytest.raises(DivergenceError, match=words), np.errstate(all="ignore"):
+        simulator.fit(x, y, progress=False)
+    assert_bitwise_equal(simulator.weights.arrays(), before)
+
+
+def test_lateral_weights_of_silent_cells_may_grow() -> None:
+    """Guards against a false alarm: an inverse correlation grows where there is none."""
+    system = small_system(lambda_=0.5, batch=1)
+    simulator = Simulator(system, backend="runtime", dtype="float32")
+    blank = {"B_1": np.eye(6), "B_2": np.eye(3)}
+    blank |= {name: 0 * array for name, array in simulator.weights.items() if name[0] == "W"}
+    simulator.weights.update(blank)
+    simulator.fit(np.zeros((13, 5)), np.zeros((13, 3)), progress=False)
+    np.testing.assert_array_equal(simulator.weights["B_1"], 2.0**13 * np.eye(6))
 
 
 # ------------------------------------------------------------------ files
@@ -447,6 +600,55 @@ def test_training_goes_on_bit_for_bit_after_saving_and_loading(
                 pass
         assert_bitwise_equal(second.weights.arrays(), expected)
         assert (second.epoch, second.position) == (3, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unnamed(CorInfoMax):
+    """A system of a program, under the name it inherits, with another rule."""
+
+    def circuit(self) -> Circuit:
+        """The parent's, with a slower rule."""
+        circuit = super().circuit()
+        old = circuit.projection("ff_0")
+        rule = old.pathways[-1]
+        slower = dataclasses.replace(rule, code=rule.code.replace("mu/beta", "0.5*mu/beta"))
+        assert slower != rule
+        return circuit.replacing(old.with_pathway(slower))
+
+
+def test_a_class_of_a_program_does_not_come_back_as_its_parent(tmp_path: Path) -> None:
+    """Guards a network that goes on with the equations of another system, without a word."""
+    simulator = Simulator(Unnamed(layers=(5, 4, 3)), backend="runtime")
+    simulator.save(tmp_path)
+    with pytest.raises(ParameterError, match=r"Simulator\.load\(\.\.\., system=Unnamed\)"):
+        Simulator.load(tmp_path, backend="runtime")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        loaded = Simulator.load(tmp_path, backend="runtime", system=Unnamed)
+    assert type(loaded.system) is Unnamed
+    assert loaded.circuit == simulator.circuit
+    # the parent has the same weights and settings; only the digest of the equations tells
+    with pytest.warns(UserWarning, match="equations .* are not those"):
+        Simulator.load(tmp_path, backend="runtime", system=CorInfoMax)
+    with pytest.raises(ParameterError, match="give a class of a system"):
+        Simulator.load(tmp_path, backend="runtime", system=CorInfoMax())  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_without_a_digest_or_with_other_settings_is_judged_by_what_it_has(
+    tmp_path: Path,
+) -> None:
+    """Guards checkpoints from before there was a digest, and a bare TypeError."""
+    Simulator(CorInfoMax(layers=(5, 4, 3)), backend="runtime").save(tmp_path)
+    saved, _ = load_checkpoint(tmp_path)
+    older = {name: value for name, value in saved.state.items() if name != "circuit"}
+    save_checkpoint(tmp_path, Checkpoint(saved.arrays, older))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        Simulator.load(tmp_path, backend="runtime")
+    older["settings"] = {**older["settings"], "brake": 0.5}
+    save_checkpoint(tmp_path, Checkpoint(saved.arrays, older))
+    with pytest.raises(CheckpointError, match=r"than CorInfoMax takes: .*'brake'"):
+        Simulator.load(tmp_path, backend="runtime")
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:

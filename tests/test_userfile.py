@@ -10,6 +10,7 @@ import pytest
 from command_line import assert_same_weights, call, refusal, run
 
 from neurosim import CorInfoMax, Simulator
+from neurosim.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from neurosim.circuit import Circuit
 from neurosim.errors import CircuitError, ParameterError
 from neurosim.models import SYSTEMS
@@ -83,6 +84,59 @@ def test_a_system_of_ones_own_is_trained_resumed_and_loaded(rule: Path, tmp_path
     simulator = Simulator.load(whole, backend="runtime")
     assert type(simulator.system).__name__ == "Slower"
     assert simulator.system.brake == 0.5
+
+
+#: The same system with a circuit of its own, for a change of its equations.
+REWIRED = f"""{RULE}
+    def circuit(self):
+        circuit = super().circuit()
+        old = circuit.projection("ff_0")
+        rule = old.pathways[-1]
+        rule = dataclasses.replace(rule, code=rule.code + "; w = clip(w, -9, 9)")
+        return circuit.replacing(old.with_pathway(rule))
+"""
+
+
+def test_equations_that_changed_since_are_not_trained_on(rule: Path, tmp_path: Path) -> None:
+    """Guards a run whose first and last epochs learnt by different rules."""
+    rule.write_text(REWIRED)
+    run_folder = tmp_path / "run"
+    options = ("--system", f"{rule}:Slower", *RUNTIME)
+    assert call("train", *options, "--epochs", 1, "--out", run_folder).status == 0
+    before = (run_folder / "checkpoint.npz").read_bytes()
+    # a remark is no change of the equations
+    rule.write_text(f"# thought over\n{REWIRED}")
+    assert call("train", "--resume", run_folder, "--epochs", 1, "--quiet").status == 0
+    rule.write_text(REWIRED.replace("-9, 9", "-2, 2"))
+    message = refusal("train", "--resume", run_folder, "--epochs", 2)
+    assert f"the equations of {rule}:Slower are not those that the run in" in message
+    assert "put them back, or start a new run" in message
+    assert (run_folder / "checkpoint.npz").read_bytes() == before
+    with pytest.warns(UserWarning, match="equations of .*Slower are not those"):
+        Simulator.load(run_folder, backend="runtime")
+
+
+def test_a_checkpoint_from_before_there_was_a_digest_is_resumed(tmp_path: Path) -> None:
+    """Guards older runs, which nobody could lengthen any more."""
+    run_folder = tmp_path / "run"
+    options = ("--system", "corinfomax", *RUNTIME)
+    assert call("train", *options, "--epochs", 1, "--out", run_folder).status == 0
+    saved, _ = load_checkpoint(run_folder)
+    older = {name: value for name, value in saved.state.items() if name != "circuit"}
+    save_checkpoint(run_folder, Checkpoint(saved.arrays, older))
+    assert call("train", "--resume", run_folder, "--epochs", 2, "--quiet").status == 0
+
+
+def test_a_class_of_another_module_has_a_reference_that_names_no_other(rule: Path) -> None:
+    """Guards a class that is found, under the name it inherits, as its parent."""
+    found = system_named(f"{rule}:Slower")
+    child = type("Child", (found,), {"__module__": "notebook"})
+    assert reference_of(child()) == "notebook:Child"
+    with pytest.raises(ParameterError, match=r"no file .*notebook; .*system=Child"):
+        system_named("notebook:Child")
+    # a file that imports one of neurosim's own does not rename it
+    assert system_named(f"{rule}:CorInfoMax") is CorInfoMax
+    assert reference_of(CorInfoMax()) == "corinfomax"
 
 
 CLASHING = RULE.replace("corinfomax-slower", "corinfomax")

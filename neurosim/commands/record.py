@@ -73,11 +73,15 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from neurosim.engine.protocol import check_choices
     from neurosim.recording import RecordingSize
     from neurosim.reopen import open_run
 
     if options.memory_limit < 1:
         raise ParameterError(f"--memory-limit {options.memory_limit}: give 1 or more (megabytes)")
+    if options.neurons is not None and options.layer is None:
+        raise ParameterError("--neurons are numbered within a layer; give --layer N as well")
+    check_choices(backend=options.backend)
     opened = open_run(options.folder)
     x, y = opened.data.chosen(options.split, options.images)
     recording = opened.simulator.record(

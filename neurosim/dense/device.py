@@ -119,7 +119,13 @@ class DenseCPPStandaloneDevice(CPPStandaloneDevice):
         super().variableview_set_with_index_array(variableview, item, value, check_units)
 
     def pathway_report(self) -> dict[str, str]:
-        """How each pathway runs: ``"dense rows"``, ``"direct"`` or ``"standard: <why>"``."""
+        """How each pathway runs.
+
+        Returns
+        -------
+        dict of str to str
+            ``"dense rows"``, ``"direct"`` or ``"standard: <why>"``, by pathway.
+        """
         return dict(self._report)
 
     def _countable(self, synapses: Synapses) -> bool:

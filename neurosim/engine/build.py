@@ -88,12 +88,34 @@ class BuiltNetwork:
 
 
 def counter_name(event: Event) -> str:
-    """Name of the per-cell counter of a counted event."""
+    """Name of the per-cell counter of a counted event.
+
+    Parameters
+    ----------
+    event : Event
+        The event.
+
+    Returns
+    -------
+    str
+        A variable of its population.
+    """
     return f"n_{event.name}"
 
 
 def rhythm_equations(circuit: Circuit) -> str:
-    """Variables of the rhythm: counters, gates and the scalar inputs of the cycle."""
+    """Variables of the rhythm: counters, gates and the scalar inputs of the cycle.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Its phases and inputs are declared.
+
+    Returns
+    -------
+    str
+        Brian2 equations.
+    """
     lines = [
         "cycle : integer (shared)",
         "cycle_step : integer (shared)",
@@ -117,6 +139,16 @@ def rhythm_code(circuit: Circuit) -> str:
 
     A phase of zero steps never begins or ends, so an evaluation run can leave
     the later phases out without another build.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Its phases are counted.
+
+    Returns
+    -------
+    str
+        Brian2 statements, run once per step.
     """
     total = " + ".join(f"steps_{phase.name}" for phase in circuit.phases)
     lines = [

@@ -3,11 +3,13 @@
 Brian2 writes about a hundred small files for a network like ours, each of
 which includes the same large headers; compiling them one by one costs a
 minute. They are put together into a few units, one per processor, and compiled
-side by side.
+side by side. Where ``ccache`` is installed, it is asked first: a program whose
+key in neurosim's own cache changed, but whose code did not, is at hand at once.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -22,8 +24,10 @@ from neurosim.errors import BuildError
 __all__ = [
     "FLAGS",
     "compile_project",
+    "compiler_cache",
     "compiler_flags",
     "compiler_identity",
+    "compiler_version",
     "find_compiler",
 ]
 
@@ -41,6 +45,10 @@ FLAGS = (
 )
 
 _USUAL = (("g++",), ("clang++",), ("c++",))
+#: Programs that stand before a compiler and keep what it made.
+_CACHES = frozenset({"ccache", "sccache", "distcc"})
+#: A compiler that has not told its version by then will not.
+_VERSION_TIMEOUT_S = 10.0
 _INSTALL_HINT = (
     "install one, e.g. `sudo apt-get install g++` (Debian, Ubuntu), `sudo dnf install gcc-c++` "
     "(Fedora), `conda install -c conda-forge cxx-compiler`, or name yours in CXX; "
@@ -50,6 +58,11 @@ _INSTALL_HINT = (
 
 def compiler_flags() -> tuple[str, ...]:
     """:data:`FLAGS`, and after them those of ``$NEUROSIM_CXXFLAGS``.
+
+    Returns
+    -------
+    tuple of str
+        Options of every call of the compiler.
 
     Raises
     ------
@@ -90,6 +103,53 @@ def _split(variable: str, text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text))
     except ValueError as error:
         raise BuildError(f"{variable}={text} cannot be read: {error}") from error
+
+
+def compiler_version() -> str:
+    """The first line of what :func:`find_compiler`'s compiler tells of itself, for records.
+
+    Returns
+    -------
+    str
+        For example ``"g++ (Debian 12.2.0-14) 12.2.0"``; ``"none found"`` where there is no
+        compiler, or none that answers.
+    """
+    try:
+        done = subprocess.run(
+            [*find_compiler(), "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_VERSION_TIMEOUT_S,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (BuildError, OSError, subprocess.SubprocessError):
+        return "none found"
+    lines = done.stdout.splitlines()
+    return lines[0].strip() if lines else "none found"
+
+
+def compiler_cache(compiler: Sequence[str]) -> tuple[str, ...]:
+    """``ccache``, to be put before a compiler; nothing if there is none, or one already.
+
+    Parameters
+    ----------
+    compiler : sequence of str
+        From :func:`find_compiler`.
+
+    Returns
+    -------
+    tuple of str
+        Path of the program, or nothing; ``NEUROSIM_CCACHE=0`` leaves it out.
+    """
+    if os.environ.get("NEUROSIM_CCACHE") == "0":
+        return ()
+    # a link of the compiler's name may lead to ccache, too
+    named = {name for part in compiler for name in (Path(part).name, Path(part).resolve().name)}
+    found = None if named & _CACHES else shutil.which("ccache")
+    return (found,) if found else ()
 
 
 def compiler_identity(compiler: Sequence[str]) -> str:
@@ -138,14 +198,15 @@ def compile_project(folder: Path, compiler: Sequence[str], *, jobs: int | None =
     """
     jobs = jobs or len(os.sched_getaffinity(0))
     command = [*compiler, *compiler_flags()]
+    cached = [*_cached(compiler), *command[1:]]
     sources = [folder / "objects.cpp", folder / "main.cpp"]
     rest = [folder / name for name in ("network.cpp", "run.cpp", "synapses_classes.cpp")]
     rest += sorted((folder / "brianlib").glob("*.cpp"))
     generated = sorted((folder / "code_objects").glob("*.cpp"))
     units = _write_units(folder, generated, max(jobs, 1))
-    outputs = _compile_all([*units, *sources, *rest], folder, command, jobs)
+    outputs = _compile_all([*units, *sources, *rest], folder, cached, jobs)
     program = folder / "main"
-    _make(program, [*command, *map(str, outputs)], folder)
+    _make(program, [*command, *(str(output.relative_to(folder)) for output in outputs)], folder)
     for output in outputs:
         output.unlink()
     return program
@@ -181,18 +242,29 @@ def _compile_all(
 
     def compile_one(pair: tuple[Path, Path]) -> None:
         source, output = pair
-        _make(output, [*command, "-I.", "-c", str(source)], folder)
+        # relative: what ccache has kept must not depend on where a project lies
+        _make(output, [*command, "-I.", "-c", str(source.relative_to(folder))], folder)
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(compile_one, zip(sources, outputs, strict=True)))
     return outputs
 
 
+def _cached(compiler: Sequence[str]) -> tuple[str, ...]:
+    """The compiler, after ccache where there is one."""
+    cache = compiler_cache(compiler)
+    if not cache:
+        return (compiler[0],)
+    # -march=native names no processor: machines that share ccache's folder must not share code
+    identity = hashlib.sha256(compiler_identity(compiler).encode()).hexdigest()[:16]
+    return (*cache, compiler[0], f"-DNEUROSIM_COMPILER={identity}")
+
+
 def _make(output: Path, command: Sequence[str], folder: Path) -> None:
-    _run([*command, "-o", str(output)], folder)
+    _run([*command, "-o", str(output.relative_to(folder))], folder)
     if not output.is_file():
         raise BuildError(
-            f"{Path(command[0]).name} reported no error, but made no {output.name}: it is no C++ "
+            f"{_name(command)} reported no error, but made no {output.name}: it is no C++ "
             f"compiler; {_INSTALL_HINT}"
         )
 
@@ -213,7 +285,13 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if "error" in line.lower()]
         first = errors[0] if errors else (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise BuildError(
-            f"{Path(command[0]).name} failed with status {done.returncode}: {first.strip()}"
-        )
+        name = _name(command)
+        hint = "" if name == Path(command[0]).name else "; NEUROSIM_CCACHE=0 leaves ccache out"
+        raise BuildError(f"{name} failed with status {done.returncode}: {first.strip()}{hint}")
     return done
+
+
+def _name(command: Sequence[str]) -> str:
+    """Name of the program called; of ccache and a compiler, the compiler's."""
+    first, second, *_ = (*(Path(part).name for part in command), "")
+    return second if first in _CACHES and second else first

@@ -10,7 +10,6 @@ cycles are handed over when the program starts, so a second run starts at once.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -23,7 +22,6 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -33,6 +31,13 @@ from numpy.typing import NDArray
 
 import neurosim
 from neurosim.circuit import Circuit
+from neurosim.engine.claims import (
+    claim_folder,
+    locked,
+    release_with,
+    remove_abandoned,
+    remove_unlocked,
+)
 from neurosim.engine.compiler import (
     compile_project,
     compiler_flags,
@@ -51,21 +56,27 @@ from neurosim.engine.protocol import (
 from neurosim.errors import BuildError, CircuitError
 from neurosim.readouts import noted_readouts
 
-__all__ = ["CppBackend", "cache_folder"]
+__all__ = ["MISTAKE", "CppBackend", "cache_folder"]
 
-
-#: Exit status of ``cpp_build`` for a mistake in the circuit (that module imports Brian2).
-_MISTAKE = 3
+#: Exit status of ``cpp_build`` for a mistake in the circuit, told in one line on stderr.
+MISTAKE = 3
 #: With less room than this on its disk, a build that failed has probably run out of it.
 _SCARCE_MIB = 32
-
+#: How the names of folders for the files of runs, and of builds under way, begin.
+_WORK, _BUILDING = "neurosim-work-", "building-"
 
 #: Signals that a terminal or a job system sends to all processes of a group.
 _INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 
 
 def cache_folder() -> Path:
-    """Where compiled programs are kept: ``$NEUROSIM_CACHE`` or the user's cache folder."""
+    """Where compiled programs are kept.
+
+    Returns
+    -------
+    Path
+        ``$NEUROSIM_CACHE`` or the user's cache folder; it may be absent yet.
+    """
     chosen = os.environ.get("NEUROSIM_CACHE")
     if chosen:
         # the programs are compiled and run in other folders than the current one
@@ -93,8 +104,15 @@ class CppBackend(Backend):
         Variables to record in every step, by population; another program is compiled
         for them.
 
+    Attributes
+    ----------
+    dense : bool
+        Whether all-to-all projections run as dense rows.
+
     Raises
     ------
+    CircuitError
+        If an equation has wrong units or names something unknown.
     BuildError
         If there is no compiler or the program cannot be built.
     """
@@ -114,11 +132,12 @@ class CppBackend(Backend):
         self._recorded: dict[str, dict[str, NDArray[Any]]] = {}
         self._project = self._find_or_build()
         self._manifest = json.loads((self._project / "manifest.json").read_text())
-        self._work = _make_work_folder()
+        self._work, lock = _make_work_folder()
+        self._release = release_with(self, self._work, lock)
 
     @property
     def pathways(self) -> dict[str, str]:
-        """How each synaptic pathway runs, and why."""
+        """How each synaptic pathway runs and why, by ``"projection_pathway"``."""
         return dict(self._manifest["pathways"])
 
     # ------------------------------------------------------------ building
@@ -152,7 +171,7 @@ class CppBackend(Backend):
         project = builds / self._key(compiler)
         try:
             builds.mkdir(parents=True, exist_ok=True)
-            with _locked(builds / f"{project.name}.lock"):
+            with locked(builds / f"{project.name}.lock"):
                 if not (project / "main").exists():
                     self._build(project, compiler)
         except OSError as error:
@@ -164,7 +183,9 @@ class CppBackend(Backend):
 
     def _build(self, project: Path, compiler: Sequence[str]) -> None:
         started = time.perf_counter()
-        with tempfile.TemporaryDirectory(dir=project.parent, prefix="building-") as name:
+        _remove_abandoned_builds(project)
+        prefix = f"{_BUILDING}{project.name}-"
+        with tempfile.TemporaryDirectory(dir=project.parent, prefix=prefix) as name:
             folder = Path(name) / "project"
             folder.mkdir()
             spec = Path(name) / "spec.json"
@@ -182,7 +203,7 @@ class CppBackend(Backend):
     # ------------------------------------------------------------ running
 
     def run(self, chunk: Chunk) -> ChunkResult:
-        """Run a chunk; see :class:`~neurosim.engine.protocol.Backend`."""
+        """Run a chunk; see :meth:`neurosim.engine.protocol.Backend.run`."""
         return self._run_in(self._work / "job-0", chunk)
 
     def run_all(self, chunks: Sequence[Chunk], *, jobs: int = 1) -> list[ChunkResult]:
@@ -222,15 +243,16 @@ class CppBackend(Backend):
         return dataclasses.replace(result, seconds=time.perf_counter() - started)
 
     def trajectories(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Recorded variables of the last run, (n_steps, n_cells), by population."""
+        """What the last run recorded; see :meth:`neurosim.engine.protocol.Backend.trajectories`."""
         return self._recorded
 
     def close(self) -> None:
-        """Remove the files of past chunks."""
-        shutil.rmtree(self._work, ignore_errors=True)
+        """Remove the files of past chunks; harmless a second time."""
+        self._release()
 
     def _input_arguments(self, folder: Path, chunk: Chunk) -> Iterator[str]:
-        for item in self.circuit.inputs:
+        read = self._manifest["inputs"]
+        for item in (item for item in self.circuit.inputs if item.name in read):
             rows = self.max_cycles * max(item.width, 1)
             path = folder / f"input_{item.name}"
             values = np.ascontiguousarray(chunk.inputs[item.name], dtype=np.float64)
@@ -239,7 +261,7 @@ class CppBackend(Backend):
                 file.write(values.data)
                 # the program reads a file of full length; the rest is never looked at
                 file.truncate(rows * values.itemsize)
-            yield f"{self._manifest['inputs'][item.name]}.values={path}"
+            yield f"{read[item.name]}.values={path}"
 
     def _weight_arguments(self, folder: Path, weights: Weights) -> Iterator[str]:
         flat = split_weights(self.circuit, weights, self.dtype)
@@ -382,7 +404,7 @@ def _generate(spec: Path, folder: Path) -> None:
     """Write the C++ project in a process of its own; see ``cpp_build``."""
     command = [sys.executable, "-m", "neurosim.engine.cpp_build", str(spec), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode == _MISTAKE:
+    if done.returncode == MISTAKE:
         raise CircuitError(done.stderr.strip().splitlines()[-1])
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
@@ -402,12 +424,15 @@ def _source_digest() -> str:
     return digest.hexdigest()
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, so that two processes never build the same program at once."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _remove_abandoned_builds(project: Path) -> None:
+    """Remove what killed processes left half-built; the caller holds the lock of ``project``."""
+    for folder in project.parent.glob(f"{_BUILDING}*-*"):
+        key = folder.name.split("-")[1]
+        if key == project.name:
+            # who began this is gone, or else the lock would be with him
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            remove_unlocked(folder, project.with_name(f"{key}.lock"))
 
 
 def _temporary_base() -> Path:
@@ -415,21 +440,14 @@ def _temporary_base() -> Path:
     return Path(os.environ.get("TMPDIR") or tempfile.gettempdir()).absolute()
 
 
-def _make_work_folder() -> Path:
-    """A folder for this process's chunks; those that killed processes left are removed."""
+def _make_work_folder() -> tuple[Path, int]:
+    """A folder for this process's chunks, and its lock; those of killed processes are removed."""
     base = _temporary_base()
+    remove_abandoned(base, _WORK)
     try:
-        return _fresh_folder(base)
+        return claim_folder(base, _WORK)
     except OSError as error:
         raise BuildError(
             f"cannot make a folder for temporary files in {base}: {error.strerror}; make room, "
             "or set TMPDIR to a folder that you can write to"
         ) from error
-
-
-def _fresh_folder(base: Path) -> Path:
-    for folder in base.glob("neurosim-work-*-*"):
-        owner = folder.name.split("-")[2]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"neurosim-work-{os.getpid()}-", dir=base))

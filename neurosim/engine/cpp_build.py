@@ -26,12 +26,10 @@ from neurosim.engine.build import (
     counter_name,
     explain_brian_error,
 )
+from neurosim.engine.cpp import MISTAKE
 from neurosim.errors import CircuitError
 
-__all__ = ["MISTAKE", "generate", "main"]
-
-#: Exit status for a mistake in the circuit, told in one line on stderr.
-MISTAKE = 3
+__all__ = ["generate", "main"]
 
 
 def generate(
@@ -66,10 +64,10 @@ def generate(
     # the true length of a run is handed over when the program starts
     built.network.run(circuit.dt * b2.ms, namespace=built.namespace)
     device.build(directory=str(folder), compile=False, run=False, debug=False)
-    for array in built.inputs.values():
-        # every run brings its own inputs: do not read the blank ones first
-        (folder / "static_arrays" / f"{array.name}_values").write_bytes(b"")
     manifest = _manifest(circuit, built, device)
+    for name in manifest["inputs"].values():
+        # every run brings its own inputs: do not read the blank ones first
+        (folder / "static_arrays" / f"{name}_values").write_bytes(b"")
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
 
 
@@ -97,7 +95,9 @@ def _manifest(circuit: Circuit, built: BuiltNetwork, device: Any) -> dict[str, A
         name: {variable: place(monitor, variable) for variable in monitor.record_variables}
         for name, monitor in built.monitors.items()
     }
-    inputs = {name: array.name for name, array in built.inputs.items()}
+    # the program knows nothing of an input that no equation reads
+    read = set(device.timed_arrays.values())
+    inputs = {name: array.name for name, array in built.inputs.items() if array.name in read}
     return {
         "weights": weights,
         "counters": counters,
@@ -109,7 +109,18 @@ def _manifest(circuit: Circuit, built: BuiltNetwork, device: Any) -> dict[str, A
 
 
 def main(arguments: list[str]) -> int:
-    """Entry point of the build process."""
+    """Entry point of the build process.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The file that describes what to build, and the folder for the project.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or :data:`neurosim.engine.cpp.MISTAKE`.
+    """
     spec = json.loads(Path(arguments[0]).read_text())
     try:
         with direct_parsing():

@@ -16,17 +16,25 @@ from numpy.typing import NDArray
 
 from neurosim.circuit import Circuit, Population, Projection, WeightPart
 from neurosim.engine.phases import phase_lengths
-from neurosim.errors import CircuitError, DataError
+from neurosim.errors import CircuitError, DataError, ParameterError, near_matches
 
 __all__ = [
+    "BACKENDS",
     "CHUNK_IMAGES",
+    "DTYPES",
     "Backend",
     "Chunk",
     "ChunkResult",
     "Weights",
+    "check_choices",
     "join_weights",
     "split_weights",
 ]
+
+#: Names of the back ends; :func:`neurosim.simulator.open_backend` knows what they stand for.
+BACKENDS = ("cpp", "runtime")
+#: Names of the precisions of states and weights.
+DTYPES = ("float32", "float64")
 
 #: Images per run of a program, unless told otherwise: long enough that starting the program
 #: does not count, short enough that progress and checkpoints come often.
@@ -34,6 +42,28 @@ CHUNK_IMAGES = 5000
 
 #: Weight arrays by public name, each of shape (post, pre).
 Weights = dict[str, NDArray[Any]]
+
+
+def check_choices(*, backend: object = BACKENDS[0], dtype: object = DTYPES[0]) -> None:
+    """Refuse a back end or a precision that there is not.
+
+    Parameters
+    ----------
+    backend : object
+        What was given for one of :data:`BACKENDS`.
+    dtype : object
+        What was given for one of :data:`DTYPES`.
+
+    Raises
+    ------
+    ParameterError
+        If one is not the name of such a thing; it names those that are.
+    """
+    choices = (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES))
+    for what, given, allowed in choices:
+        # numpy.dtype equals its name, but is no word that a file could keep
+        if not isinstance(given, str) or given not in allowed:
+            raise ParameterError(f"unknown {what} {given!r}; {near_matches(given, allowed)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +131,17 @@ class Backend(abc.ABC):
         ``"float32"`` or ``"float64"``.
     max_cycles : int
         Most cycles one chunk may have.
+
+    Attributes
+    ----------
+    circuit : Circuit
+        What it runs.
+    dtype : numpy.dtype
+        Precision of states and weights.
+    max_cycles : int
+        Most cycles one chunk may have.
+    build_seconds : float
+        Wall time spent on generating and compiling code; 0 when a build was at hand.
     """
 
     def __init__(
@@ -109,12 +150,31 @@ class Backend(abc.ABC):
         self.circuit = circuit
         self.dtype = np.dtype(dtype)
         self.max_cycles = max_cycles
-        #: Seconds spent generating and compiling code (0 when a cached build was found).
         self.build_seconds = 0.0
 
     @abc.abstractmethod
     def run(self, chunk: Chunk) -> ChunkResult:
-        """Run a chunk and return what it left behind."""
+        """Run a chunk.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            Inputs of each cycle, weights, and values that differ from the circuit's.
+
+        Returns
+        -------
+        ChunkResult
+            Weights at the end, readouts and event counts.
+
+        Raises
+        ------
+        DataError
+            If an input or a weight is missing, unknown or of another shape.
+        CircuitError
+            If a parameter or a phase is unknown, or Brian2 finds a mistake in an equation.
+        BuildError
+            If the program fails, or has no room for its files.
+        """
 
     def run_all(self, chunks: Sequence[Chunk], *, jobs: int = 1) -> list[ChunkResult]:
         """Run chunks that do not depend on each other, up to ``jobs`` side by side.
@@ -135,8 +195,22 @@ class Backend(abc.ABC):
         return [self.run(chunk) for chunk in chunks]
 
     @abc.abstractmethod
+    def trajectories(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """What the last run recorded.
+
+        Returns
+        -------
+        dict of str to dict of str to ndarray
+            Arrays of shape (n_steps, n_cells) by population, then by variable; empty
+            before the first run, and for a back end that was not asked to record.
+        """
+
+    @abc.abstractmethod
     def close(self) -> None:
-        """Give back files and memory; the back end cannot run afterwards."""
+        """Give back files and memory; the back end cannot run afterwards.
+
+        Closing twice is harmless.
+        """
 
     def __enter__(self) -> Self:
         return self
@@ -155,6 +229,13 @@ class Backend(abc.ABC):
         cycles = chunk.cycles
         if not 1 <= cycles <= self.max_cycles:
             raise DataError(f"a chunk of {cycles} images; this build runs 1 to {self.max_cycles}")
+        names = [item.name for item in self.circuit.inputs]
+        unknown = sorted(set(chunk.inputs) - set(names))
+        if unknown:
+            raise DataError(
+                f"circuit {self.circuit.name!r} has no input {unknown[0]!r}; "
+                f"{near_matches(unknown[0], names)}"
+            )
         for item in self.circuit.inputs:
             shape = (cycles, item.width) if item.width else (cycles,)
             given = chunk.inputs.get(item.name)

@@ -84,7 +84,7 @@ class RuntimeBackend(Backend):
             )
 
     def run(self, chunk: Chunk) -> ChunkResult:
-        """Run a chunk; see :class:`~neurosim.engine.protocol.Backend`.
+        """Run a chunk; see :meth:`neurosim.engine.protocol.Backend.run`.
 
         After an interrupt the network is built anew, since Brian2's objects were
         left in the middle of a step; what was recorded before is gone.
@@ -93,9 +93,9 @@ class RuntimeBackend(Backend):
         if self._broken_off:
             self._built, self._broken_off = self._build(), False
         built = self._built
+        self._forget()
         self._set_inputs(chunk)
         self._set_values(chunk, lengths)
-        noted = {name: len(monitor.i) for name, monitor in built.readouts.items()}
         duration = chunk.cycles * sum(lengths.values()) * self.circuit.dt * b2.ms
         started = time.perf_counter()
         # Brian2 compares single-precision values with 1e50, which overflows harmlessly
@@ -117,7 +117,7 @@ class RuntimeBackend(Backend):
         }
         return ChunkResult(
             weights=join_weights(self.circuit, flat, self.dtype),
-            readouts=self._readouts(chunk.cycles, noted, lengths),
+            readouts=self._readouts(chunk.cycles, lengths),
             event_counts={
                 f"{population}.{event}": int(self._counter(population, event).sum())
                 for population, event in self._counted_events()
@@ -126,7 +126,7 @@ class RuntimeBackend(Backend):
         )
 
     def trajectories(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Recorded variables of all runs so far, (n_steps, n_cells), by population."""
+        """What the last run recorded; see :meth:`neurosim.engine.protocol.Backend.trajectories`."""
         return {
             name: {
                 variable: np.array(getattr(monitor, variable)).T
@@ -135,14 +135,18 @@ class RuntimeBackend(Backend):
             for name, monitor in self._built.monitors.items()
         }
 
-    def forget(self) -> None:
-        """Drop what was recorded so far, and the memory it takes."""
-        for monitor in self._built.monitors.values():
-            monitor.resize(0)
-
     def close(self) -> None:
-        """Let the Brian2 objects go."""
-        del self._built
+        """Let the Brian2 objects go; harmless a second time."""
+        self.__dict__.pop("_built", None)
+
+    def _forget(self) -> None:
+        """Drop what earlier runs recorded and noted, and the memory it takes."""
+        for recorded in self._built.monitors.values():
+            recorded.resize(0)
+        for noted in self._built.readouts.values():
+            noted.resize(0)
+            # Brian2 leaves the number of events to its generated code, which counts on from it
+            noted.variables["N"].set_value(0)
 
     def _set_inputs(self, chunk: Chunk) -> None:
         for name, values in chunk.inputs.items():
@@ -174,13 +178,12 @@ class RuntimeBackend(Backend):
         values: NDArray[Any] = variable.get_value()
         return values
 
-    def _readouts(
-        self, cycles: int, noted: Mapping[str, int], lengths: Mapping[str, int]
-    ) -> dict[str, NDArray[Any]]:
+    def _readouts(self, cycles: int, lengths: Mapping[str, int]) -> dict[str, NDArray[Any]]:
         results = {}
         for readout in noted_readouts(self.circuit, lengths):
             monitor = self._built.readouts[readout.name]
-            values = np.array(getattr(monitor, readout.variable))[noted[readout.name] :]
+            # a copy: the next run begins by forgetting
+            values = np.array(getattr(monitor, readout.variable))
             results[readout.name] = values.reshape(cycles, -1)
         return results
 
