@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosim.config import RunSettings, resolve, settings_from_config
+from neurosim.config import RunSettings, resolve
 from neurosim.errors import ParameterError, RunFolderError
-from neurosim.runfolder import CONFIG_NAME, SUMMARY_NAME, RunFolder
+from neurosim.reopen import read_settings
+from neurosim.runfolder import SUMMARY_NAME, RunFolder
 from neurosim.seeds import add_seeds, holds_seeds, resume_seeds, seed_folders, train_seeds
 
 __all__ = [
@@ -177,13 +178,9 @@ class _Run:
 
 
 def _read(path: Path) -> _Run:
+    settings = read_settings(path, way_out="give folders of `neurosim train`")
     folder = RunFolder(path)
-    if not (path / CONFIG_NAME).exists():
-        raise RunFolderError(
-            f"{path} holds no run (no config.toml); give folders of neurosim train"
-        )
     config = folder.read_config()
-    settings = resolve({}, settings_from_config(config, str(path)))
     rows = folder.read_metrics()
     if not rows:
         raise RunFolderError(
@@ -391,7 +388,7 @@ def train_missing(
 
 
 def _refuse_other_settings(folder: Path, wanted: RunSettings) -> None:
-    found = resolve({}, settings_from_config(RunFolder(folder).read_config(), str(folder)))
+    found = read_settings(folder)
     same = dataclasses.replace(found, epochs=wanted.epochs, data_dir=wanted.data_dir)
     if same != dataclasses.replace(wanted, seed=found.seed):
         raise RunFolderError(
