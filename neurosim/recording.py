@@ -634,6 +634,9 @@ def _tree(groups: Mapping[str, xr.Dataset]) -> Any:
 
 def layer_numbers(recording: Any) -> list[int]:
     """Numbers of the layers a recording holds, rising."""
+    if "layer" in recording.attrs:
+        # one layer, perhaps taken out of a recording of several
+        return [int(recording.attrs["layer"])]
     return sorted(json.loads(recording.attrs["layers"]))
 
 
