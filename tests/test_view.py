@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
+import importlib
 import json
 import os
 import re
@@ -26,6 +26,7 @@ from oracles import make_problem, small_system
 
 from neurosim import CorInfoMax, Simulator, save_recording, select_layer, view
 from neurosim.errors import DataError, ParameterError, RunFolderError
+from neurosim.models import CorInfoMaxSparse
 from neurosim.parameters import parameter
 from neurosim.system import System
 from neurosim.traces import TRACE_KINDS
@@ -180,6 +181,14 @@ def test_a_system_without_dendrites_is_drawn_as_it_declares() -> None:
     picture = Viewer(open_source(plain, np.ones((1, 5))), new_figure(), layer=1).picture
     assert list(picture.panels) == ["oscillation", "potential", "rate", "spikes"]
     assert set(picture.lines) == {"state", "rate", "spikes"}
+
+
+def test_inhibition_by_a_domain_is_not_called_sst_input() -> None:
+    """Guards the axis on which the multiplier of a sparse layer stands beside SST cells."""
+    sparse = Simulator(CorInfoMaxSparse(layers=(5, 6, 3)), backend="runtime")
+    picture = Viewer(open_source(sparse, np.ones((1, 5))), new_figure(), layer=1).picture
+    assert {"sst", "multiplier"} <= set(picture.lines)
+    assert picture.panels["inhibition"].get_ylabel() == "inhibition (1)"
 
 
 # ------------------------------------------------------------------ the window
@@ -427,8 +436,10 @@ def test_an_image_that_cannot_be_shown_leaves_view_and_controls_in_place(
 def display(tmp_path: Path) -> Iterator[str]:
     """A display in memory, of a server of its own."""
     missing = [] if shutil.which("Xvfb") else ["Xvfb (Debian: xvfb)"]
-    if importlib.util.find_spec("_tkinter") is None:
-        missing.append(f"tkinter in {sys.executable} (Debian's Python: python3-tk)")
+    try:
+        importlib.import_module("tkinter")
+    except ImportError as error:
+        missing.append(f"tkinter in {sys.executable} (Debian's Python: python3-tk; {error})")
     if missing:
         pytest.skip(f"THE WINDOW IS NOT TESTED: {' and '.join(missing)} not installed")
     told, tells = os.pipe()
