@@ -188,7 +188,7 @@ def test_inhibition_by_a_domain_is_not_called_sst_input() -> None:
     sparse = Simulator(CorInfoMaxSparse(layers=(5, 6, 3)), backend="runtime")
     picture = Viewer(open_source(sparse, np.ones((1, 5))), new_figure(), layer=1).picture
     assert {"sst", "multiplier"} <= set(picture.lines)
-    assert picture.panels["inhibition"].get_ylabel() == "inhibition (1)"
+    assert picture.panels["inhibition"].get_ylabel() == "inhibition\n(1)"
 
 
 # ------------------------------------------------------------------ the window

@@ -208,10 +208,9 @@ class Picture:
                 **style.series(number, markers=False),
             )
             self.lines[name] = line
-        # two words above each other fit beside a low panel
-        axes.set_ylabel(
-            "\n".join(words.split()) + (f"\n({unit})" if " " in words else f" ({unit})")
-        )
+        # words above each other fit beside a low panel
+        narrow = " " in words or len(words) > len("potential")
+        axes.set_ylabel("\n".join(words.split()) + (f"\n({unit})" if narrow else f" ({unit})"))
         axes.yaxis.set_major_locator(_few_ticks())
         axes.ticklabel_format(axis="y", scilimits=(-3, 3))
         axes.legend(
