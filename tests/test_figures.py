@@ -411,7 +411,8 @@ def test_plot_writes_figures_and_a_page(
     [
         (["{run}", "--only", "learning-curv"], "did you mean 'learning-curve'"),
         (["{run}", "--format", "bmp"], "unknown format 'bmp'"),
-        (["{empty}"], "holds no run"),
+        (["{empty}"], "holds no run: no config.toml there"),
+        (["{absent}"], "there is no such folder"),
         (["{run}", "--only", "angle", "--out", "{file}/figures"], "choose another --out"),
         (["{bare}", "--only", "learning-curve"], "no epoch is finished"),
         (["{bare}", "--only", "weights"], "checkpoint"),
@@ -427,11 +428,13 @@ def test_mistakes_are_told_in_one_line(
     """Guards the messages, and exit status 2."""
     (tmp_path / "file").write_text("")
     (tmp_path / "bare").mkdir()
+    (tmp_path / "empty").mkdir()
     config = (folder / "seed-0" / "config.toml").read_text()
     (tmp_path / "bare" / "config.toml").write_text(config)
     places = {
         "run": folder / "seed-0",
-        "empty": tmp_path / "nothing",
+        "empty": tmp_path / "empty",
+        "absent": tmp_path / "absent",
         "file": tmp_path / "file",
         "bare": tmp_path / "bare",
     }
