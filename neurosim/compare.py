@@ -13,8 +13,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from neurosim.config import RunSettings, resolve, settings_from_config
+from neurosim.config import RunSettings, resolve
 from neurosim.errors import ParameterError, RunFolderError
+from neurosim.reopen import read_settings
 from neurosim.runfolder import RunFolder, make_folder, write_result
 from neurosim.seeds import (
     add_seeds,
@@ -264,9 +265,9 @@ class _Run:
 
 
 def _read(path: Path) -> _Run:
+    settings = read_settings(path, way_out="give folders of `neurosim train`")
     folder = RunFolder(path)
     config = folder.read_config()
-    settings = resolve({}, settings_from_config(config, str(path)))
     rows = folder.read_metrics()
     if not rows:
         raise RunFolderError(

@@ -15,7 +15,7 @@ from typing import Any
 
 import tomli_w
 
-from neurosim.data import DATASETS, dataset_info
+from neurosim.data import DATASETS, Dataset, dataset_info, load_dataset
 from neurosim.errors import DataError, ParameterError, near_matches
 from neurosim.models import SYSTEMS
 from neurosim.parameters import describe_parameters, parse_value
@@ -94,6 +94,27 @@ class RunSettings:
             return self.train_images
         everything = dataset_info(self.dataset).n_train
         return min(self.train_images or everything, everything)
+
+    def load_data(self) -> Dataset:
+        """The images to train and test with.
+
+        Returns
+        -------
+        Dataset
+            As many images as these settings say, chosen by their seed.
+
+        Raises
+        ------
+        DataError
+            If the data set is absent, damaged or holds fewer images.
+        """
+        return load_dataset(
+            self.dataset,
+            data_dir=self.data_dir,
+            train_images=self.train_images,
+            test_images=self.test_images,
+            seed=self.seed,
+        )
 
     def published(self) -> tuple[PublishedCurve, ...]:
         """Published curves, if these are exactly the settings they were published for."""

@@ -724,11 +724,14 @@ def layer_numbers(recording: Any) -> list[int]:
         If it is not a recording.
     """
     attributes = getattr(recording, "attrs", {})
-    if "layers" not in attributes:
+    if not {"layer", "layers"} & set(attributes):
         raise DataError(
             f"{type(recording).__name__} is not a recording: give what Simulator.record gave, or "
             "open_recording(FILE.nc)"
         )
+    if "layer" in attributes:
+        # one layer, perhaps taken out of a recording of several
+        return [int(attributes["layer"])]
     return sorted(json.loads(attributes["layers"]))
 
 

@@ -1,17 +1,20 @@
-"""A trained network and its images, from a run folder."""
+"""What a run left in its folder: settings, trained network and images."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from neurosim.config import RunSettings, resolve, settings_from_config
-from neurosim.data import Dataset, load_dataset
+from neurosim.data import Dataset
 from neurosim.errors import RunFolderError
-from neurosim.runfolder import RunFolder
+from neurosim.runfolder import CONFIG_NAME, RunFolder
 from neurosim.simulator import Simulator
 
-__all__ = ["OpenedRun", "open_run"]
+__all__ = ["OpenedRun", "open_run", "read_settings"]
+
+_WAY_OUT = "give the folder that `neurosim train` named at its end"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +39,49 @@ class OpenedRun:
     data: Dataset
 
 
-def open_run(path: str | Path) -> OpenedRun:
+def read_settings(path: str | Path, *, way_out: str = _WAY_OUT, **given: Any) -> RunSettings:
+    """Settings of the run in a folder; nothing in it is changed or locked.
+
+    Parameters
+    ----------
+    path : str or Path
+        The run folder.
+    way_out : str
+        What to give instead of a folder without a run, for the message.
+    **given
+        Run settings that take the place of the run's own, by the names of
+        :data:`neurosim.config.RUN_DEFAULTS`; None for its own.
+
+    Returns
+    -------
+    RunSettings
+        Resolved and checked.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no such folder, or no run in it.
+    ParameterError, DataError
+        If the run's settings are none that this version knows.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise RunFolderError(f"no run folder {folder}: there is no such folder; {way_out}")
+    if not (folder / CONFIG_NAME).exists():
+        raise RunFolderError(f"{folder} holds no run: no {CONFIG_NAME} there; {way_out}")
+    config = RunFolder(folder).read_config()
+    return resolve(given, settings_from_config(config, str(folder)))
+
+
+def open_run(path: str | Path, *, way_out: str = _WAY_OUT) -> OpenedRun:
     """Open a run folder for looking; nothing in it is changed or locked.
 
     Parameters
     ----------
     path : str or Path
         The folder that ``neurosim train`` wrote.
+    way_out : str
+        As for :func:`read_settings`.
 
     Returns
     -------
@@ -59,16 +98,6 @@ def open_run(path: str | Path) -> OpenedRun:
         If its data set cannot be read.
     """
     folder = Path(path)
-    if not folder.is_dir():
-        raise RunFolderError(f"no run folder {folder}: give the folder that neurosim train wrote")
-    config = RunFolder(folder).read_config()
-    settings = resolve({}, settings_from_config(config, str(folder)))
+    settings = read_settings(folder, way_out=way_out)
     simulator = Simulator.load(folder, backend=settings.backend)
-    data = load_dataset(
-        settings.dataset,
-        data_dir=settings.data_dir,
-        train_images=settings.train_images,
-        test_images=settings.test_images,
-        seed=settings.seed,
-    )
-    return OpenedRun(folder, settings, simulator, data)
+    return OpenedRun(folder, settings, simulator, settings.load_data())

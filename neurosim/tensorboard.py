@@ -41,7 +41,8 @@ def require_tensorboard() -> None:
     if importlib.util.find_spec("tensorboard") is None:
         raise ParameterError(
             "TensorBoard event files need the package tensorboard, which is not installed; "
-            "install it by: pip install 'neurosim[tensorboard]', or leave --tensorboard out"
+            "install it by pip install -e '.[tensorboard]' in the folder of this repository, "
+            "or leave --tensorboard out"
         )
 
 

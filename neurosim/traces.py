@@ -13,7 +13,7 @@ __all__ = ["TRACE_KINDS", "LayerTraces", "Trace"]
 TRACE_KINDS: Mapping[str, str] = {
     "potential": "potential",
     "rate": "rate",
-    "inhibition": "SST input",
+    "inhibition": "inhibition",
     "current": "current",
     "error": "prediction error",
     "other": "value",
@@ -48,6 +48,11 @@ class Trace:
         very difference that travels.
     shown : bool
         Whether a plot shows it before anybody asks.
+
+    Raises
+    ------
+    CircuitError
+        If there is no such kind.
     """
 
     name: str
@@ -80,6 +85,11 @@ class LayerTraces:
         Its cells.
     traces : tuple of Trace
         What is recorded of every cell.
+
+    Raises
+    ------
+    CircuitError
+        If two traces have one name.
     """
 
     layer: int
@@ -92,7 +102,13 @@ class LayerTraces:
             raise CircuitError(f"layer {self.layer} declares a trace twice: {names}")
 
     def variables(self) -> dict[str, tuple[str, ...]]:
-        """Variables to record, by population."""
+        """Variables to record.
+
+        Returns
+        -------
+        dict of str to tuple of str
+            Names of variables by population, each once.
+        """
         wanted: dict[str, dict[str, None]] = {}
         for trace in self.traces:
             wanted.setdefault(trace.population or self.population, {})[trace.variable] = None

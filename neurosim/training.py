@@ -25,7 +25,7 @@ from neurosim.checkpoint import (
     storage_error,
 )
 from neurosim.config import RunSettings, resolve, settings_from_config
-from neurosim.data import Dataset, load_dataset, one_hot
+from neurosim.data import Dataset, one_hot
 from neurosim.errors import CheckpointError, DivergenceError, ParameterError
 from neurosim.runfolder import METRICS_NAME, RunFolder, environment
 from neurosim.simulator import ChunkStats, Simulator
@@ -437,7 +437,7 @@ def start_training(
     check_jobs(jobs)
     if tensorboard:
         require_tensorboard()
-    data = _load(settings)
+    data = settings.load_data()
     with RunFolder.create(out) as folder, _logged(folder):
         run = TrainingRun(settings, folder, data, progress=progress, jobs=jobs)
         folder.write_config(settings.to_config(environment()))
@@ -491,7 +491,7 @@ def resume_training(
     with RunFolder.reopen(path) as folder, _logged(folder):
         config = folder.read_config()
         settings = resolve({"epochs": epochs}, settings_from_config(config, str(path)))
-        run = TrainingRun(settings, folder, _load(settings), progress=progress, jobs=jobs)
+        run = TrainingRun(settings, folder, settings.load_data(), progress=progress, jobs=jobs)
         if _never_began(folder):
             log.warning("the run was stopped before its first checkpoint; it begins anew")
             run.save()
@@ -512,16 +512,6 @@ def resume_training(
         if tensorboard or (folder.path / FOLDER_NAME).is_dir():
             run.log_events()
         return run.run()
-
-
-def _load(settings: RunSettings) -> Dataset:
-    return load_dataset(
-        settings.dataset,
-        data_dir=settings.data_dir,
-        train_images=settings.train_images,
-        test_images=settings.test_images,
-        seed=settings.seed,
-    )
 
 
 def _announce(settings: RunSettings, out: Path) -> None:

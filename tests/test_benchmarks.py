@@ -16,18 +16,22 @@ import pytest
 # the benchmarks are no part of the installed package
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from oracles import make_problem as make_small_problem
+from oracles import small_system
+
 from benchmarks import __main__ as command_line
-from benchmarks import event_threshold, events, problem, report
+from benchmarks import event_threshold, events, explore, problem, report
 from benchmarks.checks import Check, Oracle, check_outcome
 from benchmarks.contender import CONTENDERS, Contender, Outcome, choose, make_runner
 from benchmarks.memory import PeakWatch, peak_bytes
 from benchmarks.peak_memory import watch
 from benchmarks.problem import Problem
 from benchmarks.worker import Worker
-from neurosim import CorInfoMax
+from neurosim import CorInfoMax, Simulator
 from neurosim.data import Dataset
-from neurosim.errors import BuildError, DataError, ParameterError
+from neurosim.errors import BuildError, DataError, NeurosimError, ParameterError
 from neurosim.models.reference import initial_weights, readout
+from neurosim.viewer.source import LiveSource
 
 #: The structure of other tests' networks: compiled programs are shared with them.
 DEEP = (5, 6, 4, 3)
@@ -368,3 +372,25 @@ def test_a_sweep_is_summed_up_over_seeds(tmp_path: Path) -> None:
     assert table[0][2:] == ["91.00 ± 1.41", "1 000", "50", "20", "0.500", "70.5"]
     event_threshold.draw_figure(results, tmp_path / "sweep")
     assert (tmp_path / "sweep.png").stat().st_size > 1000
+
+
+# ---------------------------------------------------------------- the compartment view
+
+
+def test_a_timed_slider_has_been_moved(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against times of changes that were refused, and of sliders left out."""
+    # the network of test_view: compiled programs are shared with it
+    system = small_system(event_threshold=0.02, sst_threshold=0.05)
+    images = make_small_problem(system).images
+    source = LiveSource(Simulator(system, backend="runtime", dtype="float64"), images)
+    times = explore.time_changes(source, 2)
+    assert set(times) == set(system.explorable())
+    assert all(len(values) == 2 and min(values) > 0 for values in times.values())
+    monkeypatch.setattr(explore, "_aim", lambda knob, turn: 0.0)
+    with pytest.raises(NeurosimError, match="beta was not changed: beta = 0 is no nudge"):
+        explore.time_changes(source, 1)
+    source.close()
+    assert explore.main(["--turns", "0"]) == 2
+    assert "--turns 0: give 1 or more" in capsys.readouterr().err

@@ -178,8 +178,10 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         load_groups([one, make_run(tmp_path / "twin")])
     with pytest.raises(ParameterError, match="several data sets"):
         load_groups([one, make_run(tmp_path / "other", dataset="digits")])
-    with pytest.raises(RunFolderError, match="holds no run"):
+    with pytest.raises(RunFolderError, match="no run folder"):
         load_groups([tmp_path / "absent"])
+    with pytest.raises(RunFolderError, match=r"holds no run: no config\.toml"):
+        load_groups([tmp_path])
     with pytest.raises(RunFolderError, match="has not finished an epoch"):
         load_groups([make_run(tmp_path / "empty", accuracies=())])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -410,7 +411,8 @@ def test_plot_writes_figures_and_a_page(
     [
         (["{run}", "--only", "learning-curv"], "did you mean 'learning-curve'"),
         (["{run}", "--format", "bmp"], "unknown format 'bmp'"),
-        (["{empty}"], "holds no run"),
+        (["{empty}"], "holds no run: no config.toml there"),
+        (["{absent}"], "there is no such folder"),
         (["{run}", "--only", "angle", "--out", "{file}/figures"], "choose another --out"),
         (["{bare}", "--only", "learning-curve"], "no epoch is finished"),
         (["{bare}", "--only", "weights"], "checkpoint"),
@@ -426,11 +428,13 @@ def test_mistakes_are_told_in_one_line(
     """Guards the messages, and exit status 2."""
     (tmp_path / "file").write_text("")
     (tmp_path / "bare").mkdir()
+    (tmp_path / "empty").mkdir()
     config = (folder / "seed-0" / "config.toml").read_text()
     (tmp_path / "bare" / "config.toml").write_text(config)
     places = {
         "run": folder / "seed-0",
-        "empty": tmp_path / "nothing",
+        "empty": tmp_path / "empty",
+        "absent": tmp_path / "absent",
         "file": tmp_path / "file",
         "bare": tmp_path / "bare",
     }
@@ -462,6 +466,17 @@ def test_a_simulator_can_be_drawn_without_a_folder(run: Run) -> None:
     assert shown.startswith("24 test images")
     with pytest.raises(RunFolderError, match="no epoch"):
         figures.learning_curve(live)
+
+
+@pytest.mark.parametrize(("shape", "pixels"), [((4, 16), (4, 16)), ((64,), (1, 64))])
+def test_own_images_are_drawn_in_their_own_shape(
+    run: Run, shape: tuple[int, ...], pixels: tuple[int, int]
+) -> None:
+    """Guards data that no list knows by name: their shape is that of the data."""
+    own = dataclasses.replace(run.data, name="mine", image_shape=shape)
+    cells = figures.receptive_fields(Run.from_simulator(run.simulator, own)).axes[0]
+    assert cells.get_ylabel() == f"{pixels[0]} pixels each"
+    assert cells.get_xlabel().endswith(f"{pixels[1]} pixels each")
 
 
 def test_training_can_end_with_a_gallery(

@@ -110,7 +110,7 @@ def test_a_missing_package_is_told_before_training(
     assert main([*command, "--quiet"]) == 2
     assert main([*command, "--quiet", "--seeds", "0", "1"]) == 2
     for line in capsys.readouterr().err.splitlines():
-        assert "pip install 'neurosim[tensorboard]'" in line
+        assert "pip install -e '.[tensorboard]'" in line
     assert not out.exists()
 
 

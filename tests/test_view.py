@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import json
+import os
 import re
+import select
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +25,15 @@ from matplotlib.figure import Figure
 from oracles import make_problem, small_system
 
 from neurosim import CorInfoMax, Simulator, save_recording, select_layer, view
-from neurosim.errors import DataError, ParameterError
+from neurosim.errors import DataError, ParameterError, RunFolderError
+from neurosim.models import CorInfoMaxSparse
+from neurosim.parameters import parameter
 from neurosim.system import System
 from neurosim.traces import TRACE_KINDS
 from neurosim.viewer.explorer import Explorer
 from neurosim.viewer.page import write_page
 from neurosim.viewer.picture import phase_spans
-from neurosim.viewer.source import FileSource
+from neurosim.viewer.source import FileSource, likely_shape
 from neurosim.viewer.viewer import Viewer, open_source
 from neurosim.viewer.window import Window
 
@@ -175,6 +183,14 @@ def test_a_system_without_dendrites_is_drawn_as_it_declares() -> None:
     assert set(picture.lines) == {"state", "rate", "spikes"}
 
 
+def test_inhibition_by_a_domain_is_not_called_sst_input() -> None:
+    """Guards the axis on which the multiplier of a sparse layer stands beside SST cells."""
+    sparse = Simulator(CorInfoMaxSparse(layers=(5, 6, 3)), backend="runtime")
+    picture = Viewer(open_source(sparse, np.ones((1, 5))), new_figure(), layer=1).picture
+    assert {"sst", "multiplier"} <= set(picture.lines)
+    assert picture.panels["inhibition"].get_ylabel() == "inhibition\n(1)"
+
+
 # ------------------------------------------------------------------ the window
 
 
@@ -205,6 +221,12 @@ def test_keys_and_sliders_move_through_images_layers_and_neurons(
     )
     press(window, "n")
     assert not window.viewer.nudged
+    viewer = window.viewer
+    for act in (lambda: viewer.set_neuron(3), lambda: viewer.set_layer(3),
+                lambda: viewer.show_trace("somma", True)):  # fmt: skip
+        with pytest.raises(DataError, match=r"it holds 0 to 2|did you mean 'soma'"):
+            act()
+    assert (viewer.layer, viewer.neuron) == (2, 2)
     window.figure.canvas.draw()
 
 
@@ -325,6 +347,152 @@ def test_a_turned_slider_shows_what_a_system_with_that_value_does(
     source.close()
 
 
+def test_another_layer_has_other_sliders(
+    simulator: Simulator, images: np.ndarray, tree: Any
+) -> None:
+    """Guards against sliders of cells that are not looked at: the input has no dendrites."""
+    source = open_source(simulator, images, LABELS)
+    window = Window(source, new_figure(), explore=True, layer=1)
+    hidden = list(window.sliders)
+    assert {"g_B", "g_A"} <= set(hidden)
+    gone = window.sliders["g_B"]
+    window.sliders["layer"].set_val(0)
+    assert set(hidden) - set(window.sliders) == {"g_B", "g_A"}
+    assert gone.ax not in window.figure.axes
+    window.sliders["beta"].set_val(0.5)
+    press(window, "pageup")
+    assert list(window.sliders) == hidden
+    window.sliders["g_B"].set_val(5.0)
+    assert "keys:" in window.status.get_text()
+    explorer = window.viewer.explorer
+    assert explorer is not None
+    assert explorer.parameters()["pyramidal_1.g_B"] == 5.0
+    window.figure.canvas.draw()
+    # the same in a notebook, which begins where there is less
+    shown = view(simulator, images, LABELS, layer=0, explore=True)
+    assert "g_B" not in shown.controls
+    shown.controls["layer"].value = 1
+    assert {"g_B", "g_A", "soma"} <= set(shown.controls)
+    shown.controls["g_B"].value = 5.0
+    assert shown._status.value == ""
+    expected = window.viewer.source.try_out(0, 1, 1.0, {"pyramidal_1.g_B": 5.0})  # type: ignore[attr-defined]
+    soma = shown.viewer.picture.lines["soma"].get_ydata()
+    np.testing.assert_array_equal(soma, expected.data.soma.sel(neuron=0))
+    shown.controls["layer"].value = 0
+    assert not {"g_B", "soma"} & set(shown.controls)
+    shown.viewer.source.close()
+    source.close()
+
+
+def test_a_slider_of_other_cells_is_refused_by_name(simulator: Simulator) -> None:
+    """Guards against a TypeError from the depth of the system."""
+    explorer = Explorer(simulator.system, beta=1.0)
+    for name in ("g_B", "epsilom"):
+        with pytest.raises(ParameterError, match=rf"sensory has no parameter '{name}'.*epsilon"):
+            explorer.set(name, 3.0, "sensory")
+    assert explorer.changes() == {}
+
+
+@pytest.mark.parametrize("value", [-0.7, -0.01, 0.0, 0.01, 0.7])
+def test_the_range_of_a_slider_holds_its_value_and_its_bounds(value: float) -> None:
+    """Guards against sliders that run backwards, or beyond what the system allows."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Offset(CorInfoMax):
+        offset: float = parameter(0.0, "an offset", low=-1, high=1)
+
+        def explorable(self) -> tuple[str, ...]:
+            return ("offset",)
+
+    (knob,) = Explorer(Offset(layers=(5, 6, 3), offset=value), 1.0).knobs("pyramidal_1")
+    assert -1 <= knob.low <= knob.value == value <= knob.high <= 1
+    assert knob.low < knob.high
+
+
+def test_an_image_that_cannot_be_shown_leaves_view_and_controls_in_place(
+    simulator: Simulator, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against sliders that name another image or layer than the picture shows."""
+    source = open_source(simulator, images, LABELS)
+    window = Window(source, new_figure(), image=1, layer=1, neuron=4)
+
+    def refuse(*arguments: Any) -> Any:
+        raise DataError("the potentials grow without bound")
+
+    monkeypatch.setattr(source, "look", refuse)
+    for key in ("right", "pageup"):
+        press(window, key)
+        assert "without bound" in window.status.get_text()
+        viewer = window.viewer
+        assert (viewer.image, viewer.layer, viewer.neuron) == (1, 1, 4)
+        shown = {name: slider.val for name, slider in window.sliders.items()}
+        assert shown == {"image": 1, "layer": 1, "neuron": 4}
+
+
+# ------------------------------------------------------------------ in a real window
+
+
+@pytest.fixture
+def display(tmp_path: Path) -> Iterator[str]:
+    """A display in memory, of a server of its own."""
+    missing = [] if shutil.which("Xvfb") else ["Xvfb (Debian: xvfb)"]
+    try:
+        importlib.import_module("tkinter")
+    except ImportError as error:
+        missing.append(f"tkinter in {sys.executable} (Debian's Python: python3-tk; {error})")
+    if missing:
+        pytest.skip(f"THE WINDOW IS NOT TESTED: {' and '.join(missing)} not installed")
+    told, tells = os.pipe()
+    with open(told) as numbers, (tmp_path / "Xvfb.log").open("w+") as log:
+        # the server looks for a free number, and tells it when it is ready
+        server = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"],
+            pass_fds=[tells], stdout=log, stderr=log,
+        )  # fmt: skip
+        os.close(tells)
+        try:
+            ready, _, _ = select.select([told], [], [], 60)
+            number = numbers.readline().strip() if ready else ""
+            assert number, f"Xvfb did not start: {(tmp_path / 'Xvfb.log').read_text()}"
+            yield f":{number}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def test_the_command_opens_a_window_that_hands_can_use(
+    display: str, tree: Any, tmp_path: Path
+) -> None:
+    """Guards what only a toolkit does: its event loop, the screen, closing the window."""
+    recording = save_recording(tree, tmp_path / "small.nc")
+    driver = Path(__file__).with_name("window_driver.py")
+    done = subprocess.run(
+        [sys.executable, driver, recording, tmp_path],
+        env={**os.environ, "DISPLAY": display, "MPLBACKEND": "TkAgg"},
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert seen["toolkit"] == "FigureCanvasTkAgg"
+    assert seen["image"] == "11"
+    # dragged from 1 to 4; the bar on the screen then covers 2
+    assert seen["neuron"] == "4"
+    assert seen["bar_after"] != seen["bar_before"]
+    np.testing.assert_allclose(seen["soma"], tree["layer_1/soma"][1, :, 4])
+    assert "neuron 4 of layer 1" in seen["title"]
+    assert "image 11" in seen["title"]
+    assert seen["readout"].startswith("7 ms, free")
+    assert "recording with nudge 1" in seen["status"]
+    assert seen["layer"] == "2"
+    assert (tmp_path / "window.png").read_bytes().startswith(b"\x89PNG")
+    assert seen["figures_left"] == []
+
+
 # ------------------------------------------------------------------ in a notebook
 
 
@@ -350,6 +518,70 @@ def test_the_notebook_has_the_same_controls(
     assert "4 ms, free" in shown.viewer.picture.readout.get_text()
     with pytest.raises(DataError, match="needs images"):
         view(simulator)
+
+
+def test_a_missing_package_is_told_with_the_way_to_install_it(
+    tree: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards the hint: the package of this name on PyPI is somebody else's."""
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with pytest.raises(ParameterError, match=r"in the folder of this .* -e '\.\[notebook\]'"):
+        view(tree)
+
+
+def test_what_a_recording_cannot_follow_is_refused(tree: Any, images: np.ndarray) -> None:
+    """Guards against images and nudges that are given, and ignored without a word."""
+    assert view(tree).viewer.beta == view(tree, beta=1.0).viewer.beta == 1
+    with pytest.raises(DataError, match=r"made with nudge 1: leave out beta"):
+        view(tree, beta=-1.0)
+    with pytest.raises(DataError, match="its own images; leave out images and labels"):
+        view(tree, images, LABELS)
+    chosen = open_source(tree, ids=[12, 10])
+    assert chosen.ids == [12, 10]
+    soma = chosen.look(0, 1).data.soma
+    np.testing.assert_array_equal(soma, tree["layer_1/soma"][2])
+    with pytest.raises(DataError, match="no image 3 in this recording; it holds 10 to 12"):
+        open_source(tree, ids=[3])
+    with pytest.raises(DataError, match="given twice"):
+        open_source(tree, ids=[10, 10])
+    with pytest.raises(DataError, match=r"split .--split. chooses images of a run"):
+        open_source(tree, split="train")
+
+
+def test_some_output_cells_are_no_answer(simulator: Simulator, images: np.ndarray) -> None:
+    """Guards against the class of a cell that was not recorded, taken for another's place."""
+    some = FileSource(simulator.record(images, LABELS, layer=2, neurons=[2])).look(0, 2)
+    assert (some.answer, some.target, some.label) == (None, None, 2)
+    whole = FileSource(simulator.record(images, LABELS, layer=2)).look(0, 2)
+    np.testing.assert_array_equal(whole.target, [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("pixels", "shape"),
+    [
+        (784, (28, 28)),
+        (3072, (3, 32, 32)),
+        (3, (3, 1, 1)),
+        (1, (1, 1)),
+        (12, (3, 2, 2)),
+        (5, (1, 5)),
+    ],
+)
+def test_the_shape_of_an_image_is_found_from_its_size(pixels: int, shape: tuple[int, ...]) -> None:
+    """Guards against CIFAR10 images drawn as a strip of a pixel's height."""
+    assert likely_shape(pixels) == shape
+
+
+def test_a_recorded_photograph_is_drawn_in_its_colours() -> None:
+    """Guards against channels that are taken for rows, and normalised values that are cut off."""
+    photograph = np.random.default_rng(0).normal(size=(1, 3 * 4 * 4))
+    simulator = Simulator(CorInfoMax(layers=(48, 4, 2)), backend="runtime", dtype="float64")
+    source = FileSource(simulator.record(photograph, [1]))
+    viewer = Viewer(source, new_figure())
+    drawn = np.asarray(viewer.picture.image.images[0].get_array())
+    assert drawn.shape == (4, 4, 3)
+    scaled = (photograph - photograph.min()) / np.ptp(photograph)
+    np.testing.assert_allclose(drawn, scaled.reshape(3, 4, 4).transpose(1, 2, 0))
 
 
 # ------------------------------------------------------------------ the page
@@ -477,6 +709,18 @@ def test_the_command_draws_pictures_and_pages(run_folder: Path, tmp_path: Path) 
     assert (tmp_path / "a.html").stat().st_size > 500_000
 
 
+def test_a_picture_of_a_recording_shows_the_image_asked_for(tree: Any, tmp_path: Path) -> None:
+    """Guards against the first image under the number of another."""
+    recording = save_recording(tree, tmp_path / "rec.nc")
+    for options in (("--images", "12"), ("--image", "12"), ("--images", "10", "--image", "12")):
+        result = call("view", recording, *options, "--save", tmp_path / "a.svg")
+        assert result.status == 0, result.err
+        assert "image 12" in (tmp_path / "a.svg").read_text()
+    result = call("view", recording, "--images", "12,11", "--html", tmp_path / "a.html")
+    assert result.status == 0, result.err
+    assert '"ids",[12,11]' in (tmp_path / "a.html").read_text()
+
+
 def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree: Any) -> None:
     """Guards against tracebacks for what a user can mend."""
     save = ("--save", tmp_path / "x.png")
@@ -487,11 +731,30 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     assert "no run folder" in refusal("view", tmp_path / "absent", *save)
     assert ".png" in refusal("view", run_folder, "--save", tmp_path / "x.gif")
     assert "--explore" in refusal("view", run_folder, "--explore", *save)
+    page = ("--html", tmp_path / "x.html")
+    assert ".html" in refusal("view", run_folder, "--html", tmp_path / "x.png")
+    assert "--neuron N" in refusal("view", run_folder, "--neurons", "3-5", *save)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    told = f"{empty} holds no run: no config.toml there; give a run folder or a recording (.nc)"
+    assert told in refusal("view", empty, *save)
+    with pytest.raises(RunFolderError, match=r"holds no run: no config\.toml there"):
+        view(empty)
     text = tmp_path / "text.nc"
     text.write_text("not a recording")
     assert "not a recording" in refusal("view", text, *save)
     recording = save_recording(tree, tmp_path / "small.nc")
     assert "no neuron 6" in refusal("view", recording, "--image", "10", "--neuron", "6", *save)
+    assert "--split" in refusal("view", recording, "--split", "train", *save)
+    assert "nudge 1" in refusal("view", recording, "--beta", "-1", *save)
+    assert "it holds 10 to 12" in refusal("view", recording, "--images", "5", *save)
+    one = select_layer(tree, 1).isel(neuron=[3])
+    one = save_recording(one, tmp_path / "one.nc")
+    told = "no neuron 50 in this recording; it holds 3"
+    assert refusal("view", one, "--neuron", "50", *save).endswith(told)
+    assert refusal("view", one, "--neuron", "50", *page).endswith(told)
+    assert refusal("view", one, "--neurons", "50", *page).endswith(told)
+    assert not (tmp_path / "x.html").exists()
     bare = tmp_path / "bare"
     bare.mkdir()
     (bare / "config.toml").write_bytes((run_folder / "config.toml").read_bytes())

@@ -103,7 +103,8 @@ def add(commands: Any) -> None:
     group.add_argument(
         "--tensorboard",
         action="store_true",
-        help="write TensorBoard event files, too (pip install 'neurosim[tensorboard]')",
+        help="write TensorBoard event files, too (needs pip install -e '.[tensorboard]' in the "
+        "folder of this repository)",
     )
     group.add_argument(
         "--gallery", action="store_true", help="draw the figures of the run at its end"

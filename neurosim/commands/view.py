@@ -12,7 +12,7 @@ from neurosim.errors import ParameterError
 
 __all__ = ["add"]
 
-_FORMATS = (".png", ".pdf", ".svg")
+_PICTURES, _PAGES = (".png", ".pdf", ".svg"), (".html", ".htm")
 _EXAMPLES = """\
 examples:
   neurosim view runs/NAME                              a window
@@ -35,6 +35,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("what", type=Path, metavar="RUN", help="run folder, or recording (.nc)")
     add_image_options(parser)
+    # what is not given is not asked of a recording, which has images of its own
+    parser.set_defaults(images=None, split=None)
     parser.add_argument("--image", type=whole_number, metavar="N", help="image to begin with")
     parser.add_argument("--layer", type=whole_number, metavar="N", help="layer to begin with")
     parser.add_argument("--neuron", type=whole_number, metavar="N", help="neuron to begin with")
@@ -45,9 +47,7 @@ def add(commands: Any) -> None:
         help="traces shown at first, e.g. soma,basal,apical",
     )
     parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
-    parser.add_argument(
-        "--beta", type=float, default=1.0, metavar="X", help="signed nudge (default: 1)"
-    )
+    parser.add_argument("--beta", type=float, metavar="X", help="signed nudge (default: 1)")
     parser.add_argument(
         "--explore",
         action="store_true",
@@ -67,13 +67,9 @@ def _run(options: argparse.Namespace) -> int:
     from neurosim.viewer.viewer import open_source
 
     _check(options)
-    ids = options.images
-    if options.image is not None and options.image not in ids:
-        ids = [*ids, options.image]
-    if options.save is not None and options.html is None:
-        # a picture shows one image: the others need not be recorded
-        ids = [ids[0] if options.image is None else options.image]
-    source = open_source(options.what, ids=ids, split=options.split, beta=options.beta)
+    source = open_source(
+        options.what, ids=_chosen_images(options), split=options.split, beta=options.beta
+    )
     start: dict[str, Any] = {
         "image": options.image,
         "layer": options.layer,
@@ -99,9 +95,30 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _chosen_images(options: argparse.Namespace) -> list[int] | None:
+    """Numbers of the images to look at; None for all of a recording."""
+    first = [] if options.image is None else [options.image]
+    ids: list[int] | None = options.images
+    if ids is None and not options.what.is_file():
+        ids = list(range(10))
+    if options.save is not None and options.html is None and (first or ids):
+        # a picture shows one image: the others need not be recorded
+        return first or (ids or [])[:1]
+    return None if ids is None else [*ids, *(number for number in first if number not in ids)]
+
+
 def _check(options: argparse.Namespace) -> None:
-    if options.save is not None and options.save.suffix.lower() not in _FORMATS:
-        raise ParameterError(f"--save {options.save}: the name ends in {', '.join(_FORMATS)}")
+    for name, path, endings in (
+        ("--save", options.save, _PICTURES),
+        ("--html", options.html, _PAGES),
+    ):
+        if path is not None and path.suffix.lower() not in endings:
+            raise ParameterError(f"{name} {shown(path)}: the name ends in {', '.join(endings)}")
+    if options.neurons is not None and options.html is None:
+        raise ParameterError(
+            "--neurons chooses the neurons of a page (--html); --neuron N is the one of a "
+            "window or a picture"
+        )
     if options.explore and (options.save or options.html):
         raise ParameterError("--explore is for the window; leave out --save and --html")
     if options.save is None and options.html is None:

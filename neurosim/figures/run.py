@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.anatomy import Layer
-from neurosim.config import RunSettings, resolve, settings_from_config
-from neurosim.data import Dataset, load_dataset
+from neurosim.config import RunSettings
+from neurosim.data import DATASETS, Dataset
 from neurosim.errors import RunFolderError
+from neurosim.reopen import read_settings
 from neurosim.runfolder import RunFolder
 from neurosim.simulator import Simulator
 from neurosim.system import PublishedCurve
@@ -65,15 +66,7 @@ class Run:
 
     def __init__(self, path: str | Path, *, data_dir: Path | None = None) -> None:
         self.path = Path(path)
-        folder = RunFolder(self.path)
-        if not (self.path / "config.toml").exists():
-            raise RunFolderError(
-                f"{self.path} holds no run: no config.toml there; give the folder that "
-                "`neurosim train` named at its end"
-            )
-        given = {} if data_dir is None else {"data_dir": str(data_dir)}
-        config = settings_from_config(folder.read_config(), str(self.path))
-        self.settings: RunSettings = resolve(given, config)
+        self.settings: RunSettings = read_settings(self.path, data_dir=data_dir)
 
     @classmethod
     def from_simulator(cls, simulator: Simulator, data: Dataset) -> Run:
@@ -153,14 +146,14 @@ class Run:
     @functools.cached_property
     def data(self) -> Dataset:
         """The data set the run learned from."""
-        s = self.settings
-        return load_dataset(
-            s.dataset,
-            data_dir=s.data_dir,
-            train_images=s.train_images,
-            test_images=s.test_images,
-            seed=s.seed,
-        )
+        return self.settings.load_data()
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of an image, channels first; nothing is read from the disk for it."""
+        if "data" in self.__dict__:
+            return self.data.image_shape
+        return DATASETS[self.settings.dataset].image_shape
 
     @property
     def layers(self) -> tuple[Layer, ...]:

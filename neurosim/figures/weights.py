@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from neurosim.data import DATASETS
 from neurosim.errors import FigureError
 from neurosim.figures import style
 from neurosim.figures.run import Run, Source, as_run
@@ -95,7 +94,7 @@ def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
     first = one.settings.system.forward_weights()[0].of(weights)
     count = min(rows, len(first))
     chosen = np.sort(np.random.default_rng(seed).choice(len(first), size=count, replace=False))
-    shape = DATASETS[one.settings.dataset].image_shape
+    shape = one.image_shape
     with style.applied():
         figure, (cells, classes) = style.new_figure(
             2, panel=(4.6, 4.4), gridspec_kw={"width_ratios": [1, 0.62]}
@@ -128,7 +127,7 @@ def _mosaic(
     words: str,
 ) -> None:
     """Images side by side with a gap of one pixel; colour photographs keep their colours."""
-    height, width = shape[-2:]
+    height, width = (1, *shape)[-2:]
     lines = -(-len(rows) // columns)
     limit = float(np.abs(rows).max()) or 1.0
     coloured = len(shape) == 3 and shape[0] == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from neurosim.circuit import Circuit
-from neurosim.errors import ParameterError
+from neurosim.errors import ParameterError, near_matches
 from neurosim.parameters import describe_parameters
 from neurosim.system import System
 
@@ -62,7 +62,18 @@ class Explorer:
         self._overrides: dict[str, float] = {}
 
     def knobs(self, population: str) -> list[Knob]:
-        """The sliders for a layer's population, at their present values."""
+        """The sliders for a layer's population, at their present values.
+
+        Parameters
+        ----------
+        population : str
+            Name of the population.
+
+        Returns
+        -------
+        list of Knob
+            Those parameters that :meth:`System.explorable` names and that reach it.
+        """
         return [
             self._knob(name, population)
             for name in self._system.explorable()
@@ -72,12 +83,25 @@ class Explorer:
     def set(self, name: str, value: float, population: str) -> None:
         """Turn a slider.
 
+        Parameters
+        ----------
+        name : str
+            As :attr:`Knob.name`.
+        value : float
+            New value, in the unit of :attr:`Knob.label`.
+        population : str
+            Population of the layer that is looked at; a parameter of cells changes there only.
+
         Raises
         ------
         ParameterError
-            If the system refuses the value; nothing is changed then.
+            If there is no such slider for the population, or the system refuses the value;
+            nothing is changed then.
         """
         kind = self._kind(name, population)
+        if not kind:
+            there = near_matches(name, [knob.name for knob in self.knobs(population)])
+            raise ParameterError(f"{population} has no parameter {name!r}; {there}")
         if kind == "scalar":
             if value == 0:
                 raise ParameterError(f"{name} = 0 is no nudge; move the slider past it")
@@ -135,6 +159,7 @@ class Explorer:
             start = float(getattr(self._system, name))
             unit = "" if info.unit == "1" else f" ({info.unit})"
             low, high = _range(start, from_zero=info.low == 0 and not info.open_low)
+            low = low if info.low is None else max(low, info.low)
             high = high if info.high is None else min(high, info.high)
             label = f"${info.symbol}${unit}" if info.symbol else name + unit
             return Knob(name, label, self._changed.get(name, start), low, high)
@@ -145,6 +170,9 @@ class Explorer:
 
 def _range(start: float, *, from_zero: bool) -> tuple[float, float]:
     """A quarter to four times the value; from 0 where 0 is allowed, wide if it is small."""
-    if not from_zero:
+    if start < 0:
+        low, high = _range(-start, from_zero=from_zero)
+        return -high, -low
+    if start and not from_zero:
         return start / 4, 4 * start
     return 0.0, 4 * start if start > 0.05 else max(10 * start, 0.1)

@@ -12,6 +12,8 @@ from neurosim.viewer.viewer import Viewer, open_source, said
 __all__ = ["NotebookView", "view"]
 
 _SIZE = (11.0, 6.6)
+#: Controls that every layer has.
+_PLACES = frozenset({"image", "layer", "neuron", "nudged", "negative", "cursor"})
 
 
 class NotebookView:
@@ -38,10 +40,11 @@ class NotebookView:
         self._picture = widgets.Image(format="png", layout={"max_width": "100%"})
         self._status = widgets.HTML()
         self._traces = widgets.HBox(layout={"flex_flow": "row wrap"})
+        self._knobs = widgets.HBox(layout={"flex_flow": "row wrap"})
         self.widget = widgets.VBox(
-            [self._places(), self._traces, self._knobs(), self._status, self._picture]
+            [self._places(), self._traces, self._knobs, self._status, self._picture]
         )
-        self._fill_traces()
+        self._fill_rows()
         self._render()
 
     # ------------------------------------------------------------ controls
@@ -88,6 +91,13 @@ class NotebookView:
         ]  # fmt: skip
         return widgets.HBox(made, layout={"flex_flow": "row wrap"})
 
+    def _fill_rows(self) -> None:
+        """Checkboxes and sliders of the layer; another layer may have others."""
+        for name in [name for name in self.controls if name not in _PLACES]:
+            self.controls.pop(name).close()
+        self._fill_traces()
+        self._fill_knobs()
+
     def _fill_traces(self) -> None:
         boxes = []
         for name, shown in self.viewer.traces().items():
@@ -99,8 +109,8 @@ class NotebookView:
             )
         self._traces.children = boxes
 
-    def _knobs(self) -> Any:
-        made = [
+    def _fill_knobs(self) -> None:
+        self._knobs.children = [
             self._add(
                 f"{knob.name}",
                 self._widgets.FloatSlider(
@@ -112,13 +122,12 @@ class NotebookView:
             )
             for knob in self.viewer.knobs()
         ]  # fmt: skip
-        return self._widgets.HBox(made, layout={"flex_flow": "row wrap"})
 
     # ------------------------------------------------------------ what they do
 
     def _to_layer(self, layer: int) -> None:
         self.viewer.set_layer(layer)
-        self._fill_traces()
+        self._fill_rows()
 
     def _to_time(self, time: float) -> None:
         self.viewer.picture.mark(time or None)
@@ -128,6 +137,8 @@ class NotebookView:
         self._quiet = True
         try:
             viewer = self.viewer
+            self.controls["image"].value = viewer.source.ids[viewer.image]
+            self.controls["layer"].value = viewer.layer
             neuron = self.controls["neuron"]
             if list(neuron.options) != viewer.neurons():
                 neuron.options = viewer.neurons()
@@ -163,7 +174,7 @@ def view(
     neuron: int | None = None,
     traces: Sequence[str] | None = None,
     nudged: bool = True,
-    beta: float = 1.0,
+    beta: float | None = None,
     explore: bool = False,
 ) -> NotebookView:
     """Look into the neurons, in a notebook.
@@ -173,7 +184,7 @@ def view(
     what : Simulator, recording, or path
         A network (with ``images``), a recording, a recording's file, or a run folder.
     images : array_like, shape (n, n_inputs), optional
-        Images; the first ten test images for a run folder.
+        Images; the first ten test images for a run folder, its own for a recording.
     labels : array_like, shape (n,), optional
         Their classes; without them there is no nudged phase.
     image, layer, neuron : int, optional
@@ -182,8 +193,8 @@ def view(
         Traces shown at first.
     nudged : bool
         Show the nudged phase.
-    beta : float
-        Signed nudge to begin with.
+    beta : float, optional
+        Signed nudge to begin with, 1 by default; a recording has its own.
     explore : bool
         Sliders for parameters; a program is compiled first, which takes a minute at most.
 
@@ -195,7 +206,8 @@ def view(
     Raises
     ------
     NeurosimError
-        If there is nothing to look at, or no such image, layer, neuron or trace.
+        If there is nothing to look at, no such image, layer, neuron or trace, or if images
+        or another nudge are given for a recording.
     ParameterError
         If ipywidgets is not installed.
     """
@@ -203,7 +215,8 @@ def view(
         import ipywidgets  # noqa: F401 - asked for before anything is computed
     except ImportError as error:
         raise ParameterError(
-            'the view in a notebook needs ipywidgets: pip install "neurosim[notebook]"'
+            "the view in a notebook needs ipywidgets: in the folder of this repository "
+            "pip install -e '.[notebook]'"
         ) from error
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ from neurosim.figures import style
 from neurosim.recording import select_layer
 from neurosim.traces import TRACE_KINDS
 from neurosim.viewer.picture import phase_spans, trace_names
-from neurosim.viewer.source import Source, make_look
+from neurosim.viewer.source import Source, make_look, place_of
 
 __all__ = ["MOST_VALUES", "write_page"]
 
@@ -139,7 +139,7 @@ def write_page(
     data = select_layer(recording, chosen)
     if not nudged:
         data = data.sel(time=data.phase == data.phase.values[0])
-    data = _chosen_neurons(data, neurons)
+    data = _chosen_neurons(source, data, neurons)
     values = len(trace_names(data)) * int(
         np.prod([data.sizes[d] for d in ("image", "time", "neuron")])
     )
@@ -149,7 +149,10 @@ def write_page(
             "choose fewer images (--images 0-9) or neurons (--neurons 0-99)"
         )
     shape = _shape(source, recording, data, chosen)
-    start = _start(image, source.ids, "image"), _start(neuron, shape["neurons"], "neuron")
+    start = (
+        _start(source, image, source.ids, "image"),
+        _start(source, neuron, shape["neurons"], "neuron"),
+    )
     page = _Page(source, data, shape, start, _wanted(data, shape["names"], traces))
     text = file_html(page.layout(), INLINE, title=f"neurosim view, layer {chosen}")
     target = Path(path)
@@ -163,29 +166,23 @@ def write_page(
 def _chosen_layer(source: Source, layer: int | None) -> int:
     if layer is None:
         return next((n for n in source.layers if n > 0), source.layers[0])
-    if layer not in source.layers:
-        raise DataError(f"no layer {layer} here; there are {', '.join(map(str, source.layers))}")
+    place_of(layer, source.layers, "layer", live=source.live)
     return layer
 
 
-def _chosen_neurons(data: Any, neurons: Sequence[int] | None) -> Any:
+def _chosen_neurons(source: Source, data: Any, neurons: Sequence[int] | None) -> Any:
     if neurons is None:
         return data
-    there = set(data.neuron.values.tolist())
-    for number in neurons:
-        if number not in there:
-            raise DataError(
-                f"no neuron {number} here; neurons run from {min(there)} to {max(there)}"
-            )
-    return data.sel(neuron=list(neurons))
+    if len(set(neurons)) != len(neurons):
+        raise DataError("neurons: a number is given twice")
+    there = data.neuron.values.tolist()
+    return data.isel(
+        neuron=[place_of(number, there, "neuron", live=source.live) for number in neurons]
+    )
 
 
-def _start(number: int | None, numbers: list[int], what: str) -> int:
-    if number is None:
-        return 0
-    if number not in numbers:
-        raise DataError(f"no {what} {number} here; there are {numbers[0]} to {numbers[-1]}")
-    return numbers.index(number)
+def _start(source: Source, number: int | None, numbers: list[int], what: str) -> int:
+    return 0 if number is None else place_of(number, numbers, what, live=source.live)
 
 
 def _wanted(data: Any, names: Sequence[str], traces: Sequence[str] | None) -> list[str]:

@@ -208,10 +208,9 @@ class Picture:
                 **style.series(number, markers=False),
             )
             self.lines[name] = line
-        # two words above each other fit beside a low panel
-        axes.set_ylabel(
-            "\n".join(words.split()) + (f"\n({unit})" if " " in words else f" ({unit})")
-        )
+        # words above each other fit beside a low panel
+        narrow = " " in words or len(words) > len("potential")
+        axes.set_ylabel("\n".join(words.split()) + (f"\n({unit})" if narrow else f" ({unit})"))
         axes.yaxis.set_major_locator(_few_ticks())
         axes.ticklabel_format(axis="y", scilimits=(-3, 3))
         axes.legend(
@@ -286,8 +285,12 @@ class Picture:
     def _draw_image(self, look: Look, shape: Sequence[int]) -> None:
         axes = self.image
         pixels = np.asarray(look.data.stimulus.values).reshape(shape)
-        if pixels.ndim == 3:
-            pixels = pixels.transpose(1, 2, 0) if pixels.shape[0] == 3 else pixels[0]
+        if pixels.ndim == 3 and pixels.shape[0] == 3:
+            # colours are drawn as they are: normalised ones would be cut off
+            pixels = pixels.transpose(1, 2, 0) - pixels.min()
+            pixels = pixels / (pixels.max() or 1)
+        elif pixels.ndim == 3:
+            pixels = pixels[0]
         if axes.images:
             axes.images[0].set_data(pixels)
             axes.images[0].autoscale()

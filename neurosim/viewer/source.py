@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim.errors import DataError
 from neurosim.recording import (
     Recorder,
     layer_numbers,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from neurosim.simulator import Simulator
 
-__all__ = ["FileSource", "LiveSource", "Look", "Source"]
+__all__ = ["FileSource", "LiveSource", "Look", "Source", "likely_shape", "make_look", "place_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +82,32 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def recording(self, beta: float) -> Any:
-        """All images, recorded with a nudge."""
+        """All images, recorded with a nudge.
+
+        Parameters
+        ----------
+        beta : float
+            Signed nudge.
+
+        Returns
+        -------
+        xarray.Dataset or xarray.DataTree
+            As :meth:`~neurosim.simulator.Simulator.record` gives it.
+        """
 
     def neurons(self, layer: int) -> list[int]:
-        """Numbers of the neurons of a layer."""
+        """Numbers of the neurons of a layer.
+
+        Parameters
+        ----------
+        layer : int
+            Number of the layer.
+
+        Returns
+        -------
+        list of int
+            As recordings and pictures call them.
+        """
         return [int(n) for n in select_layer(self.recording(self.beta), layer).neuron.values]
 
     def look(self, image: int, layer: int, beta: float | None = None) -> Look:
@@ -96,7 +120,17 @@ class Source(abc.ABC):
         layer : int
             Number of the layer.
         beta : float, optional
-            Signed nudge.
+            Signed nudge; the source's own by default.
+
+        Returns
+        -------
+        Look
+            Its traces, answer and target.
+
+        Raises
+        ------
+        DataError
+            If there is no such layer.
         """
         recording = self.recording(self.beta if beta is None else beta)
         return make_look(recording, layer, image)
@@ -107,12 +141,33 @@ class Source(abc.ABC):
 
 
 def make_look(recording: Any, layer: int, image: int) -> Look:
-    """A look at an image of a recording, by its place."""
+    """A look at an image of a recording.
+
+    Parameters
+    ----------
+    recording : xarray.Dataset or xarray.DataTree
+        One layer, or a tree of layers.
+    layer : int
+        Number of the layer.
+    image : int
+        Place of the image in the recording.
+
+    Returns
+    -------
+    Look
+        Its traces; answer and target where all of the output layer was recorded.
+
+    Raises
+    ------
+    DataError
+        If the layer was not recorded.
+    """
     data = select_layer(recording, layer).isel(image=image).load()
     numbers = layer_numbers(recording)
     answer = target = None
-    if len(numbers) > 1 or numbers == [_output(recording)]:
-        output = select_layer(recording, numbers[-1]).isel(image=image)
+    output = select_layer(recording, numbers[-1]).isel(image=image)
+    layers = json.loads(recording.attrs["parameters"])["layers"]
+    if numbers[-1] == len(layers) - 1 and output.sizes["neuron"] == layers[-1]:
         first = str(output.phase.values[0])
         answer = output.rate.values[int((output.phase == first).sum()) - 1]
         if "label" in output.coords:
@@ -120,15 +175,67 @@ def make_look(recording: Any, layer: int, image: int) -> Look:
     return Look(data, answer, target)
 
 
-def _output(recording: Any) -> int:
-    import json
+def likely_shape(pixels: int) -> tuple[int, ...]:
+    """The shape of an image of which only the number of values is known.
 
-    return len(json.loads(recording.attrs["parameters"])["layers"]) - 1
+    Parameters
+    ----------
+    pixels : int
+        Values of an image.
+
+    Returns
+    -------
+    tuple of int
+        A square, a square in three colours (channels first), or else one row.
+
+    Examples
+    --------
+    >>> likely_shape(784), likely_shape(3072), likely_shape(5)
+    ((28, 28), (3, 32, 32), (1, 5))
+    """
+    for channels in ((), (3,)):
+        side = math.isqrt(pixels // math.prod(channels))
+        if math.prod(channels) * side * side == pixels:
+            return (*channels, side, side)
+    return (1, pixels)
 
 
-def _square(pixels: int) -> tuple[int, ...]:
-    side = math.isqrt(pixels)
-    return (side, side) if side * side == pixels else (1, pixels)
+def place_of(number: int, numbers: Sequence[int], what: str, *, live: bool) -> int:
+    """Where a number stands in the list of those there are.
+
+    Parameters
+    ----------
+    number : int
+        Number of an image, a layer or a neuron.
+    numbers : sequence of int
+        Those there are.
+    what : {"image", "layer", "neuron"}
+        For the message.
+    live : bool
+        Whether they are those of a network, not of a recording.
+
+    Returns
+    -------
+    int
+        Its place, from 0.
+
+    Raises
+    ------
+    DataError
+        If it is not there.
+    """
+    if number in numbers:
+        return list(numbers).index(number)
+    where = "in this recording; it holds"
+    if live:
+        where = "here; there is only" if len(numbers) == 1 else "here; there are"
+    raise DataError(f"no {what} {number} {where} {_listed(numbers)}")
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    if len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers[:12])) + (", ..." if len(numbers) > 12 else "")
 
 
 class FileSource(Source):
@@ -138,31 +245,47 @@ class FileSource(Source):
     ----------
     recording : xarray.Dataset or xarray.DataTree or path
         What ``record`` gave or wrote.
+    ids : sequence of int, optional
+        Numbers of those images to look at; all by default.
 
     Raises
     ------
     DataError
-        If it is no recording.
+        If it is no recording, or an image is not in it or given twice.
     """
 
-    def __init__(self, recording: Any) -> None:
+    def __init__(self, recording: Any, ids: Sequence[int] | None = None) -> None:
+        self._opened: Any = None
         if isinstance(recording, (str, Path)):
-            recording = open_recording(recording)
-        self._recording = recording
+            recording = self._opened = open_recording(recording)
         self.ids = [int(number) for number in recording.image.values]
+        if ids is not None:
+            recording = recording.isel(image=self._places(ids))
+            self.ids = list(ids)
+        self._recording = recording
         self.layers = layer_numbers(recording)
-        self.image_shape = _square(select_layer(recording, self.layers[0]).sizes["pixel"])
+        self.image_shape = likely_shape(select_layer(recording, self.layers[0]).sizes["pixel"])
         self.live = False
         self.beta = float(recording.attrs["beta"])
 
+    def _places(self, ids: Sequence[int]) -> list[int]:
+        try:
+            if len(set(ids)) != len(ids):
+                raise DataError("images: a number is given twice")
+            return [place_of(number, self.ids, "image", live=False) for number in ids]
+        except DataError:
+            self.close()
+            raise
+
     def recording(self, beta: float) -> Any:
-        """The recording; its nudge is what it is."""
+        """The recording; its nudge is what it is, whatever ``beta``."""
         del beta
         return self._recording
 
     def close(self) -> None:
-        """Close the file."""
-        self._recording.close()
+        """Close the file, if this source has opened it."""
+        if self._opened is not None:
+            self._opened.close()
 
 
 class LiveSource(Source):
@@ -179,7 +302,7 @@ class LiveSource(Source):
     ids : sequence of int, optional
         Numbers of the images.
     image_shape : tuple of int, optional
-        Shape of an image; square if not given.
+        Shape of an image; :func:`likely_shape` if not given.
     beta : float
         Signed nudge to begin with.
     """
@@ -198,14 +321,30 @@ class LiveSource(Source):
         self._x, self._y = np.asarray(images), labels
         self.ids = list(range(len(self._x)) if ids is None else ids)
         self.layers = [part.layer for part in simulator.system.layer_traces()]
-        self.image_shape = image_shape or _square(simulator.system.layers[0])
+        self.image_shape = image_shape or likely_shape(simulator.system.layers[0])
         self.live = True
         self.beta = beta
         self._recorded: dict[float, Any] = {}
         self._fast: Recorder | None = None
 
     def recording(self, beta: float) -> Any:
-        """All images with a nudge; recorded when first asked for."""
+        """All images with a nudge; recorded when first asked for.
+
+        Parameters
+        ----------
+        beta : float
+            Signed nudge.
+
+        Returns
+        -------
+        xarray.DataTree
+            All layers.
+
+        Raises
+        ------
+        DataError
+            If ``beta`` is 0 or not finite.
+        """
         if beta not in self._recorded:
             self._recorded[beta] = self.simulator.record(
                 self._x, self._y, beta=beta, ids=np.array(self.ids)
@@ -213,12 +352,23 @@ class LiveSource(Source):
         return self._recorded[beta]
 
     def neurons(self, layer: int) -> list[int]:
-        """Numbers of the neurons of a layer."""
+        """Numbers of the neurons of a layer; nothing is recorded for it."""
         traces = next(t for t in self.simulator.system.layer_traces() if t.layer == layer)
         return list(range(self.simulator.circuit.population(traces.population).size))
 
     def prepare(self) -> Recorder:
-        """The compiled program that shows single images fast; compiled when first needed."""
+        """The compiled program that shows single images fast; compiled when first needed.
+
+        Returns
+        -------
+        Recorder
+            Of all layers; parameters are handed over when it starts.
+
+        Raises
+        ------
+        BuildError
+            If there is no compiler, or it fails.
+        """
         if self._fast is None:
             self._fast = Recorder(
                 self.simulator, self.simulator.system.layer_traces(), backend="cpp"
@@ -236,6 +386,11 @@ class LiveSource(Source):
             Signed nudge.
         parameters : mapping of str to float
             Values by ``"population.parameter"``.
+
+        Returns
+        -------
+        Look
+            Its traces, answer and target.
 
         Raises
         ------

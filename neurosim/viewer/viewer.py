@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from neurosim.errors import DataError, NeurosimError, ParameterError, near_matches
 from neurosim.viewer.explorer import Explorer, Knob
 from neurosim.viewer.picture import Picture, shown_at_first, trace_names
-from neurosim.viewer.source import FileSource, LiveSource, Look, Source
+from neurosim.viewer.source import FileSource, LiveSource, Look, Source, place_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Viewer", "open_source"]
+__all__ = ["Viewer", "open_source", "said"]
 
 
 def open_source(
@@ -23,8 +23,8 @@ def open_source(
     labels: Any = None,
     *,
     ids: list[int] | None = None,
-    split: str = "test",
-    beta: float = 1.0,
+    split: str | None = None,
+    beta: float | None = None,
 ) -> Source:
     """Make a source of whatever can be looked at.
 
@@ -37,42 +37,69 @@ def open_source(
     labels : array_like, shape (n,), optional
         Their classes.
     ids : list of int, optional
-        Numbers of the images: of the data set, for a run folder (default 0 to 9).
-    split : {"test", "train"}
-        Part of a run's data set.
-    beta : float
-        Signed nudge.
+        Numbers of the images. With ``images``, what to call them (default: from 0);
+        otherwise which of the data set (default: 0 to 9) or of the recording (default:
+        all) to look at.
+    split : {"test", "train"}, optional
+        Part of a run's data set; the test images by default.
+    beta : float, optional
+        Signed nudge, 1 by default; a recording has its own.
+
+    Returns
+    -------
+    Source
+        A :class:`LiveSource` of a network or a run, a :class:`FileSource` of a recording;
+        close it when done.
 
     Raises
     ------
     NeurosimError
-        If it is no run, no recording, or an image is out of range.
+        If it is no run and no recording, an image is out of range, or something is given
+        that this source cannot follow, such as another nudge for a recording.
     """
     from neurosim.simulator import Simulator
 
+    is_run = isinstance(what, (str, Path)) and not Path(what).is_file()
+    if split is not None and (images is not None or not is_run):
+        raise DataError(
+            "split (--split) chooses images of a run's data set: leave it out, or give a run "
+            "folder and no images"
+        )
     if isinstance(what, Simulator):
         if images is None:
             raise DataError("a network needs images to look at: view(simulator, images, labels)")
         x = what.check_images(images)
         y = None if labels is None else what.check_targets(labels).argmax(axis=1)
-        return LiveSource(what, x, y, ids=ids, beta=beta)
-    if not isinstance(what, (str, Path)):
-        return FileSource(what)
-    if Path(what).is_file():
-        return FileSource(what)
-    return _from_run(Path(what), images, labels, ids, split, beta)
+        return LiveSource(what, x, y, ids=ids, beta=1.0 if beta is None else beta)
+    if is_run:
+        return _from_run(Path(what), images, labels, ids, split, 1.0 if beta is None else beta)
+    if images is not None or labels is not None:
+        raise DataError("a recording has its own images; leave out images and labels")
+    return _from_recording(what, ids, beta)
+
+
+def _from_recording(what: Any, ids: list[int] | None, beta: float | None) -> Source:
+    source = FileSource(what, ids)
+    if beta is not None and beta != source.beta:
+        had = source.beta
+        source.close()
+        raise DataError(
+            f"this recording was made with nudge {had:g}: leave out beta (--beta), or give the "
+            "run folder to try another"
+        )
+    return source
 
 
 def _from_run(
-    folder: Path, images: Any, labels: Any, ids: list[int] | None, split: str, beta: float
+    folder: Path, images: Any, labels: Any, ids: list[int] | None, split: str | None, beta: float
 ) -> Source:
     from neurosim.reopen import open_run
 
-    opened = open_run(folder)
+    opened = open_run(folder, way_out="give a run folder or a recording (.nc)")
     if images is not None:
         return open_source(opened.simulator, images, labels, ids=ids, beta=beta)
     numbers = list(range(10)) if ids is None else ids
-    x, y = opened.data.chosen(split, numbers)
+    x, y = opened.data.chosen(split or "test", numbers)
     shape = opened.data.image_shape
     return LiveSource(opened.simulator, x, y, ids=numbers, image_shape=shape, beta=beta)
 
@@ -123,13 +150,15 @@ class Viewer:
         self.explorer: Explorer | None = None
         if explore:
             self.explorer = _explorer(source)
-        self.image = 0 if image is None else _place(image, source.ids, "image")
+        live = source.live
+        self.image = 0 if image is None else place_of(image, source.ids, "image", live=live)
         if layer is None:
             layer = next((n for n in source.layers if n > 0), source.layers[0])
-        self.layer = source.layers[_place(layer, source.layers, "layer")]
+        self.layer = source.layers[place_of(layer, source.layers, "layer", live=live)]
         neurons = source.neurons(self.layer)
-        self.neuron = neurons[0 if neuron is None else _place(neuron, neurons, "neuron")]
-        self.look: Look = self._look()
+        place = 0 if neuron is None else place_of(neuron, neurons, "neuron", live=live)
+        self.neuron = neurons[place]
+        self.look: Look = self._look(self.image, self.layer)
         self.hidden: set[str] = set()
         self._choose(traces)
         self.picture = Picture(figure, bottom=bottom)
@@ -137,12 +166,15 @@ class Viewer:
 
     def _choose(self, traces: Iterable[str] | None) -> None:
         """Hide what is not wanted; other layers may have other traces."""
-        names = trace_names(self.look.data)
         wanted = list(shown_at_first(self.look.data) if traces is None else traces)
         for name in wanted:
-            if name not in names:
-                raise DataError(f"no trace {name!r} in this layer; {near_matches(name, names)}")
-        self.hidden = set(names) - set(wanted)
+            self._check_trace(name)
+        self.hidden = set(trace_names(self.look.data)) - set(wanted)
+
+    def _check_trace(self, name: str) -> None:
+        names = trace_names(self.look.data)
+        if name not in names:
+            raise DataError(f"no trace {name!r} in this layer; {near_matches(name, names)}")
 
     # ------------------------------------------------------------ what there is
 
@@ -164,33 +196,81 @@ class Viewer:
     # ------------------------------------------------------------ what one can do
 
     def set_image(self, place: int) -> None:
-        """Show another image, by its place in the source's list."""
-        self.image = place % len(self.source.ids)
-        self.refresh()
+        """Show another image.
+
+        Parameters
+        ----------
+        place : int
+            Place in the source's list of images; it goes round.
+
+        Raises
+        ------
+        DataError
+            If the network runs away with this image; the one before stays.
+        """
+        place %= len(self.source.ids)
+        self.look = self._look(place, self.layer)
+        self.image = place
+        self.draw()
 
     def set_layer(self, layer: int) -> None:
-        """Go to another layer; the neuron's number is kept as far as there is one."""
+        """Go to another layer; the neuron's number is kept as far as there is one.
+
+        Parameters
+        ----------
+        layer : int
+            Number of the layer.
+
+        Raises
+        ------
+        DataError
+            If there is no such layer, or the network runs away; the layer before stays.
+        """
+        place_of(layer, self.source.layers, "layer", live=self.source.live)
+        before = set(trace_names(self.look.data))
+        self.look = self._look(self.image, layer)
         self.layer = layer
         neurons = self.source.neurons(layer)
         self.neuron = min(neurons, key=lambda number: abs(number - self.neuron))
-        before = set(trace_names(self.look.data))
-        self.look = self._look()
         new = set(trace_names(self.look.data)) - before
         self.hidden |= new - set(shown_at_first(self.look.data))
         self.draw()
 
     def set_neuron(self, neuron: int) -> None:
-        """Go to another neuron of the layer."""
+        """Go to another neuron of the layer.
+
+        Parameters
+        ----------
+        neuron : int
+            Number of the neuron.
+
+        Raises
+        ------
+        DataError
+            If there is no such neuron.
+        """
+        place_of(neuron, self.neurons(), "neuron", live=self.source.live)
         self.neuron = neuron
         self.draw()
 
     def set_nudged(self, nudged: bool) -> None:
-        """Show all phases, or the free one only."""
+        """Show all phases, or the free one only.
+
+        Parameters
+        ----------
+        nudged : bool
+            With False, the free phase only.
+        """
         self.nudged = nudged
         self.draw()
 
     def set_sign(self, negative: bool) -> None:
         """Choose the sign of the nudge.
+
+        Parameters
+        ----------
+        negative : bool
+            Nudge away from the target.
 
         Raises
         ------
@@ -208,12 +288,33 @@ class Viewer:
         self.refresh()
 
     def show_trace(self, name: str, shown: bool) -> None:
-        """Draw a trace, or leave it out."""
+        """Draw a trace, or leave it out.
+
+        Parameters
+        ----------
+        name : str
+            One of :meth:`traces`.
+        shown : bool
+            Whether to draw it.
+
+        Raises
+        ------
+        DataError
+            If there is no such trace.
+        """
+        self._check_trace(name)
         (self.hidden.discard if shown else self.hidden.add)(name)
         self.draw()
 
     def set_knob(self, name: str, value: float) -> None:
         """Set a parameter and show the image anew.
+
+        Parameters
+        ----------
+        name : str
+            One of :meth:`knobs`.
+        value : float
+            New value, in the unit of the knob's label.
 
         Raises
         ------
@@ -234,16 +335,22 @@ class Viewer:
     # ------------------------------------------------------------ drawing
 
     def refresh(self) -> None:
-        """Take a new look and draw it."""
-        self.look = self._look()
+        """Take a new look and draw it.
+
+        Raises
+        ------
+        DataError
+            If the network runs away; the picture stays.
+        """
+        self.look = self._look(self.image, self.layer)
         self.draw()
 
-    def _look(self) -> Look:
+    def _look(self, image: int, layer: int) -> Look:
         if self.explorer is not None:
             assert isinstance(self.source, LiveSource)
             self.beta = self.explorer.beta
-            return self.source.try_out(self.image, self.layer, self.beta, self.explorer.changes())
-        return self.source.look(self.image, self.layer, self.beta)
+            return self.source.try_out(image, layer, self.beta, self.explorer.changes())
+        return self.source.look(image, layer, self.beta)
 
     def draw(self) -> None:
         """Draw the present look."""
@@ -264,16 +371,18 @@ def _explorer(source: Source) -> Explorer:
     return Explorer(source.simulator.system, source.beta)
 
 
-def _place(number: int, numbers: list[int], what: str) -> int:
-    if number not in numbers:
-        listed = f"{numbers[0]} to {numbers[-1]}"
-        if numbers != list(range(numbers[0], numbers[-1] + 1)):
-            listed = ", ".join(map(str, numbers[:12])) + (", ..." if len(numbers) > 12 else "")
-        raise DataError(f"no {what} {number} here; there are {listed}")
-    return numbers.index(number)
-
-
 def said(error: NeurosimError) -> str:
-    """An error as a line of a window, short enough to fit."""
+    """An error as a line of a window.
+
+    Parameters
+    ----------
+    error : NeurosimError
+        What went wrong.
+
+    Returns
+    -------
+    str
+        One line, short enough to fit.
+    """
     text = " ".join(str(error).split())
     return text if len(text) <= 110 else text[:107] + "..."

@@ -65,8 +65,10 @@ class Window:
             self._add_sliders()
             self._add_switches()
             self._add_checks()
+            self._knobs: dict[str, Slider] = {}
             if explore:
                 self._add_knobs()
+                self._add_reset()
         self._listen()
 
     # ------------------------------------------------------------ controls
@@ -100,7 +102,7 @@ class Window:
 
     def _add_checks(self) -> None:
         for checks in self._checks:
-            checks.ax.remove()
+            _take_away(checks)
         self._checks = []
         items = list(self.viewer.traces().items())
         half = -(-len(items) // 2)
@@ -119,6 +121,11 @@ class Window:
             self._checks.append(checks)
 
     def _add_knobs(self) -> None:
+        """Sliders for the parameters of the layer; another layer may have others."""
+        for slider in self._knobs.values():
+            _take_away(slider)
+        self.sliders = {n: made for n, made in self.sliders.items() if n not in self._knobs}
+        self._knobs = {}
         for number, knob in enumerate(self.viewer.knobs()):
             row, column = number % 4, number // 4
             box = (0.125 + 0.4 * column, self._lift - 0.015 - 0.027 * row, 0.27, 0.02)
@@ -128,7 +135,10 @@ class Window:
             )  # fmt: skip
             slider.on_changed(self._guarded(lambda value, name=knob.name: self._turn(name, value)))
             slider.drawon = False
-            self.sliders[knob.name] = slider
+            self._knobs[knob.name] = slider
+        self.sliders |= self._knobs
+
+    def _add_reset(self) -> None:
         self.reset = Button(self.figure.add_axes((0.9, self._lift - 0.06, 0.07, 0.035)), "reset")
         self.reset.on_clicked(self._guarded(lambda event: self._reset()))
 
@@ -145,6 +155,7 @@ class Window:
                 act(*arguments)
             except NeurosimError as error:
                 message = said(error)
+                self._sync_places()
             self.status.set_text(message)
             self.figure.canvas.draw_idle()
 
@@ -156,18 +167,25 @@ class Window:
 
     def _to_layer(self, value: float) -> None:
         self.viewer.set_layer(self.viewer.source.layers[int(value)])
-        with self._silently(), style.applied():
-            neurons = self.viewer.neurons()
-            slider = self.sliders["neuron"]
-            slider.valmax = max(len(neurons) - 1, 1e-9)
-            slider.ax.set_xlim(slider.valmin, slider.valmax)
-            slider.set_val(neurons.index(self.viewer.neuron))
+        with style.applied():
             self._add_checks()
-        self._sync_knobs()
-        self._show_numbers()
+            self._add_knobs()
+        self._sync_places()
 
     def _to_neuron(self, value: float) -> None:
         self.viewer.set_neuron(self.viewer.neurons()[int(value)])
+        self._show_numbers()
+
+    def _sync_places(self) -> None:
+        """Put image, layer and neuron where the view is."""
+        viewer, neurons = self.viewer, self.viewer.neurons()
+        with self._silently():
+            slider = self.sliders["neuron"]
+            slider.valmax = max(len(neurons) - 1, 1e-9)
+            slider.ax.set_xlim(slider.valmin, slider.valmax)
+            slider.set_val(neurons.index(viewer.neuron))
+            self.sliders["image"].set_val(viewer.image)
+            self.sliders["layer"].set_val(viewer.source.layers.index(viewer.layer))
         self._show_numbers()
 
     def _show_numbers(self) -> None:
@@ -211,8 +229,8 @@ class Window:
         """Put the sliders where the parameters are, after one has moved others."""
         with self._silently():
             present = {knob.name: knob for knob in self.viewer.knobs()}
-            for name, slider in self.sliders.items():
-                if name in present and name != kept:
+            for name, slider in self._knobs.items():
+                if name != kept:
                     knob = present[name]
                     slider.valmin, slider.valmax = knob.low, knob.high
                     slider.ax.set_xlim(knob.low, knob.high)
@@ -278,6 +296,12 @@ class Window:
         canvas.blit(self.figure.bbox)
 
 
+def _take_away(control: Slider | CheckButtons) -> None:
+    """Remove a control together with its event handlers, which outlive its axes."""
+    control.disconnect_events()
+    control.ax.remove()
+
+
 def open_window(source: Source, *, explore: bool = False, **start: Any) -> None:
     """Open the window and wait until it is closed.
 
@@ -311,7 +335,13 @@ def open_window(source: Source, *, explore: bool = False, **start: Any) -> None:
 
 
 def check_display() -> None:
-    """Raise :class:`DataError` if there is no display to open a window on."""
+    """Refuse to go on without a display to open a window on.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
     needs_one = sys.platform.startswith("linux")
     if needs_one and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise DataError(

@@ -1,0 +1,194 @@
+"""How long the compartment view makes one wait: ``python -m benchmarks.explore``.
+
+Turns each slider of ``neurosim view RUN --explore`` a little, by turns, and times the change:
+the image shown anew by the compiled program, and the window drawn. Then times
+``neurosim view RUN --save FILE`` as a program of its own, from its start to its end, on a run
+on the embedded digits that is made here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from benchmarks.machine import describe_machine
+from benchmarks.problem import make_problem, parse_size
+from benchmarks.report import markdown_table
+from benchmarks.stopwatch import Stopwatch
+from neurosim import Simulator
+from neurosim.errors import NeurosimError, ParameterError
+from neurosim.viewer.explorer import Knob
+from neurosim.viewer.source import LiveSource
+from neurosim.viewer.window import SIZE, Window
+
+__all__ = ["main", "time_changes", "time_pictures"]
+
+_HEADER = ("what", "median, ms", "least", "most", "times")
+
+
+def time_changes(source: LiveSource, turns: int) -> dict[str, list[float]]:
+    """Time the change of each slider.
+
+    Parameters
+    ----------
+    source : LiveSource
+        Network and images; its program is compiled before the clock starts.
+    turns : int
+        Changes of each slider. Sliders take turns; each goes down by a twentieth and back.
+
+    Returns
+    -------
+    dict of str to list of float
+        Milliseconds of every change, by slider: image shown anew and window drawn. The
+        window is drawn into memory; a screen is not part of it.
+
+    Raises
+    ------
+    NeurosimError
+        If a change was refused.
+    """
+    source.prepare()
+    figure = Figure(figsize=SIZE)
+    canvas = FigureCanvasAgg(figure)
+    window = Window(source, figure, explore=True)
+    canvas.draw()
+    draws: list[object] = []
+    canvas.mpl_connect("draw_event", draws.append)
+    begin = {knob.name: knob for knob in window.viewer.knobs()}
+    times: dict[str, list[float]] = {name: [] for name in begin}
+    for turn in range(turns):
+        for name, knob in begin.items():
+            before = window.viewer.look
+            draws.clear()
+            with Stopwatch() as watch:
+                # a canvas without an event loop draws at once what a window draws when idle
+                window.sliders[name].set_val(_aim(knob, turn))
+            if window.viewer.look is before:
+                raise NeurosimError(f"{name} was not changed: {window.status.get_text()}")
+            if len(draws) != 1:
+                raise NeurosimError(f"the window was drawn {len(draws)} times for one change")
+            times[name].append(1e3 * watch.seconds)
+    return times
+
+
+def _aim(knob: Knob, turn: int) -> float:
+    if turn % 2:
+        return knob.value
+    return 0.95 * knob.value if knob.value else knob.high / 20
+
+
+def time_pictures(rounds: int) -> list[float]:
+    """Time the first picture of a run on the digits.
+
+    Parameters
+    ----------
+    rounds : int
+        How often the program is started.
+
+    Returns
+    -------
+    list of float
+        Milliseconds from the start of ``neurosim view`` to its end.
+
+    Raises
+    ------
+    NeurosimError
+        If the run or a picture cannot be made.
+    """
+    with tempfile.TemporaryDirectory(prefix="neurosim-explore-") as name:
+        run = Path(name) / "digits"
+        _neurosim("train", "--dataset", "digits", "--epochs", "1", "--quiet", "--out", str(run))
+        times = []
+        for number in range(rounds):
+            picture = Path(name) / f"{number}.png"
+            with Stopwatch() as watch:
+                _neurosim("view", str(run), "--save", str(picture))
+            if not picture.exists():
+                raise NeurosimError("neurosim view wrote no picture")
+            times.append(1e3 * watch.seconds)
+        return times
+
+
+def _neurosim(*arguments: str) -> None:
+    command = [sys.executable, "-m", "neurosim", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NeurosimError(f"neurosim {arguments[0]} failed: {done.stderr.strip()}")
+
+
+def _table(times: Mapping[str, Sequence[float]]) -> str:
+    rows = [
+        (
+            name,
+            f"{statistics.median(values):.0f}",
+            f"{min(values):.0f}",
+            f"{max(values):.0f}",
+            str(len(values)),
+        )
+        for name, values in times.items()
+    ]
+    return markdown_table(_HEADER, rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 done, 2 for a mistake to mend."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.explore", description=__doc__)
+    parser.add_argument("--size", default="784-500-10", metavar="N-N-N", help="layer sizes")
+    parser.add_argument(
+        "--warm-up", type=int, default=2000, metavar="N", help="images to train with first"
+    )
+    parser.add_argument("--turns", type=int, default=10, metavar="N", help="changes per slider")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="first pictures")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where MNIST lies")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write all times as well")
+    options = parser.parse_args(arguments)
+    try:
+        for name, least in (("turns", 1), ("rounds", 1), ("warm_up", 0)):
+            if getattr(options, name) < least:
+                option = name.replace("_", "-")
+                raise ParameterError(f"--{option} {getattr(options, name)}: give {least} or more")
+        problem = make_problem(
+            parse_size(options.size), images=1, warm_up=options.warm_up, data_dir=options.data_dir
+        )
+        with Simulator(problem.system) as simulator:
+            simulator.weights.update(problem.weights)
+            source = LiveSource(simulator, problem.images, problem.targets.argmax(axis=1))
+            with Stopwatch() as watch:
+                source.prepare()
+            try:
+                changes = time_changes(source, options.turns)
+            finally:
+                source.close()
+        pictures = time_pictures(options.rounds)
+    except NeurosimError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+    machine = describe_machine()
+    print(f"{machine['processor']}, {machine['cores']} cores; image: {problem.source}")
+    print(f"{options.size}: program compiled, or found again, in {watch.seconds:.1f} s")
+    every = [value for values in changes.values() for value in values]
+    print(_table({**changes, "any slider": every, "neurosim view RUN --save": pictures}))
+    if options.out is not None:
+        found = {
+            "machine": machine,
+            "image": problem.source,
+            "size": options.size,
+            "prepare_seconds": watch.seconds,
+            "change_ms": changes,
+            "first_picture_ms": pictures,
+        }
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
