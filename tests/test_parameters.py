@@ -222,7 +222,7 @@ def test_words_and_single_numbers_are_taken_as_they_are() -> None:
         ("count", 2.5, r"Toy\.count = 2\.5 cannot be read; give a whole number"),
         ("count", "2.5", r"Toy\.count = '2\.5' cannot be read"),
         ("count", True, r"Toy\.count = True cannot be read"),
-        ("switch", "maybe", r"Toy\.switch = 'maybe' cannot be read; give true or false"),
+        ("switch", "maybe", r"Toy\.switch = 'maybe' cannot be read; give true or false$"),
         ("switch", 1, r"Toy\.switch = 1 cannot be read"),
         ("form", 3, r"Toy\.form = 3 cannot be read"),
     ],
