@@ -352,10 +352,16 @@ def _overview(circuit: Circuit) -> str:
     )
 
 
+_SOURCES = (
+    "Numbers of equations and sections are the paper's; *code* marks what only the code "
+    "behind the published numbers says."
+)
+
+
 def _equations(circuit: Circuit, printer: Printer) -> str:
     words = r"In these formulas $[\,\cdot\,]$ is 1 where the condition in it holds and 0 elsewhere."
     numbered = any("eq. " in population.equations for population in circuit.populations)
-    parts = [f"{words} Equation numbers are the paper's." if numbered else words]
+    parts = [f"{words} {_SOURCES}" if numbered else words]
     for group in alike(circuit.populations):
         block = equation_block(read_equations(group[0].equations), printer)
         parts.append(f"### {group[0].role} ({_names(group)})\n\n{block}")
@@ -606,8 +612,8 @@ def render_all_equations() -> str:
     parts = [
         "<!-- made by docs/make_model_pages.py from models/; do not edit -->",
         "# Equations",
-        "The equations that run, made from the strings in `models/`; the numbers beside them are "
-        "those of the paper. `neurosim equations SYSTEM` prints them, with `--format latex` or "
+        f"The equations that run, made from the strings in `models/`. {_SOURCES} "
+        "`neurosim equations SYSTEM` prints them, with `--format latex` or "
         r"`--format unicode` in other forms. $[\,\cdot\,]$ is 1 where the condition in it holds "
         "and 0 elsewhere; *on* names the event at which synapses act.",
     ]

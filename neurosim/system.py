@@ -209,7 +209,8 @@ class System(abc.ABC):
 
         A system should declare its own names. Until it does, the rate, the state and the
         graded spikes of each layer are named so, and the other variables of its cells
-        (see :func:`neurosim.anatomy.cell_variables`) keep their own names.
+        (see :func:`neurosim.anatomy.cell_variables`) keep their own names and are drawn
+        only when asked for.
 
         Returns
         -------
@@ -358,7 +359,7 @@ def _plain_traces(cells: Layer, others: tuple[str, ...]) -> tuple[Trace, ...]:
     if cells.state != cells.rate:
         traces.insert(0, Trace("state", cells.state, "state", cells.state, "potential"))
     traces += [
-        Trace(name, name, f"variable {name}", rf"\mathrm{{{name.replace('_', ' ')}}}")
+        Trace(name, name, f"variable {name}", rf"\mathrm{{{name.replace('_', ' ')}}}", shown=False)
         for name in others
         if name not in (cells.rate, cells.state, sent)
     ]

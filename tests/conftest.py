@@ -111,8 +111,12 @@ def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder of ``NEUROSIM_MNIST_DIR``, or where ``neurosim train`` keeps its data."""
-    chosen = os.environ.get("NEUROSIM_MNIST_DIR")
-    folder = Path(chosen) if chosen else default_data_dir()
+    return find_mnist(os.environ.get("NEUROSIM_MNIST_DIR", ""), default_data_dir())
+
+
+def find_mnist(chosen: str, kept: Path) -> Path:
+    """The folder with both data sets: the chosen one must hold them, the other may."""
+    folder = Path(chosen) if chosen else kept
     missing = [name for name in ("MNIST", "FashionMNIST") if not (folder / name / "raw").is_dir()]
     if missing and chosen:
         pytest.fail(f"NEUROSIM_MNIST_DIR={chosen} holds no {missing[0]}/raw")
