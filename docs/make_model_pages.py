@@ -581,7 +581,7 @@ def render(system: type[System]) -> str:
         "Synapses and learning": _synapses(circuit, printer, system_comments(system)),
         "Events": _events(circuit),
         "Parameters": _parameters(system),
-        "Symbols": _symbol_table(head.get("Symbols", "")),
+        "Symbols": _paragraph(_symbol_table(head.get("Symbols", ""))),
         "State variables": _state_variables(circuit, printer),
         "Receives and sends": _receives_and_sends(circuit),
         "Presets": _presets(system),
