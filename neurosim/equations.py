@@ -494,7 +494,7 @@ class _UnicodePrinter(StrPrinter):
         if exponent.is_Rational and not exponent.is_Integer:
             root: str = super()._print_Pow(expr, rational)
             return root.replace("**", "^")
-        below = self.parenthesize(base, PRECEDENCE["Pow"])
+        below: str = self.parenthesize(base, PRECEDENCE["Pow"])
         if exponent.is_Integer:
             return below + str(exponent).translate(_SUPERSCRIPTS)
         return f"{below}^{self.parenthesize(exponent, PRECEDENCE['Pow'])}"
