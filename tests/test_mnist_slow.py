@@ -68,22 +68,22 @@ def test_feedback_aligns_with_feedforward_as_published(
 
 
 @pytest.mark.parametrize(
-    ("system", "dataset", "published", "below"),
+    ("system", "dataset", "epochs", "published"),
     [
-        (CorInfoMaxSparse, "mnist", 94.25, 1.0),
-        # single runs lie up to four points above the published mean of 79 after one epoch
-        (CorInfoMax, "fashion-mnist", 79.04, 1.0),
-        (CorInfoMaxSparse, "fashion-mnist", 76.75, 1.0),
+        (CorInfoMaxSparse, "mnist", 1, 94.25),
+        (EquilibriumPropagation, "fashion-mnist", 1, 83.19),
+        # after one epoch seeds lie between 71 and 80 %, after five between 84.8 and 85.9
+        (CorInfoMax, "fashion-mnist", 5, 84.48),
     ],
 )
-def test_one_epoch_reaches_the_published_accuracy(
-    mnist_folder: Path, system: type[System], dataset: str, published: float, below: float
+def test_the_first_epochs_reach_the_published_accuracy(
+    mnist_folder: Path, system: type[System], dataset: str, epochs: int, published: float
 ) -> None:
-    """Guards presets and domains that run but no longer learn as the paper's do."""
+    """Guards presets and domains that run but no longer learn as the paper's: a point at most."""
     data = load(dataset, mnist_folder)
     with simulator(system, dataset) as one:
-        one.fit(data.x_train, data.y_train, progress=False)
-        assert 100 * one.score(data.x_test, data.y_test) >= published - below
+        one.fit(data.x_train, data.y_train, epochs=epochs, progress=False)
+        assert 100 * one.score(data.x_test, data.y_test) >= published - 1
 
 
 def test_one_epoch_of_mnist_reaches_the_published_accuracy(mnist_folder: Path) -> None:
