@@ -20,8 +20,8 @@ test: $(VENV)/.dev       ## run the tests, with coverage
 	  --numprocesses auto --dist worksteal \
 	  --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-test-slow: $(VENV)/.dev  ## run the tests that need MNIST as well: make test-slow DATA_DIR=...
-	NEUROSIM_MNIST_DIR="$(DATA_DIR)" $(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/.dev  ## run the tests that need MNIST, where train keeps it or DATA_DIR=...
+	$(if $(DATA_DIR),NEUROSIM_MNIST_DIR="$(DATA_DIR)") $(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev       ## ruff and mypy
 	$(BIN)/ruff check .
@@ -44,6 +44,7 @@ docs: $(VENV)/.dev       ## regenerate the pages and pictures made from the mode
 	$(BIN)/python docs/make_model_pages.py
 	$(BIN)/python scripts/draw_circuit.py
 	$(BIN)/python scripts/draw_circuit.py --system ep --out docs/images/circuit-ep
+	$(BIN)/python scripts/draw_circuit.py --system corinfomax-sparse --out docs/images/circuit-sparse
 
 clean:           ## remove the environment and build products (not the runs)
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info

@@ -9,18 +9,21 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.circuit import MAX_CYCLE_STEPS, Event, Population
-from neurosim.errors import ParameterError
+from neurosim.data.registry import DATASETS
+from neurosim.errors import DataError, ParameterError, near_matches
 from neurosim.system import Preset, PublishedCurve
 from neurosim.traces import Trace
 
 __all__ = [
     "ACTIVE_LEARN",
     "SENSORY",
+    "angle_curve",
     "check_layers",
     "check_rate_count",
     "check_stretches",
@@ -29,6 +32,7 @@ __all__ = [
     "glorot_uniform",
     "interpolated_rates",
     "published_accuracy",
+    "published_online",
     "relay_traces",
     "sensory_relay",
     "signed_nudges",
@@ -40,8 +44,8 @@ __all__ = [
 SENSORY = """
 r        : 1                                     # the image, layer 0
 r_sent   : 1                                     # last value sent
-r_free   = r : 1                                 # the image does not change between phases
-r_nudged = r : 1
+r_free   = r : 1                                 # not in the paper: the image stays, read by rules
+r_nudged = r : 1                                 # not in the paper: the same in both phases
 """
 
 #: A cell tells its synapses that the cycle is over, if it was active in either phase.
@@ -88,7 +92,13 @@ def sensory_relay(
 
 
 def relay_traces() -> tuple[Trace, ...]:
-    """What is recorded of a sensory relay: the pixels shown and the graded spikes sent."""
+    """What is recorded of a sensory relay: the pixels shown and the graded spikes sent.
+
+    Returns
+    -------
+    tuple of Trace
+        ``rate`` and ``spikes``.
+    """
     return (
         Trace("rate", "r", "rate, the pixel shown", "r", "rate"),
         Trace("spikes", "r_sent", "graded spikes sent", r"\Delta r", "spikes", change=True),
@@ -96,7 +106,20 @@ def relay_traces() -> tuple[Trace, ...]:
 
 
 def glorot_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Uniform in +-sqrt(6/(n_in + n_out)), shape (n_out, n_in)."""
+    """Weights drawn uniformly from +-sqrt(6/(n_in + n_out)), as the published codes do.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the draws.
+    shape : tuple of int
+        Receiving and sending cells, (n_out, n_in).
+
+    Returns
+    -------
+    ndarray
+        Of this shape, without unit.
+    """
     bound = math.sqrt(6 / sum(shape))
     return rng.uniform(-bound, bound, size=shape)
 
@@ -104,7 +127,24 @@ def glorot_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[
 def signed_nudges(
     rng: np.random.Generator, n: int, beta: float, random_sign: bool
 ) -> NDArray[np.float64]:
-    """``beta`` of ``n`` images, shape (n,), with a sign drawn for each if asked for."""
+    """The nudge of each image, with a sign of its own if asked for.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the signs; not touched where none are drawn.
+    n : int
+        Number of images.
+    beta : float
+        Size of the nudge.
+    random_sign : bool
+        Whether each image draws its sign, as in Laborieux et al. 2021.
+
+    Returns
+    -------
+    ndarray
+        ``+beta`` or ``-beta``, shape (n,).
+    """
     signs = rng.choice((-1.0, 1.0), size=n) if random_sign else np.ones(n)
     return beta * signs
 
@@ -113,7 +153,18 @@ def signed_nudges(
 
 
 def whole_steps(time: float, dt: float) -> int:
-    """Time steps of ``dt`` in ``time``, both in ms."""
+    """Number of time steps in a length of time.
+
+    Parameters
+    ----------
+    time, dt : float
+        The length and the step, both in ms.
+
+    Returns
+    -------
+    int
+        The nearest whole number (see :func:`check_whole_steps`).
+    """
     return round(time / dt)
 
 
@@ -195,10 +246,15 @@ def check_rate_count(owner: str, name: str, rates: tuple[float, ...], needed: in
     """
     if len(rates) != needed:
         raise ParameterError(
-            f"{owner}.{name} has {len(rates)} rates, but these layers need {needed}; "
-            f"give {needed} numbers, e.g. {name}="
+            f"{owner}.{name} has {_counted(len(rates), 'rate')}, but these layers need {needed}; "
+            f"give {_counted(needed, 'number')}, e.g. {name}="
             f"{','.join(f'{rate:g}' for rate in (*rates, *(rates or (0.01,)) * needed)[:needed])}"
         )
+
+
+def _counted(count: int, word: str) -> str:
+    """``1 rate``, ``2 rates``."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def check_stretches(owner: str, decay: tuple[float, ...], starts: tuple[int, ...]) -> None:
@@ -227,7 +283,22 @@ def check_stretches(owner: str, decay: tuple[float, ...], starts: tuple[int, ...
 
 
 def stretch_factor(decay: tuple[float, ...], starts: tuple[int, ...], epoch: int) -> float:
-    """d^epoch with the factor d of the stretch that ``epoch`` (from 0) lies in."""
+    """Factor of the learning rates in an epoch: d^epoch, d being that of its stretch.
+
+    Parameters
+    ----------
+    decay : tuple of float
+        The factor d of each stretch of epochs.
+    starts : tuple of int
+        The first epoch of each stretch, rising from 0.
+    epoch : int
+        Epoch, from 0.
+
+    Returns
+    -------
+    float
+        Dimensionless; where d changes, it jumps, as in the published code.
+    """
     stretch = sum(epoch >= first for first in starts) - 1
     return float(decay[stretch] ** epoch)
 
@@ -249,7 +320,8 @@ def choose_preset(
         Known settings by data set, the main one first; ``"mnist"`` stands in
         for a data set that has none.
     dataset : str
-        Name of a data set.
+        A key of ``published`` or of :data:`neurosim.data.DATASETS`. For images of
+        your own name the data set whose settings are to serve.
     hidden : tuple of int or None
         Hidden layer sizes; None for those of the main setting.
     for_depth : callable
@@ -260,7 +332,18 @@ def choose_preset(
     -------
     Preset
         ``source`` says what was taken from where.
+
+    Raises
+    ------
+    DataError
+        If there is no such data set.
     """
+    known = {*published, *DATASETS}
+    if dataset not in known:
+        raise DataError(
+            f"there is no data set {dataset!r}; {near_matches(str(dataset), known)}; for images of "
+            "your own take the preset of one of these"
+        )
     family = published.get(dataset, published["mnist"])
     note = "" if dataset in published else f" (none published for {dataset}: those of MNIST)"
     main = family[0]
@@ -279,7 +362,20 @@ def choose_preset(
 
 
 def interpolated_rates(rates: tuple[float, ...], count: int) -> tuple[float, ...]:
-    """Rates for a depth nobody published: linear from the first to the last of ``rates``."""
+    """Learning rates for a depth nobody published: linear from the first to the last.
+
+    Parameters
+    ----------
+    rates : tuple of float
+        Published rates, first layer first; at least one.
+    count : int
+        How many are needed.
+
+    Returns
+    -------
+    tuple of float
+        ``count`` rates; for one, the first.
+    """
     if count == 0:
         return ()
     positions = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
@@ -307,3 +403,63 @@ def published_accuracy(*percent: float, note: str = "") -> PublishedCurve:
     """
     source = f"published, mean of 10 seeds, batch of 20{note}"
     return PublishedCurve("test_accuracy", dict(zip(_EPOCHS, percent, strict=True)), source)
+
+
+def angle_curve(name: str, batches: int, *degrees: float) -> PublishedCurve:
+    """Angle between feedforward and feedback weights, published with arXiv:2306.04810.
+
+    Parameters
+    ----------
+    name : str
+        Of the :class:`~neurosim.system.FeedbackPair`.
+    batches : int
+        Batches of 20 images in an epoch.
+    *degrees : float
+        After 1, 1001 and 2001 batches of the first epoch, then epochs 5, 10, 20 and 50.
+
+    Returns
+    -------
+    PublishedCurve
+        Degrees by epochs.
+    """
+    times = (1 / batches, 1001 / batches, 2001 / batches, 5.0, 10.0, 20.0, 50.0)
+    points = dict(zip(times, degrees, strict=True))
+    return PublishedCurve(name, points, "published, mean of 10 seeds, batch of 20")
+
+
+#: Images per update behind the published rates.
+_BATCH = 20
+
+
+def published_online(
+    hidden: tuple[int, ...],
+    epochs: int,
+    rates: Mapping[str, tuple[float, ...]],
+    source: str,
+    curves: tuple[PublishedCurve, ...] = (),
+    **parameters: Any,
+) -> Preset:
+    """A published setting, its rates per batch of 20 as rates per image.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Hidden layer sizes.
+    epochs : int
+        Published length of training.
+    rates : mapping of str to tuple of float
+        Published learning rates by the name of the parameter, first layer first.
+    source : str
+        Where the values come from.
+    curves : tuple of PublishedCurve
+        Results published for these settings.
+    **parameters
+        Other values that differ from the system's defaults.
+
+    Returns
+    -------
+    Preset
+        With every rate / 20, so that 20 images change weights as one batch did.
+    """
+    online = {name: tuple(rate / _BATCH for rate in given) for name, given in rates.items()}
+    return Preset(hidden, epochs, {**online, **parameters}, source, curves)

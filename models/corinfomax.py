@@ -16,15 +16,15 @@ v_B^(k)                v_B                 1                  basal dendrite
 v_A^(k)                v_A                 1                  distal apical dendrite
 r^(k)                  r                   1                  rate, clipped to [0, 1]
 r^(0) = x              sensory.r           1                  image, eq. 9c
-i^(k) = -O r           i                   1                  SST interneuron
+i^(k) = -O r           i_sst               1                  SST interneuron
 z^(k) = B r            z                   1                  z = z_self + z_lat
 W_ff^(k)               ff_k.w              1       Glorot     feedforward synapses, layer k to k+1
 W_fb^(k)               fb_k.w              1       Glorot     feedback synapses, layer k+1 to k
 B^(k), off-diagonal    lateral_k.B         1       G G^T      O = -c B,  c below
 B^(k), diagonal        autapse_k.B         1       G G^T      D = c B_ii + (g_l / g_A)
 c = 2 gamma eps        c                   1                  lateral efficacy (output: gamma)
-forward error          e_B = r - v_B       1                  eq. 13, soma minus basal dendrite
-backward error         e_A = r - s_A       1                  eq. 13, soma minus top-down input
+forward error          e_B = r - v_B       1                  eq. 13, rate minus basal dendrite
+backward error         e_A = r - s_A       1                  eq. 13, rate minus top-down input
 beta                   beta                1       +-1        nudge of this image
 eps_k                  epsilon             1       0.15       regularisation, 1/eps conductance
 g_lk                   g_l                 1       0.5        leak conductance
@@ -56,6 +56,12 @@ Differences from the paper
    the lateral changes of D and O are below single precision.
 7. The image and label are present from the first step of the cycle; u is
    re-initialised to r when the nudged phase begins, as in the published code.
+8. The rule of W_fb reads the top-down part s_A of the apical input, not v_A, which
+   also holds autapse and SST input.
+
+Weights may have either sign (no Dale's law). "Inhibition" is the paper's name for
+-O r; SST cells are linear and may depolarise. With the lambda published for MNIST the
+lateral term is about 1e-5 of the potentials and has no measurable effect.
 """
 
 from __future__ import annotations
@@ -82,6 +88,7 @@ from neurosim.circuit import (
 from neurosim.errors import ParameterError
 from neurosim.models.common import (
     ACTIVE_LEARN,
+    angle_curve,
     check_layers,
     check_rate_count,
     check_stretches,
@@ -90,6 +97,7 @@ from neurosim.models.common import (
     glorot_uniform,
     interpolated_rates,
     published_accuracy,
+    published_online,
     relay_traces,
     sensory_relay,
     signed_nudges,
@@ -97,7 +105,7 @@ from neurosim.models.common import (
     whole_steps,
 )
 from neurosim.parameters import check_parameters, parameter
-from neurosim.system import Compartment, FeedbackPair, Preset, PublishedCurve, System
+from neurosim.system import Compartment, FeedbackPair, Preset, System
 from neurosim.traces import LayerTraces, Trace
 
 __all__ = ["CorInfoMax"]
@@ -107,7 +115,7 @@ __all__ = ["CorInfoMax"]
 SOMA = """
 du/dt = speed*(-g_l*u + I_A + I_B)/tau_u : 1     # eq. 19
 I_B   = g_B*(v_B - u) : 1                        # eq. 19, basal term
-speed = 1/(1 + slowdown*phase_step) : 1          # neural step rule of the published code
+speed = 1/(1 + slowdown*phase_step) : 1          # code, rule of the neural step
 z     = z_self + z_lat : 1                       # eq. 28, z = B r
 e_B   = r - v_B : 1                              # eq. 13, forward prediction error
 r_sent : 1                                       # last value sent
@@ -142,7 +150,7 @@ v_B = s_B : 1                                    # eq. 18, W_ff r
 """
 
 BASAL_LEAKY = """
-dv_B/dt = (s_B - v_B)/tau_basal : 1              # eq. 18 as the fixed point of a leaky dendrite
+dv_B/dt = (s_B - v_B)/tau_basal : 1              # not in the paper: eq. 18 is its fixed point
 tau_basal : second (shared, constant)
 """
 
@@ -163,8 +171,8 @@ g_A : 1 (shared, constant)
 APICAL_OUTPUT = """
 I_A = g_A*(v_A - u) : 1                          # eq. 19, apical term, g_A = 1
 m_A = i_D + i_sst - nudge*(r - y)/g_A : 1        # eq. 14, 21
-i_D = c*z_self + g_l*r/g_A : 1                   # autapse D r
-nudge = int(in_nudged)*beta : 1                  # the gate of the rhythm
+i_D = c*z_self + g_l*r/g_A : 1                   # eq. 21, autapse D r
+nudge = int(in_nudged)*beta : 1                  # sec. 2.4, beta in the nudged phase only
 y : 1                                            # target, eq. 9a
 i_sst : 1 (linked)                               # SST partner: inhibition -O r
 g_A : 1 (shared, constant)
@@ -174,25 +182,25 @@ g_A : 1 (shared, constant)
 APICAL_OUTPUT_NUDGE = """
 I_A = v_A - nudge*u : 1                          # eq. 19 with g_A = beta
 m_A = i_D + i_sst - nudge*(r - y) : 1            # beta times eq. 21
-i_D = c*z_self + g_l*r : 1                       # autapse, beta times D r
-nudge = int(in_nudged)*beta : 1
-y : 1
+i_D = c*z_self + g_l*r : 1                       # eq. 21, autapse, beta times D r
+nudge = int(in_nudged)*beta : 1                  # sec. 2.4, beta in the nudged phase only
+y : 1                                            # target, eq. 9a
 i_sst : 1 (linked)                               # SST partner: inhibition -O r
 """
 
 APICAL_INSTANT = """
-v_A = m_A : 1
+v_A = m_A : 1                                    # eq. 18, at the output eq. 21
 """
 
 APICAL_LEAKY = """
-dv_A/dt = (m_A - v_A)/tau_apical : 1
+dv_A/dt = (m_A - v_A)/tau_apical : 1             # not in the paper: eq. 18, 21 at rest
 tau_apical : second (shared, constant)
 """
 
 # ------------------------------------------------------------------ cells: SST interneurons
 
 SST = """
-i_sst  = c*z_lat : 1                             # i = -O r, section 2.3
+i_sst  = c*z_lat : 1                             # sec. 2.3.1, i = -O r
 z      = z_self + z_lat : 1                      # eq. 28
 z_lat  : 1                                       # delivered: sum of B_ij r_j over j != i
 z_self : 1 (linked)                              # from the pyramidal partner
@@ -205,11 +213,13 @@ FEEDFORWARD = """
 w  : 1
 mu : 1 (shared, constant)
 """
+#: eq. 18, W_ff r, by changes of the rate
 FEEDFORWARD_SIGNAL = "s_B_post += w*(r_pre - r_sent_pre)"
 #: eq. 26
 FEEDFORWARD_RULE = "w += mu/beta*(e_B_nudged_post*r_nudged_pre - e_B_free_post*r_free_pre)"
 
 FEEDBACK = FEEDFORWARD
+#: eq. 18, W_fb r, by changes of the rate
 FEEDBACK_SIGNAL = "s_A_post += w*(r_pre - r_sent_pre)"
 #: eq. 27
 FEEDBACK_RULE = "w += mu/beta*(e_A_nudged_post*r_nudged_pre - e_A_free_post*r_free_pre)"
@@ -219,11 +229,13 @@ B        : 1
 gamma_B  : 1 (shared, constant)
 lambda_B : 1 (shared, constant)
 """
+#: eq. 28, z = B r off the diagonal, by changes of the rate
 LATERAL_SIGNAL = "z_lat_post += B*(r_pre - r_lat_pre)"
 #: eq. 28 off the diagonal (eq. 30), with (B - gamma zz)/lambda = B + gamma (B - zz/lambda)
 LATERAL_RULE = "B += gamma_B*(B - z_pre*z_post/lambda_B)*int(i != j)"
 
 AUTAPSE = LATERAL
+#: eq. 28, z = B r on the diagonal, by changes of the rate
 AUTAPSE_SIGNAL = "z_self_post += B*(r_pre - r_lat_pre)"
 #: eq. 28 on the diagonal (eq. 29)
 AUTAPSE_RULE = "B += gamma_B*(B - z_post**2/lambda_B)"
@@ -403,13 +415,14 @@ class CorInfoMax(System):
     def _check_steps(self) -> None:
         times = {name: getattr(self, name) for name in ("free_time", "nudged_time")}
         check_whole_steps(type(self).__name__, times, self.dt)
-        conductance = self.g_l + 2 / self.epsilon
+        cells, terms, conductance = max(self._relaxations(), key=lambda found: found[-1])
         step = self.dt / self.tau_u * conductance
         if not step < 2:
             raise ParameterError(
-                f"{type(self).__name__}: the Euler step is unstable: (dt/tau_u)(g_l + g_A + g_B) = "
-                f"{step:.3g} must stay below 2; with dt = {self.dt} ms and epsilon = "
-                f"{self.epsilon} use tau_u > {self.dt * conductance / 2:.3g} ms or a smaller dt"
+                f"{type(self).__name__}: the Euler step is unstable in {cells}: (dt/tau_u)({terms})"
+                f" = {step:.3g} must stay below 2; with dt = {self.dt} ms, epsilon = "
+                f"{self.epsilon} and beta = {self.beta} use tau_u > "
+                f"{self.dt * conductance / 2:.3g} ms or a smaller dt"
             )
         for name in ("tau_basal", "tau_apical"):
             value = getattr(self, name)
@@ -418,6 +431,25 @@ class CorInfoMax(System):
                     f"{type(self).__name__}.{name} = {value} ms is shorter than the time step; "
                     f"use 0 (instantaneous) or at least {self.dt} ms"
                 )
+
+    def _relaxations(self) -> list[tuple[str, str, float]]:
+        """How fast cells relax by themselves: which cells, by which terms, conductance.
+
+        The autapse returns the leak to a cell whose rate follows its potential; one that
+        is silent or saturated keeps it. The nudge acts on the rate, or, with the
+        conductance of eq. 21, on potential and rate. Only a positive beta adds to it.
+        """
+        dendrite = 1 / self.epsilon
+        constant = self.output_apical == "constant"
+        fixed, graded = (1.0, 1 + self.beta) if constant else (self.beta, 2 * self.beta)
+        nudged = "g_A + g_B + beta" if constant else "g_B + 2 beta"
+        found = [
+            ("silent output cells", "g_l + g_A + g_B", self.g_l + dendrite + fixed),
+            ("nudged output cells", nudged, dendrite + graded),
+        ]
+        if self.depth > 1:
+            found.append(("hidden cells", "g_l + g_A + g_B", self.g_l + 2 * dendrite))
+        return found
 
     # -------------------------------------------------------------- the circuit
 
@@ -670,15 +702,6 @@ class CorInfoMax(System):
             FeedbackPair(f"theta_{k}", f"W_ff_{k}", f"W_fb_{k}") for k in range(1, self.depth)
         )
 
-    def traces(self) -> dict[str, tuple[str, ...]]:
-        """Every compartment: soma, dendrites, rate, errors, autapse and SST input."""
-        cells = ("u", "v_B", "v_A", "r", "r_sent", "e_B", "z", "z_self", "i_D", "i_sst")
-        traces: dict[str, tuple[str, ...]] = {"sensory": ("r", "r_sent")}
-        for k in range(1, self.depth + 1):
-            traces[f"pyramidal_{k}"] = cells if k == self.depth else (*cells, "e_A", "s_A")
-            traces[f"sst_{k}"] = ("i_sst",)
-        return traces
-
     def compartments(self, population: str) -> tuple[Compartment, ...]:
         """Apical dendrite, soma and basal dendrite of pyramidal cells (paper: Figure 1)."""
         if not population.startswith("pyramidal_"):
@@ -717,13 +740,39 @@ class CorInfoMax(System):
         )
 
     def inhibition(self, weights: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.float64]:
-        """Lateral inhibition O^(k) derived from B^(k) (eq. 30), shape (N_k, N_k)."""
+        """Lateral inhibition O^(k) derived from B^(k), eq. 30.
+
+        Parameters
+        ----------
+        weights : mapping of str to ndarray
+            Arrays by public name.
+        k : int
+            Layer, 1..P.
+
+        Returns
+        -------
+        ndarray
+            Shape (N_k, N_k), dimensionless, 0 on the diagonal.
+        """
         lateral = -self._lateral_efficacy(k == self.depth) * np.asarray(weights[f"B_{k}"], float)
         np.fill_diagonal(lateral, 0.0)
         return lateral
 
     def autapses(self, weights: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.float64]:
-        """Autapses D^(k) derived from B^(k) (eq. 29), shape (N_k,)."""
+        """Autapses D^(k) derived from B^(k), eq. 29.
+
+        Parameters
+        ----------
+        weights : mapping of str to ndarray
+            Arrays by public name.
+        k : int
+            Layer, 1..P.
+
+        Returns
+        -------
+        ndarray
+            Shape (N_k,), dimensionless.
+        """
         output = k == self.depth
         leak = self.g_l if output else self.epsilon * self.g_l
         diagonal = np.diagonal(np.asarray(weights[f"B_{k}"], float))
@@ -794,54 +843,13 @@ def _note(phase: str, output: bool) -> str:
     return "\n".join(lines)
 
 
-def published_online(
-    hidden: tuple[int, ...],
-    epochs: int,
-    mu_ff: tuple[float, ...],
-    mu_fb: tuple[float, ...],
-    source: str,
-    curves: tuple[PublishedCurve, ...] = (),
-    **parameters: Any,
-) -> Preset:
-    """A published setting, its batch rates divided by the batch of 20.
-
-    Parameters
-    ----------
-    hidden : tuple of int
-        Hidden layer sizes.
-    epochs : int
-        Length of training.
-    mu_ff, mu_fb : tuple of float
-        Learning rates of a batch.
-    source : str
-        Where the values come from.
-    curves : tuple of PublishedCurve
-        Results published for these settings.
-    **parameters
-        Other values that differ from the system's defaults.
-    """
-    online = {
-        "mu_ff": tuple(rate / 20 for rate in mu_ff),
-        "mu_fb": tuple(rate / 20 for rate in mu_fb),
-    }
-    return Preset(hidden, epochs, {**online, **parameters}, source, curves)
-
-
-def angle_curve(name: str, batches: int, *degrees: float) -> PublishedCurve:
-    """Weight angle after 1, 1001 and 2001 of ``batches`` a first epoch, then 5, 10, 20, 50."""
-    times = (1 / batches, 1001 / batches, 2001 / batches, 5.0, 10.0, 20.0, 50.0)
-    points = dict(zip(times, degrees, strict=True))
-    return PublishedCurve(name, points, "published, mean of 10 seeds, batch of 20")
-
-
 # fmt: off
 _PRESETS: dict[str, tuple[Preset, ...]] = {
     "mnist": (
         published_online(
             (500,),
             50,
-            (1.0, 0.7),
-            (0.15,),
+            {"mu_ff": (1.0, 0.7), "mu_fb": (0.15,)},
             "paper's Table 1, MNIST",
             curves=(
                 published_accuracy(
@@ -855,8 +863,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
         published_online(
             (500, 500),
             50,
-            (1.1, 0.75, 0.6),
-            (0.17, 0.07),
+            {"mu_ff": (1.1, 0.75, 0.6), "mu_fb": (0.17, 0.07)},
             "published code, 3-layer MNIST",
             curves=(
                 published_accuracy(
@@ -870,8 +877,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
         published_online(
             (500, 500, 128),
             50,
-            (1.1, 0.75, 0.6, 0.5),
-            (0.17, 0.07, 0.05),
+            {"mu_ff": (1.1, 0.75, 0.6, 0.5), "mu_fb": (0.17, 0.07, 0.05)},
             "published code, exploratory 4-layer MNIST",
         ),
     ),
@@ -879,8 +885,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
         published_online(
             (500,),
             50,
-            (0.3, 0.22),
-            (0.07,),
+            {"mu_ff": (0.3, 0.22), "mu_fb": (0.07,)},
             "paper's Table 1, Fashion-MNIST",
             curves=(
                 published_accuracy(
@@ -900,8 +905,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
         published_online(
             (1000,),
             50,
-            (0.08, 0.04),
-            (0.04,),
+            {"mu_ff": (0.08, 0.04), "mu_fb": (0.04,)},
             "paper's Table 1, CIFAR10",
             curves=(
                 published_accuracy(
@@ -916,8 +920,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
         published_online(
             (1000, 500),
             50,
-            (0.11, 0.06, 0.035),
-            (0.045, 0.015),
+            {"mu_ff": (0.11, 0.06, 0.035), "mu_fb": (0.045, 0.015)},
             "published code, 3-layer CIFAR10",
             curves=(
                 published_accuracy(
@@ -932,8 +935,7 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
         published_online(
             (1000, 1000, 500),
             50,
-            (0.25, 0.14, 0.075, 0.045),
-            (0.095, 0.075, 0.04),
+            {"mu_ff": (0.25, 0.14, 0.075, 0.045), "mu_fb": (0.095, 0.075, 0.04)},
             "published code, exploratory 4-layer CIFAR10",
             g_l=0.1,
             tau_u=1 / 0.03,

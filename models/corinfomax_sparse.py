@@ -44,49 +44,20 @@ Domains, with the rate of a potential u under the inhibition q:
   groups with sum abs(r) <= 1, each with an interneuron of its own; q of a cell is
   the sum over its groups. Cells that are not in a row: ``mixed/2/0+3-5``.
 
-What the presets reach
-----------------------
-MNIST, 784-500-10, full training set. The published accuracies are means of ten
-seeds at a batch of 20: 94.25, 97.12 and 97.52 % after epochs 1, 5 and 10, with
-angles of 73.4 and 69.6 degrees after 20 020 and 40 020 images.
-
-- ``corinfomax-sparse``, ``neurosim train --system corinfomax-sparse --epochs 10
-  --seeds 0 1 2``: 94.21 +- 0.36, 96.98 +- 0.17 and 97.42 +- 0.06 % after epochs 1,
-  5 and 10; with seed 0, 73.9 and 70.7 degrees. The hidden l1 norm is 81 on average
-  after one epoch, 101 after five and 129 after ten (47 to 246 over the test images),
-  the multiplier q about 0.002: the constraint of the hidden layer has no effect
-  (``python -m benchmarks.constraints --system corinfomax-sparse --dataset mnist``).
-- The event threshold matters more here than in CorInfoMax, since rates move little
-  in four nudged steps. At 0.001 the hidden rates grow faster (l1 norm 97 instead of
-  85 after three epochs), and after ten epochs three seeds reach 96.75, 87.79 and
-  96.88 %. At 0.0001, the default, they learn as exact signals do: seed 1 reaches
-  97.45 % after ten epochs, and 97.48 % at threshold 0.
-- The same equations in NumPy, in the published order and in batches of 20: 94.48 %
-  and l1 norm 78 after one epoch, 96.90 % and 88 after five.
-- ``corinfomax-sparse-enforced``, settings chosen here: 74.9 and 77.8 % after epochs 1
-  and 2, with hidden l1 norms of 1.000 on average (0.95 to 1.03; 99.99 % of the test
-  images within 5 % of the bound), q 5.7 and 2 % of the hidden cells active. Faster
-  learning is not stable: with mu_ff = 0.005, 0.3 and mu_fb = 0.05 one epoch reaches
-  81.0 %, and a second one ends at chance while the constraint still holds for 98 %
-  of the images.
-- Digits, 64-100-10, ten epochs: 93.6 % published form, 90.0 % enforced, there with
-  all hidden l1 norms between 0.98 and 1.02.
-- Time per training image on an idle machine: 0.149 ms at threshold 0.001, where
-  CorInfoMax takes 0.160 ms (24 steps against 40); 0.16 ms at the default.
-
 Differences from the paper
 --------------------------
 1. All differences of CorInfoMax apply here as well.
 2. Published settings in effect do not enforce the constraint of the hidden layer:
-   with eta_q = 1e-6 its l1 norm is about 80 instead of 1. They are the presets of
-   ``corinfomax-sparse``. ``corinfomax-sparse-enforced`` differs in the
-   interneurons' time constants, the length of the phases, learning rates and the
-   redundant bound r <= 1, and holds the hidden constraint at the end of the free
-   phase.
+   with eta_q = 1e-6 its l1 norm on MNIST is 81 after one epoch and 129 after ten
+   instead of at most 1. They are the presets of ``corinfomax-sparse``.
+   ``corinfomax-sparse-enforced`` differs in the interneurons' time constants, the
+   length of the phases, learning rates and their decay, a nudge that is always
+   towards the target (``random_sign`` is false) and the redundant bound r <= 1, and
+   holds the hidden constraint at the end of the free phase.
 3. The interneuron receives the graded spikes that all synapses receive: its sum
    is off by at most ``event_threshold`` per cell (0 is exact). At the default of
-   0.0001, 500 cells are off by 0.012 of 129 at most with the published settings; at
-   0.001 by 0.13 of 84, and by 0.02 of 1 with the enforced ones (MNIST test images).
+   0.0001, 500 cells are off by 0.012 of 129 at most with the published settings
+   (MNIST test images after ten epochs).
 4. An interneuron and its layer integrate at once. The published code updates a
    layer first and its interneuron then, so an inhibitory current is one step
    later here. It does not matter: with initial weights of an MNIST network, rates
@@ -108,15 +79,9 @@ from typing import ClassVar
 
 from neurosim.circuit import Event, Pathway, Population, Projection
 from neurosim.errors import ParameterError, near_matches
-from neurosim.models.common import published_accuracy
-from neurosim.models.corinfomax import (
-    RATE,
-    RESTART,
-    CorInfoMax,
-    angle_curve,
-    published_online,
-)
-from neurosim.parameters import parameter
+from neurosim.models.common import angle_curve, published_accuracy, published_online
+from neurosim.models.corinfomax import RATE, RESTART, CorInfoMax
+from neurosim.parameters import inherited, parameter
 from neurosim.system import Preset
 from neurosim.traces import LayerTraces, Trace
 
@@ -138,7 +103,7 @@ r = sign(u)*clip(abs(u) - q, 0, inf) : 1         # ICLR 2023, B_1: soft threshol
 
 RATE_MIXED = """
 r = signed*sign(u)*clip(abs(u) - q, 0, 1) + (1 - signed)*clip(u - q, 0, 1) : 1   # ICLR 2023, mixed
-signed = int(i < n_signed) : 1                   # member of I_s
+signed = int(i < n_signed) : 1                   # ICLR 2023, member of I_s
 n_signed : integer (shared, constant)
 """
 
@@ -163,11 +128,11 @@ i_q = -q : 1                                     # code, -q
 """
 
 APICAL_INSTANT_INHIBITED = """
-v_A = m_A + i_q : 1                              # eq. 18 with the inhibition of the domain
+v_A = m_A + i_q : 1                              # eq. 18, at the output eq. 21; code, i_q
 """
 
 APICAL_LEAKY_INHIBITED = """
-dv_A/dt = (m_A + i_q - v_A)/tau_apical : 1
+dv_A/dt = (m_A + i_q - v_A)/tau_apical : 1       # not in the paper: eq. 18, 21 at rest
 tau_apical : second (shared, constant)
 """
 
@@ -190,26 +155,65 @@ q = a : 1                                        # ICLR 2023, simplex: not recti
 #: code, sum r: each cell tells how much of the bound it uses
 SUM_SIGNAL = "l1_post += abs(r_pre) - abs(r_sent_pre)"
 
+#: ICLR 2023, mixed: as the sum of all cells, from the members of one group
+GROUP_SIGNAL = "l1_post += member_{number}_pre*(abs(r_pre) - abs(r_sent_pre))"
+
 
 def group_equations(groups: int) -> str:
-    """What a cell reads of the interneurons of several groups: ICLR 2023, mixed."""
+    """What a cell reads of the interneurons of several groups: ICLR 2023, mixed.
+
+    Parameters
+    ----------
+    groups : int
+        Sparse groups of the layer.
+
+    Returns
+    -------
+    str
+        Equations of the total inhibition ``q`` and of each group's ``q_n``, linked.
+    """
     lines = [f"q_{n} : 1 (linked)" for n in range(groups)]
     total = " + ".join(f"member_{n}*q_{n}" for n in range(groups))
-    return "\n".join(["", f"q = {total} : 1    # sum over the groups of the cell", *lines, ""])
+    note = "ICLR 2023, mixed: sum over the groups of the cell"
+    return "\n".join(["", f"q = {total} : 1    # {note}", *lines, ""])
 
 
 def membership(number: int, cells: tuple[int, ...]) -> str:
-    """``member_l`` of sparse group l: 1 for its cells."""
+    """Equation of ``member_l`` of sparse group l: 1 for its cells (ICLR 2023, mixed).
+
+    Parameters
+    ----------
+    number : int
+        The group, from 0.
+    cells : tuple of int
+        Its cells, rising.
+
+    Returns
+    -------
+    str
+        One line of equations.
+    """
     ranges = " or ".join(
         f"i == {first}" if first == last else f"(i >= {first} and i <= {last})"
         for first, last in _ranges(cells)
     )
-    return f"member_{number} = int({ranges}) : 1    # member of J_{number}\n"
+    return f"member_{number} = int({ranges}) : 1    # ICLR 2023, member of J_{number}\n"
 
 
 def group_signal(number: int) -> str:
-    """As :data:`SUM_SIGNAL`, from the members of one group."""
-    return f"l1_post += member_{number}_pre*(abs(r_pre) - abs(r_sent_pre))"
+    """What the interneuron of one sparse group receives.
+
+    Parameters
+    ----------
+    number : int
+        The group, from 0.
+
+    Returns
+    -------
+    str
+        :data:`GROUP_SIGNAL` of this group.
+    """
+    return GROUP_SIGNAL.format(number=number)
 
 
 # ------------------------------------------------------------------ domains
@@ -394,22 +398,15 @@ class CorInfoMaxSparse(CorInfoMax):
         low=0,
         open_low=True,
     )
-    mu_fb: tuple[float, ...] = parameter(
-        (0.006,),
-        "feedback learning rates per image, from layer 1 upwards (published rate / 20)",
-        symbol=r"\mu_{fb}",
-        low=0,
-    )
-    free_time: float = parameter(20.0, "length of the free phase", unit="ms", low=0, open_low=True)
-    nudged_time: float = parameter(
-        4.0, "length of the nudged phase", unit="ms", low=0, open_low=True
-    )
-    event_threshold: float = parameter(
+    mu_fb: tuple[float, ...] = inherited(CorInfoMax, "mu_fb", (0.006,))
+    free_time: float = inherited(CorInfoMax, "free_time", 20.0)
+    nudged_time: float = inherited(CorInfoMax, "nudged_time", 4.0)
+    event_threshold: float = inherited(
+        CorInfoMax,
+        "event_threshold",
         0.0001,
         "change of rate that makes a cell send a graded spike; 0 is exact; within the "
         "short nudged phase rates move little, so it is smaller than CorInfoMax's",
-        symbol=r"\theta",
-        low=0,
     )
 
     def __post_init__(self) -> None:
@@ -503,13 +500,6 @@ class CorInfoMaxSparse(CorInfoMax):
             values["n_signed"] = self.domain(k).signed
         return values
 
-    def traces(self) -> dict[str, tuple[str, ...]]:
-        """As CorInfoMax, with the interneurons' state, output and input."""
-        traces = super().traces()
-        for k in range(1, self.depth + 1):
-            traces |= {name: ("a", "q", "l1") for name in self._interneurons(k)}
-        return traces
-
     def layer_traces(self) -> tuple[LayerTraces, ...]:
         """As CorInfoMax, with the inhibition that the domain puts on each cell."""
         q = Trace("multiplier", "q", "inhibition by the layer's domain", "q", "inhibition")
@@ -547,44 +537,31 @@ class CorInfoMaxSparseEnforced(CorInfoMaxSparse):
     name: ClassVar[str] = "corinfomax-sparse-enforced"
     title: ClassVar[str] = "CorInfoMax on polytopes, sparse (B_1,+), constraints enforced"
 
-    domains: tuple[str, ...] = parameter(
-        ("sparse_nonnegative_bounded",),
-        "set of the rates of each layer above the input; one word serves all layers",
-        form=_FORM,
+    domains: tuple[str, ...] = inherited(
+        CorInfoMaxSparse, "domains", ("sparse_nonnegative_bounded",)
     )
-    tau_q_hidden: float = parameter(
-        3.0,
-        "time constant of the interneurons of hidden layers, dt/eta_q",
-        symbol=r"\tau_{q}^{\mathrm{hidden}}",
-        unit="ms",
-        low=0,
-        open_low=True,
-    )
-    tau_q_output: float = parameter(
+    tau_q_hidden: float = inherited(CorInfoMaxSparse, "tau_q_hidden", 3.0)
+    tau_q_output: float = inherited(
+        CorInfoMaxSparse,
+        "tau_q_output",
         1e5,
         "time constant of the interneurons of the output layer, dt/eta_q; the "
         "burst at the onset would make a fast one silence the output",
-        symbol=r"\tau_{q}^{\mathrm{output}}",
-        unit="ms",
-        low=0,
-        open_low=True,
     )
-    mu_ff: tuple[float, ...] = parameter(
+    mu_ff: tuple[float, ...] = inherited(
+        CorInfoMaxSparse,
+        "mu_ff",
         (0.002, 0.2),
         "feedforward learning rates per image, first layer first",
-        symbol=r"\mu_{ff}",
-        low=0,
     )
-    mu_fb: tuple[float, ...] = parameter(
+    mu_fb: tuple[float, ...] = inherited(
+        CorInfoMaxSparse,
+        "mu_fb",
         (0.03,),
         "feedback learning rates per image, from layer 1 upwards",
-        symbol=r"\mu_{fb}",
-        low=0,
     )
-    free_time: float = parameter(100.0, "length of the free phase", unit="ms", low=0, open_low=True)
-    nudged_time: float = parameter(
-        10.0, "length of the nudged phase", unit="ms", low=0, open_low=True
-    )
+    free_time: float = inherited(CorInfoMaxSparse, "free_time", 100.0)
+    nudged_time: float = inherited(CorInfoMaxSparse, "nudged_time", 10.0)
 
     @classmethod
     def _presets(cls) -> Mapping[str, tuple[Preset, ...]]:
@@ -597,8 +574,7 @@ _PUBLISHED: dict[str, tuple[Preset, ...]] = {
         published_online(
             (500,),
             50,
-            (1.0, 0.7),
-            (0.12,),
+            {"mu_ff": (1.0, 0.7), "mu_fb": (0.12,)},
             "paper's sparse network, MNIST",
             curves=(
                 published_accuracy(
@@ -613,8 +589,7 @@ _PUBLISHED: dict[str, tuple[Preset, ...]] = {
         published_online(
             (500,),
             50,
-            (0.35, 0.23),
-            (0.06,),
+            {"mu_ff": (0.35, 0.23), "mu_fb": (0.06,)},
             "paper's sparse network, Fashion-MNIST",
             curves=(
                 published_accuracy(
@@ -634,8 +609,7 @@ _PUBLISHED: dict[str, tuple[Preset, ...]] = {
         published_online(
             (1000,),
             50,
-            (0.095, 0.075),
-            (0.05,),
+            {"mu_ff": (0.095, 0.075), "mu_fb": (0.05,)},
             "paper's sparse network, CIFAR10",
             curves=(
                 published_accuracy(

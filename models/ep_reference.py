@@ -3,7 +3,8 @@ r"""Equilibrium propagation in plain NumPy: what the Brian2 network must compute
 Scellier and Bengio, "Equilibrium Propagation: Bridging the Gap between Energy-Based
 Models and Backpropagation", Frontiers in Computational Neuroscience 11 (2017) 24,
 arXiv:1602.05179, with the step, the cost without 1/2 and the lengths of phases behind
-Table 1 of arXiv:2306.04810.
+Table 1 of arXiv:2306.04810. Numbers of equations and sections are those of the first
+paper; *code* marks what only the code behind that table says.
 
 Nothing here imports Brian2, the engine or the model. The functions serve as the oracle of
 the step-for-step tests and of the gradient checks, and as pseudo-code that runs.
@@ -15,8 +16,8 @@ Paper                  Here                   Unit           Meaning
 :math:`W^{(k)}`        ``weights["W_k"]``     1              layers k and k+1, k = 0..P-1
 :math:`b^{(k)}`        ``weights["b_k"]``     1              biases of layer k+1, a column
 :math:`\epsilon`       ``h``                  1              Euler step
-:math:`E`              :func:`energy`         1              energy of the network
-:math:`C`              :func:`cost`           1              distance of the output to the target
+:math:`E`              :func:`energy`         1              energy of the network, eq. 1
+:math:`C`              :func:`cost`           1              cost, sec. 2; code, without 1/2
 =====================  =====================  =============  ===============================
 
 Every state is a matrix with one column per image. A mini-batch is therefore as simple as
@@ -62,12 +63,37 @@ State = tuple[FloatArray, ...]
 
 
 def depth(weights: Weights) -> int:
-    """P, the number of layers above the image."""
+    """P, the number of layers above the image.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Weights and biases, as from :func:`initial_weights`.
+
+    Returns
+    -------
+    int
+        1 or more.
+    """
     return sum(name.startswith("W_") for name in weights)
 
 
 def initial_weights(layers: Sequence[int], rng: np.random.Generator) -> dict[str, FloatArray]:
-    """Glorot-uniform ``W_k`` of shape (N_{k+1}, N_k); ``b_k`` zero, of shape (N_{k+1}, 1)."""
+    """Draw weights as the published code does.
+
+    Parameters
+    ----------
+    layers : sequence of int
+        Cells per layer, image first: ``(784, 500, 10)``.
+    rng : numpy.random.Generator
+        Source of the draws.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Glorot-uniform ``W_k`` of shape ``(N_{k+1}, N_k)``; ``b_k`` zero, of shape
+        ``(N_{k+1}, 1)``.
+    """
     weights: dict[str, FloatArray] = {}
     for k, (below, above) in enumerate(itertools.pairwise(layers)):
         bound = np.sqrt(6 / (below + above))
@@ -77,7 +103,19 @@ def initial_weights(layers: Sequence[int], rng: np.random.Generator) -> dict[str
 
 
 def resting_state(weights: Weights, x: FloatArray) -> State:
-    """All layers silent at the onset of images ``x``, shape (N_0, images).
+    """All layers silent at the onset of images.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Weights and biases, as from :func:`initial_weights`.
+    x : ndarray
+        Images, one per column, shape ``(N_0, images)``.
+
+    Returns
+    -------
+    tuple of ndarray
+        States of layers 0..P.
 
     Raises
     ------
@@ -98,7 +136,20 @@ def resting_state(weights: Weights, x: FloatArray) -> State:
 
 
 def energy(weights: Weights, s: State) -> FloatArray:
-    """E of each image, shape (images,): half the squares, minus what synapses agree on."""
+    """Energy E of each image, eq. 1 with rho(s) = s: half the squares minus what synapses share.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Weights and biases, as from :func:`initial_weights`.
+    s : tuple of ndarray
+        States of layers 0..P, shape ``(N_k, images)``.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(images,)``.
+    """
     total = 0.5 * sum((layer**2).sum(axis=0) for layer in s[1:])
     for k in range(depth(weights)):
         total = total - (s[k + 1] * (weights[f"W_{k}"] @ s[k] + weights[f"b_{k}"])).sum(axis=0)
@@ -106,12 +157,42 @@ def energy(weights: Weights, s: State) -> FloatArray:
 
 
 def cost(s: State, y: FloatArray) -> FloatArray:
-    """C of each image, shape (images,); without 1/2, as in the published code."""
+    """Cost C of each image, sec. 2; code, without its 1/2.
+
+    Parameters
+    ----------
+    s : tuple of ndarray
+        States of layers 0..P, shape ``(N_k, images)``.
+    y : ndarray
+        Targets, shape ``(N_P, images)``.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(images,)``.
+    """
     return np.asarray(((s[-1] - y) ** 2).sum(axis=0))
 
 
 def force(weights: Weights, s: State, y: FloatArray, beta: float | FloatArray) -> State:
-    """Minus the gradient of F = E + beta C in the states of layers 1..P."""
+    """Minus the gradient of the total energy F = E + beta C in the states, sec. 2.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Weights and biases, as from :func:`initial_weights`.
+    s : tuple of ndarray
+        States of layers 0..P, shape ``(N_k, images)``.
+    y : ndarray
+        Targets, shape ``(N_P, images)``.
+    beta : float or ndarray, shape (images,)
+        Signed nudge; 0 in the free phase.
+
+    Returns
+    -------
+    tuple of ndarray
+        For layers 1..P, of the shapes of their states.
+    """
     top = depth(weights)
     forces = []
     for k in range(1, top + 1):
@@ -129,7 +210,26 @@ def force(weights: Weights, s: State, y: FloatArray, beta: float | FloatArray) -
 def step(
     weights: Weights, s: State, y: FloatArray, beta: float | FloatArray, h: float = 0.5
 ) -> State:
-    """One Euler step of all layers at once, kept in [0, 1]."""
+    """One Euler step of all layers at once, kept in [0, 1], sec. 5.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Weights and biases, as from :func:`initial_weights`.
+    s : tuple of ndarray
+        States of layers 0..P, shape ``(N_k, images)``.
+    y : ndarray
+        Targets, shape ``(N_P, images)``.
+    beta : float or ndarray, shape (images,)
+        Signed nudge; 0 in the free phase.
+    h : float
+        Euler step relative to the time constant.
+
+    Returns
+    -------
+    tuple of ndarray
+        States after the step.
+    """
     forces = force(weights, s, y, beta)
     moved = (np.clip(old + h * f, 0, 1) for old, f in zip(s[1:], forces, strict=True))
     return (s[0], *moved)
@@ -144,7 +244,28 @@ def settle(
     beta: float | FloatArray = 0.0,
     h: float = 0.5,
 ) -> State:
-    """``steps`` steps from ``s``; with ``beta`` 0, the default, the target is without effect."""
+    """A phase: several steps from a state.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Weights and biases, as from :func:`initial_weights`.
+    s : tuple of ndarray
+        States of layers 0..P, shape ``(N_k, images)``.
+    steps : int
+        Length of the phase.
+    y : ndarray or float
+        Targets, shape ``(N_P, images)``; without effect where ``beta`` is 0.
+    beta : float or ndarray, shape (images,)
+        Signed nudge; 0, the default, in the free phase.
+    h : float
+        Euler step relative to the time constant.
+
+    Returns
+    -------
+    tuple of ndarray
+        States at the end.
+    """
     target = np.broadcast_to(np.asarray(y, dtype=s[-1].dtype), s[-1].shape)
     for _ in range(steps):
         s = step(weights, s, target, beta, h)
@@ -158,7 +279,7 @@ def update(
     beta: float | FloatArray,
     alpha: Sequence[float],
 ) -> dict[str, FloatArray]:
-    """Contrastive Hebbian update, a mean over the images of a batch.
+    """Contrastive Hebbian update of sec. 2, a mean over the images of a batch.
 
     Parameters
     ----------
@@ -187,7 +308,29 @@ def update(
 
 
 def predict(weights: Weights, images: FloatArray, *, h: float = 0.5, steps: int = 20) -> Any:
-    """Class numbers of ``images`` (n, N_0) after a free phase, shape (n,)."""
+    """Class of each image: the most active output after a free phase.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Weights and biases, as from :func:`initial_weights`.
+    images : ndarray
+        One image per row, shape ``(n, N_0)``.
+    h : float
+        Euler step relative to the time constant.
+    steps : int
+        Length of the free phase.
+
+    Returns
+    -------
+    ndarray of int
+        Numbers of classes, shape ``(n,)``.
+
+    Raises
+    ------
+    DataError
+        If the images do not fit the network.
+    """
     return settle(weights, resting_state(weights, images.T), steps=steps, h=h)[-1].argmax(axis=0)
 
 

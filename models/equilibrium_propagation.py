@@ -9,14 +9,17 @@ Laborieux, M. Ernoult, B. Scellier, Y. Bengio, J. Grollier, D. Querlioz: Scaling
 Equilibrium Propagation to Deep ConvNets by Drastically Reducing its Gradient
 Estimator Bias. Frontiers in Neuroscience 15 (2021) 633674, arXiv:2006.03824.
 The settings are those of the comparison in Bozkurt, Pehlevan, Erdogan, NeurIPS
-2023, arXiv:2306.04810, Table 1. Comments name the quantities of the first paper.
+2023, arXiv:2306.04810, Table 1. Numbers of equations and sections are those of the
+first paper; *code* marks what only the code behind that Table 1 says.
 
 In formulas, with s^(0) = x the image and s^(P) the output:
 
-- energy E = sum_k |s^(k)|^2 / 2 - sum_k s^(k+1) . (W^(k) s^(k) + b^(k))
-- cost C = |s^(P) - y|^2, total energy F = E + beta C
-- dynamics tau ds/dt = -dF/ds, kept in [0, 1]
-- learning dW = (alpha/beta) (s^(k+1) s^(k)T at beta - the same at 0)
+- energy (eq. 1, where rho(s) = s)
+  E = sum_k |s^(k)|^2 / 2 - sum_k s^(k+1) . (W^(k) s^(k) + b^(k))
+- cost (sec. 2; code, without its 1/2) C = |s^(P) - y|^2
+- total energy (sec. 2) F = E + beta C
+- dynamics (sec. 2) tau ds/dt = -dF/ds, kept in [0, 1] (sec. 5)
+- learning (sec. 2) dW = (alpha/beta) (s^(k+1) s^(k)T at beta - the same at 0)
 
 Symbols
 -------
@@ -44,8 +47,8 @@ Differences from the paper
    images and draws one sign of beta for them; rates here are the published ones
    / 20 and each image has its own sign.
 2. The cost has no 1/2, as in the code behind the published numbers, so the nudge
-   is 2 beta (y - s). Scellier and Bengio's cost has the 1/2; that is beta
-   of twice the size.
+   is 2 beta (y - s). Scellier and Bengio's cost has the 1/2, so beta = 1 here is
+   beta = 2 there.
 3. 20 free and 4 nudged steps, whether or not the network has settled.
 4. Every image starts from s = 0. Scellier and Bengio keep the state of each image
    from one epoch to the next.
@@ -87,6 +90,7 @@ from neurosim.models.common import (
     glorot_uniform,
     interpolated_rates,
     published_accuracy,
+    published_online,
     relay_traces,
     sensory_relay,
     signed_nudges,
@@ -101,8 +105,8 @@ __all__ = ["EquilibriumPropagation"]
 # ------------------------------------------------------------------ cells
 
 CELL = """
-du/dt = force/tau : 1                            # leaky integrator, tau ds/dt = -dF/ds
-r     = clip(u, 0, 1) : 1                        # rho(s), hard sigmoid
+du/dt = force/tau : 1                            # sec. 2, tau ds/dt = -dF/ds
+r     = clip(u, 0, 1) : 1                        # sec. 5, rho(s), hard sigmoid
 d     : 1                                        # delivered: W s from below, W^T s from above, b
 r_sent : 1                                       # last value sent
 r_free : 1
@@ -112,12 +116,12 @@ event_threshold : 1 (shared, constant)
 """
 
 FORCE_HIDDEN = """
-force = d - u : 1                                # -dE/ds
+force = d - u : 1                                # sec. 2, -dE/ds, E of eq. 1
 """
 
 FORCE_OUTPUT = """
-force = d - u - 2*nudge*(u - y) : 1              # -dE/ds - beta dC/ds
-nudge = int(in_nudged)*beta : 1                  # beta is 0 in the free phase
+force = d - u - 2*nudge*(u - y) : 1              # sec. 2, -dE/ds - beta dC/ds; code, 2 beta
+nudge = int(in_nudged)*beta : 1                  # sec. 2, beta is 0 in the free phase
 y     : 1                                        # target
 """
 
@@ -127,11 +131,11 @@ SYNAPSE = """
 w     : 1
 alpha : 1 (shared, constant)
 """
-#: W s, from below
+#: sec. 2, W s from below, by changes of the rate
 UP = "d_post += w*(r_pre - r_sent_pre)"
-#: W^T s, from above, through the same weights
+#: sec. 2, W^T s from above through the same weights, by changes of the rate
 DOWN = "d_pre += w*(r_post - r_sent_post)"
-#: contrastive Hebbian rule: nudged product minus free product
+#: sec. 2, contrastive Hebbian rule: nudged product minus free product
 RULE = "w += alpha/beta*(r_nudged_post*r_nudged_pre - r_free_post*r_free_pre)"
 
 # ------------------------------------------------------------------ events
@@ -379,12 +383,6 @@ class EquilibriumPropagation(System):
         """None: feedback runs through the feedforward weights themselves."""
         return ()
 
-    def traces(self) -> dict[str, tuple[str, ...]]:
-        """State, rate, value sent and what is delivered."""
-        traces: dict[str, tuple[str, ...]] = {"sensory": ("r", "r_sent")}
-        traces |= {f"layer_{k}": ("u", "r", "r_sent", "d") for k in range(1, self.depth + 1)}
-        return traces
-
     def layer_traces(self) -> tuple[LayerTraces, ...]:
         """State, what synapses deliver, and graded spikes, under plain names."""
         hidden = (
@@ -439,12 +437,12 @@ _TABLE = "Table 1 of arXiv:2306.04810"
 # fmt: off
 _PRESETS: dict[str, tuple[Preset, ...]] = {
     "mnist": (
-        Preset(
+        published_online(
             (500,),
             50,
-            {"alpha": (0.1 / 20, 0.05 / 20)},
+            {"alpha": (0.1, 0.05)},
             f"{_TABLE}, MNIST",
-            (
+            curves=(
                 published_accuracy(
                     95.21, 96.37, 96.81, 97.12, 97.19, 97.37, 97.52,
                     97.59, 97.53, 97.60, 97.56, 97.63, 97.61, 97.62,
@@ -453,30 +451,33 @@ _PRESETS: dict[str, tuple[Preset, ...]] = {
         ),
     ),
     "fashion-mnist": (
-        Preset(
+        published_online(
             (500,),
             50,
-            {"alpha": (0.05 / 20, 0.025 / 20), "tau_evaluation": _SLOW},
+            {"alpha": (0.05, 0.025)},
             f"{_TABLE}, Fashion-MNIST",
-            (
+            curves=(
                 published_accuracy(
                     83.19, 84.50, 85.73, 85.29, 85.89, 86.53, 86.90,
                     87.44, 87.48, 87.88, 87.97, 88.21, 88.52, 88.06,
                 ),
             ),
+            tau_evaluation=_SLOW,
         ),
     ),
     "cifar10": (
-        Preset(
+        published_online(
             (500,),
             50,
-            {"alpha": (0.07 / 20, 0.03 / 20), "tau_evaluation": _SLOW, "decay": 0.75},
+            {"alpha": (0.07, 0.03)},
             f"{_TABLE}, CIFAR10",
-            (
+            curves=(
                 PublishedCurve(
                     "test_accuracy", {50.0: 49.28}, "published, mean of 10 seeds, batch of 20"
                 ),
             ),
+            tau_evaluation=_SLOW,
+            decay=0.75,
         ),
     ),
     "digits": (

@@ -152,11 +152,33 @@ class ReferenceParameters:
         return (1 - self.lambda_) / self.lambda_
 
     def output_conductance(self, beta: float) -> float:
-        """Apical conductance of the output layer while the nudge is ``beta``."""
+        """Apical conductance of the output layer.
+
+        Parameters
+        ----------
+        beta : float
+            The nudge of the present phase.
+
+        Returns
+        -------
+        float
+            Dimensionless: 1, or ``beta`` as in eq. 21.
+        """
         return 1.0 if self.output_apical == "constant" else beta
 
     def step_size(self, s: int) -> float:
-        """Euler step of the soma relative to its time constant, ``s`` steps into a phase."""
+        """Euler step of the soma relative to its time constant.
+
+        Parameters
+        ----------
+        s : int
+            Steps since the phase began.
+
+        Returns
+        -------
+        float
+            ``dt / tau_u``, slowed down as in the published code.
+        """
         return self.dt / self.tau_u / (1 + self.slowdown * s)
 
 
@@ -242,19 +264,66 @@ class Trajectory:
 
 
 def forward_error(weights: Weights, r: Rates, k: int) -> FloatArray:
-    """What layer k-1 fails to predict of layer k, eq. 13 left, shape ``(N_k,)``."""
+    """What layer k-1 fails to predict of layer k, eq. 13 left.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Synaptic weights, as from :func:`initial_weights`.
+    r : mapping of int to ndarray
+        Rates of layers 0..P, shape ``(N_k,)`` or ``(N_k, images)``.
+    k : int
+        Layer, 1..P.
+
+    Returns
+    -------
+    ndarray
+        Rate minus prediction, of the shape of ``r[k]``.
+    """
     return r[k] - weights[f"W_ff_{k - 1}"] @ r[k - 1]
 
 
 def backward_error(weights: Weights, r: Rates, k: int) -> FloatArray:
-    """What layer k+1 fails to predict of layer k, eq. 13 right, shape ``(N_k,)``."""
+    """What layer k+1 fails to predict of layer k, eq. 13 right.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Synaptic weights, as from :func:`initial_weights`.
+    r : mapping of int to ndarray
+        Rates of layers 0..P, shape ``(N_k,)`` or ``(N_k, images)``.
+    k : int
+        Hidden layer, 1..P-1.
+
+    Returns
+    -------
+    ndarray
+        Rate minus prediction, of the shape of ``r[k]``.
+    """
     return r[k] - weights[f"W_fb_{k}"] @ r[k + 1]
 
 
 def activity_gradient_hidden(
     params: ReferenceParameters, weights: Weights, r: Rates, k: int
 ) -> FloatArray:
-    """Gradient of the objective in the rates of hidden layer k, eq. 12, shape ``(N_k,)``."""
+    """Gradient of the objective in the rates of a hidden layer, eq. 12.
+
+    Parameters
+    ----------
+    params : ReferenceParameters
+        Settings.
+    weights : mapping of str to ndarray
+        Synaptic weights, as from :func:`initial_weights`.
+    r : mapping of int to ndarray
+        Rates of layers 0..P, shape ``(N_k,)`` or ``(N_k, images)``.
+    k : int
+        Hidden layer, 1..P-1.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of ``r[k]``.
+    """
     decorrelation: FloatArray = 2 * params.gamma * (weights[f"B_{k}"] @ r[k])
     errors = forward_error(weights, r, k) + backward_error(weights, r, k)
     return decorrelation - errors / params.epsilon
@@ -263,7 +332,26 @@ def activity_gradient_hidden(
 def activity_gradient_output(
     params: ReferenceParameters, weights: Weights, r: Rates, y: FloatArray, beta: float
 ) -> FloatArray:
-    """Gradient of the objective in the output rates, eq. 14, shape ``(N_P,)``."""
+    """Gradient of the objective in the output rates, eq. 14.
+
+    Parameters
+    ----------
+    params : ReferenceParameters
+        Settings.
+    weights : mapping of str to ndarray
+        Synaptic weights, as from :func:`initial_weights`.
+    r : mapping of int to ndarray
+        Rates of layers 0..P, shape ``(N_k,)`` or ``(N_k, images)``.
+    y : ndarray
+        Target, shape ``(N_P,)`` or ``(N_P, images)``.
+    beta : float
+        Nudge of the present phase; 0 in the free phase.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of ``r[P]``.
+    """
     top = _depth(weights)
     decorrelation: FloatArray = params.gamma * (weights[f"B_{top}"] @ r[top])
     error = forward_error(weights, r, top)
@@ -276,25 +364,73 @@ def activity_gradient_output(
 
 
 def clipped_relu(u: FloatArray) -> FloatArray:
-    """Rate of a somatic potential: projection onto [0, 1], eq. 17 and 20."""
+    """Rate of a somatic potential: projection onto [0, 1], eq. 17 and 20.
+
+    Parameters
+    ----------
+    u : ndarray
+        Potentials, of any shape.
+
+    Returns
+    -------
+    ndarray
+        Rates, of that shape.
+    """
     rates: FloatArray = np.clip(u, 0, 1)
     return rates
 
 
 def basal_input(weights: Weights, r: Rates, sensory: FloatArray, k: int) -> FloatArray:
-    """Sum delivered to the basal dendrites of layer k, eq. 18 right, shape ``(N_k,)``."""
+    """Sum delivered to the basal dendrites of a layer, eq. 18 right.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Synaptic weights, as from :func:`initial_weights`.
+    r : mapping of int to ndarray
+        Rates of layers 0..P, shape ``(N_k,)`` or ``(N_k, images)``.
+    sensory : ndarray
+        ``W_ff_0 @ r[0]``, computed once for an image.
+    k : int
+        Layer, 1..P.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of ``r[k]``.
+    """
     return sensory if k == 1 else weights[f"W_ff_{k - 1}"] @ r[k - 1]
 
 
 def apical_input(
     params: ReferenceParameters, weights: Weights, r: Rates, y: FloatArray, beta: float, k: int
 ) -> FloatArray:
-    r"""Sum delivered to the apical dendrites of layer k, shape ``(N_k,)``.
+    r"""Sum delivered to the apical dendrites of a layer.
 
     Hidden (eq. 18 left): autapses and SST interneurons, :math:`M r`, plus feedback.
     Output (eq. 21 left): autapses, SST interneurons and the target. It is written as a
     current, the paper's :math:`\beta v_A`, because the paper's :math:`M^{(P)}` contains
     :math:`1/\beta` and has no value in the free phase.
+
+    Parameters
+    ----------
+    params : ReferenceParameters
+        Settings.
+    weights : mapping of str to ndarray
+        Synaptic weights, as from :func:`initial_weights`.
+    r : mapping of int to ndarray
+        Rates of layers 0..P, shape ``(N_k,)`` or ``(N_k, images)``.
+    y : ndarray
+        Target, shape ``(N_P,)`` or ``(N_P, images)``.
+    beta : float
+        Nudge of the present phase; 0 in the free phase.
+    k : int
+        Layer, 1..P.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of ``r[k]``.
     """
     lateral = weights[f"B_{k}"] @ r[k]
     if k == _depth(weights):
@@ -312,10 +448,26 @@ def somatic_derivative(
     *,
     output: bool,
 ) -> FloatArray:
-    r""":math:`\tau_u\,du/ds`, eq. 19, of a hidden or of the output layer, shape of ``u``.
+    r""":math:`\tau_u\,du/ds`, eq. 19, of a hidden or of the output layer.
 
     A hidden dendrite couples with conductance :math:`1/\epsilon`; for the output layer
     ``v_A`` already is a current (see :func:`apical_input`).
+
+    Parameters
+    ----------
+    params : ReferenceParameters
+        Settings.
+    u, v_B, v_A : ndarray
+        Somatic, basal and apical potential of one layer, all of one shape.
+    beta : float
+        Nudge of the present phase; 0 in the free phase.
+    output : bool
+        Whether it is the output layer.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of ``u``.
     """
     leak = -params.g_l * u
     basal = (v_B - u) / params.epsilon
@@ -324,7 +476,20 @@ def somatic_derivative(
 
 
 def resting_state(weights: Weights, x: FloatArray) -> State:
-    """Silent network at the onset of image ``x``, shape ``(N_0,)`` or ``(N_0, images)``."""
+    """Silent network at the onset of an image.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Synaptic weights, as from :func:`initial_weights`.
+    x : ndarray
+        Image, shape ``(N_0,)``, or one per column, ``(N_0, images)``.
+
+    Returns
+    -------
+    State
+        Potentials and rates 0.
+    """
     sensory = weights["W_ff_0"] @ x
     silent = {
         k: np.zeros((len(weights[f"B_{k}"]), *x.shape[1:]), sensory.dtype)
@@ -424,10 +589,25 @@ def simulate(
 
 
 def feedforward_change(trajectory: Trajectory, x: FloatArray, beta: float, k: int) -> FloatArray:
-    """Contrast of soma minus basal dendrite times presynaptic rate, eq. 26.
+    """Contrast of rate minus basal dendrite times presynaptic rate, eq. 26.
 
-    Returns an array of shape ``(N_{k+1}, N_k)``, before the learning rate. The error is
-    what the cell can read, ``r - v_B``: eq. 13 with instantaneous dendrites.
+    The error is what the cell can read, ``r - v_B``: eq. 13 with instantaneous dendrites.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        Result of :func:`simulate`.
+    x : ndarray
+        The image, shape ``(N_0,)``.
+    beta : float
+        The nudge given to :func:`simulate`, with its sign.
+    k : int
+        Layer below the synapses, 0..P-1.
+
+    Returns
+    -------
+    ndarray
+        Change before the learning rate, shape ``(N_{k+1}, N_k)``.
     """
 
     def hebbian(row: int) -> FloatArray:
@@ -440,9 +620,25 @@ def feedforward_change(trajectory: Trajectory, x: FloatArray, beta: float, k: in
 def feedback_change(weights: Weights, trajectory: Trajectory, beta: float, k: int) -> FloatArray:
     """Contrast of backward error times rate above, eq. 27.
 
-    Returns an array of shape ``(N_k, N_{k+1})``, before the learning rate. The error is
-    eq. 13 of the two rates also where the apical dendrite leaks: its potential mixes the
-    prediction with autapses and SST input, so it cannot replace the prediction.
+    The error is eq. 13 of the two rates also where the apical dendrite leaks: its
+    potential mixes the prediction with autapses and SST input, so it cannot replace the
+    prediction.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Weights that produced ``trajectory``.
+    trajectory : Trajectory
+        Result of :func:`simulate`.
+    beta : float
+        The nudge given to :func:`simulate`, with its sign.
+    k : int
+        Layer below the synapses, 1..P-1.
+
+    Returns
+    -------
+    ndarray
+        Change before the learning rate, shape ``(N_k, N_{k+1})``.
     """
 
     def hebbian(row: int) -> FloatArray:
@@ -604,7 +800,27 @@ def readout(params: ReferenceParameters, weights: Weights, images: FloatArray) -
 
 
 def predict(params: ReferenceParameters, weights: Weights, images: FloatArray) -> NDArray[np.int64]:
-    """Class of each image, shape ``(images,)``: the most active output of :func:`readout`."""
+    """Class of each image: the most active output of :func:`readout`.
+
+    Parameters
+    ----------
+    params : ReferenceParameters
+        Settings.
+    weights : mapping of str to ndarray
+        Synaptic weights, as from :func:`initial_weights`.
+    images : ndarray
+        One image per row, shape ``(images, N_0)``.
+
+    Returns
+    -------
+    ndarray of int
+        Numbers of classes, shape ``(images,)``.
+
+    Raises
+    ------
+    DataError
+        If the images do not fit the network.
+    """
     return np.asarray(np.argmax(readout(params, weights, images), axis=1), dtype=np.int64)
 
 

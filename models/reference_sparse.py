@@ -119,7 +119,18 @@ class Polytope:
         return self.kind.startswith("sparse_nonnegative") or self.kind == "simplex"
 
     def rates(self, u: FloatArray, q: FloatArray) -> FloatArray:
-        """Rates of potentials ``u`` under inhibition ``q`` per cell, shape of ``u``."""
+        """Rates of the layer's cells.
+
+        Parameters
+        ----------
+        u, q : ndarray
+            Potential and inhibition of each cell, of one shape.
+
+        Returns
+        -------
+        ndarray
+            Rates, of that shape.
+        """
         if self.inhibits_dendrite:
             return np.clip(u, 0, 1 if self.kind.endswith("bounded") else None)
         low = self._lower(u.shape)
@@ -128,7 +139,18 @@ class Polytope:
         return np.clip(shrunk, low, high)
 
     def restart(self, u: FloatArray, q: FloatArray) -> FloatArray:
-        """Potential at which the nudged phase begins: not beyond where the rate answers."""
+        """Potential at which the nudged phase begins: not beyond where the rate answers.
+
+        Parameters
+        ----------
+        u, q : ndarray
+            Potential and inhibition of each cell, of one shape.
+
+        Returns
+        -------
+        ndarray
+            Potentials, of that shape.
+        """
         if self.inhibits_dendrite:
             return self.rates(u, q)
         low = self._lower(u.shape)
@@ -137,7 +159,18 @@ class Polytope:
         return np.clip(u, np.where(low < 0, -1 - q, q), 1 + q)
 
     def multipliers(self, a: FloatArray) -> FloatArray:
-        """Outputs of the interneurons from their states, shape of ``a``."""
+        """Outputs of the interneurons: code, ``max(a, 0)``; ICLR 2023, ``a`` for the simplex.
+
+        Parameters
+        ----------
+        a : ndarray
+            Their states, shape ``(groups,)``.
+
+        Returns
+        -------
+        ndarray
+            Of that shape.
+        """
         return a if self.kind == "simplex" else np.maximum(a, 0)
 
     def _lower(self, shape: tuple[int, ...]) -> FloatArray:

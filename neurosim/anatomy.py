@@ -23,6 +23,7 @@ __all__ = [
     "Layer",
     "WeightView",
     "carries_both_ways",
+    "cell_variables",
     "depends_on",
     "find_layers",
     "shared_weights",
@@ -82,7 +83,18 @@ class WeightView:
     transposed: bool = False
 
     def of(self, weights: Any) -> NDArray[np.float64]:
-        """The array as (receiving, sending), from arrays by public name."""
+        """The array in the direction of the signal.
+
+        Parameters
+        ----------
+        weights : mapping of str to ndarray
+            Arrays by public name.
+
+        Returns
+        -------
+        ndarray
+            In double precision, of shape (receiving, sending).
+        """
         array = np.asarray(weights[self.name], dtype=np.float64)
         return array.T if self.transposed else array
 
@@ -151,13 +163,35 @@ def _state(population: Population, rate: str) -> str:
 
 
 def carries_both_ways(projection: Projection) -> bool:
-    """Whether one set of weights carries signal from source to target and back."""
+    """Whether one set of weights carries signal from source to target and back.
+
+    Parameters
+    ----------
+    projection : Projection
+        Its pathways are looked at; those that learn carry no signal.
+
+    Returns
+    -------
+    bool
+        Whether some run on events of the source and some on events of the target.
+    """
     sides = {pathway.side for pathway in projection.pathways if not pathway.learns}
     return sides == {"pre", "post"}
 
 
 def shared_weights(circuit: Circuit) -> tuple[str, ...]:
-    """Weight arrays that carry signal both ways: where forward and backward are one."""
+    """Weight arrays that carry signal both ways: where forward and backward are one.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The wiring.
+
+    Returns
+    -------
+    tuple of str
+        Public names.
+    """
     return tuple(
         weight.name
         for weight in circuit.weights
@@ -194,6 +228,35 @@ def signal_weight(circuit: Circuit, source: str, target: str) -> WeightView | No
 # ---------------------------------------------------------------- equations
 
 
+def cell_variables(population: Population) -> tuple[str, ...]:
+    """What each cell of a population has a value of its own of.
+
+    Parameters
+    ----------
+    population : Population
+        Its equations are read.
+
+    Returns
+    -------
+    tuple of str
+        Variables of its equations in their order, but for those that are shared by
+        the cells or constant.
+    """
+    found = []
+    for line in population.equations.splitlines():
+        code = line.partition("#")[0]
+        left, unit = code.partition("=")[0].partition(":")[0], code.rpartition(":")[2]
+        name = _LEFT_SIDE.match(left)
+        flags = set(re.findall(r"\w+", unit.partition("(")[2]))
+        if name and not flags & {"shared", "constant"}:
+            found.append(name.group(1) or name.group(2))
+    return tuple(found)
+
+
+#: The variable that a line of equations is about, alone or as a derivative.
+_LEFT_SIDE = re.compile(r"\s*(?:d(\w+)/dt|(\w+))\s*\Z")
+
+
 def depends_on(
     population: Population, variable: str, stop: frozenset[str] = frozenset()
 ) -> frozenset[str]:
@@ -227,7 +290,7 @@ def _direct(population: Population) -> dict[str, set[str]]:
     for line in population.equations.splitlines():
         code = line.partition("#")[0].rpartition(":")[0]
         left, equals, right = code.partition("=")
-        name = re.match(r"\s*(?:d(\w+)/dt|(\w+))\s*\Z", left)
+        name = _LEFT_SIDE.match(left)
         if equals and name:
             found[name.group(1) or name.group(2)] = set(re.findall(r"[A-Za-z_]\w*", right))
     return found

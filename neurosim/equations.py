@@ -16,6 +16,7 @@ from typing import Any
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, Equations
 from brian2.parsing.sympytools import str_to_sympy
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 from neurosim.circuit import Circuit, Pathway, Population, Projection
@@ -28,6 +29,7 @@ __all__ = [
     "Line",
     "Printer",
     "alike",
+    "comment_of",
     "constant_comments",
     "equation_block",
     "latex_text",
@@ -58,7 +60,18 @@ class Printer(LatexPrinter):
         self._symbols = symbols
 
     def name(self, name: str) -> str:
-        """LaTeX of a variable: ``e_B_free_post`` is e with indices B and free, post above."""
+        """LaTeX of a variable: ``e_B_free_post`` is e with indices B and free, post above.
+
+        Parameters
+        ----------
+        name : str
+            As it stands in the equations.
+
+        Returns
+        -------
+        str
+            Its symbol: the one declared for it, or one made of its parts.
+        """
         if name in self._symbols:
             return self._symbols[name]
         stem, _, side = name.rpartition("_")
@@ -151,7 +164,18 @@ class Line:
 
 
 def read_equations(text: str) -> list[Line]:
-    """Take an equation string apart, keeping what its comments say."""
+    """Take an equation string apart, keeping what its comments say.
+
+    Parameters
+    ----------
+    text : str
+        Equations in Brian2's syntax, one per line.
+
+    Returns
+    -------
+    list of Line
+        In the order given; empty lines and lines of comment alone are left out.
+    """
     lines = []
     for written in text.splitlines():
         code, _, comment = written.partition("#")
@@ -169,7 +193,20 @@ def read_equations(text: str) -> list[Line]:
 
 
 def equation_block(lines: Sequence[Line], printer: Printer) -> str:
-    """The equations among ``lines`` as one block of mathematics."""
+    """The equations among ``lines`` as one block of mathematics.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+        Plain variables among them are left out.
+    printer : Printer
+        Knows the symbols.
+
+    Returns
+    -------
+    str
+        Markdown, the comments beside the equations.
+    """
     rows = []
     for line in lines:
         if not line.expression:
@@ -184,26 +221,76 @@ def equation_block(lines: Sequence[Line], printer: Printer) -> str:
 
 
 def math_block(rows: Sequence[str]) -> str:
-    """Rows, aligned at ``&``, as a displayed formula."""
+    """Rows as a displayed formula.
+
+    Parameters
+    ----------
+    rows : sequence of str
+        LaTeX, aligned at ``&``.
+
+    Returns
+    -------
+    str
+        Markdown as GitHub shows it.
+    """
     body = " \\\\\n".join(rows)
     return f"```math\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n```"
 
 
 def latex_text(comment: str) -> str:
-    """Words with what LaTeX would take for commands escaped."""
+    r"""Words with what LaTeX would take for commands escaped.
+
+    Parameters
+    ----------
+    comment : str
+        Plain words.
+
+    Returns
+    -------
+    str
+        The same for use within ``\text{}``.
+    """
     return comment.replace("_", r"\_").replace("^", r"\^{}")
 
 
 def statement(code: str, printer: Printer) -> str:
-    """A synaptic or cell statement, e.g. ``w += mu*x``, as a formula."""
+    """A synaptic or cell statement as a formula.
+
+    Parameters
+    ----------
+    code : str
+        One statement, e.g. ``w += mu*x``.
+    printer : Printer
+        Knows the symbols.
+
+    Returns
+    -------
+    str
+        LaTeX.
+    """
     name, operator, expression = _statement_parts(code)
     sign = r"\leftarrow" if operator == "=" else rf"\mathrel{{{operator[0]}}}="
     return f"{printer.name(name)} {sign} {printer.doprint(str_to_sympy(expression))}"
 
 
 def constant_comments(module: ModuleType) -> dict[str, str]:
-    """What ``#:`` comments say of the string constants of a module, by the string."""
-    source = inspect.getsource(module)
+    """What ``#:`` comments say of the string constants of a module.
+
+    Parameters
+    ----------
+    module : module
+        A model's file.
+
+    Returns
+    -------
+    dict of str to str
+        Comment by the string; empty where Python keeps no source, as of what was
+        typed into a terminal or a notebook.
+    """
+    try:
+        source = inspect.getsource(module)
+    except (OSError, TypeError):
+        return {}
     found = re.findall(r"((?:^#: .*\n)+)^([A-Z_]+) = ", source, flags=re.M)
     return {
         getattr(module, name): " ".join(re.findall(r"#: (.*)", comment))
@@ -213,7 +300,18 @@ def constant_comments(module: ModuleType) -> dict[str, str]:
 
 
 def system_comments(system: type[System]) -> dict[str, str]:
-    """:func:`constant_comments` of a system's file, and of those of the systems it varies."""
+    """:func:`constant_comments` of a system's file, and of those of the systems it varies.
+
+    Parameters
+    ----------
+    system : type[System]
+        The system's class.
+
+    Returns
+    -------
+    dict of str to str
+        Comment by the string; that of the system's own file wins.
+    """
     comments: dict[str, str] = {}
     for owner in reversed(system.__mro__):
         module = inspect.getmodule(owner)
@@ -222,17 +320,64 @@ def system_comments(system: type[System]) -> dict[str, str]:
     return comments
 
 
+def comment_of(code: str, comments: Mapping[str, str]) -> str:
+    """The comment on the constant that a pathway's statements come from.
+
+    Parameters
+    ----------
+    code : str
+        The statements.
+    comments : mapping of str to str
+        As from :func:`system_comments`. A constant with a field in braces, such as
+        ``member_{number}_pre``, stands for the statements with any number there.
+
+    Returns
+    -------
+    str
+        Empty if there is none.
+    """
+    if code in comments:
+        return comments[code]
+    for template, comment in comments.items():
+        parts = re.split(r"\{\w+\}", template)
+        if len(parts) > 1 and re.fullmatch(r"\d+".join(map(re.escape, parts)), code):
+            return comment
+    return ""
+
+
 # ---------------------------------------------------------------- a system's equations
 
 
 def printer_for(system: type[System]) -> Printer:
-    """A printer that knows the symbols of a system's declared parameters."""
+    """A printer that knows the symbols of a system's declared parameters.
+
+    Parameters
+    ----------
+    system : type[System]
+        The system's class.
+
+    Returns
+    -------
+    Printer
+        For all formulas of that system.
+    """
     infos = describe_parameters(system)
     return Printer({name: info.symbol for name, info in infos.items() if info.symbol})
 
 
 def alike(populations: Sequence[Population]) -> list[list[Population]]:
-    """Populations in groups of the same equations and role."""
+    """Populations in groups of the same equations and role.
+
+    Parameters
+    ----------
+    populations : sequence of Population
+        Those of a circuit.
+
+    Returns
+    -------
+    list of list of Population
+        Groups and their members in the order given.
+    """
     groups: dict[tuple[str, str], list[Population]] = {}
     for population in populations:
         groups.setdefault((population.equations, population.role), []).append(population)
@@ -240,7 +385,18 @@ def alike(populations: Sequence[Population]) -> list[list[Population]]:
 
 
 def like_projections(projections: Sequence[Projection]) -> list[list[Projection]]:
-    """Projections in groups of the same pathways and role."""
+    """Projections in groups of the same pathways and role.
+
+    Parameters
+    ----------
+    projections : sequence of Projection
+        Those of a circuit.
+
+    Returns
+    -------
+    list of list of Projection
+        Groups and their members in the order given.
+    """
     groups: dict[tuple[Any, ...], list[Projection]] = {}
     for projection in projections:
         groups.setdefault((projection.pathways, projection.role), []).append(projection)
@@ -301,7 +457,7 @@ def _pathway_formulas(pathway: Pathway, comments: Mapping[str, str]) -> list[_Fo
     for written in filter(str.strip, pathway.code.splitlines()):
         left, sign, right = _statement_parts(written)
         found.append(_Formula(left, sign, right, f"on {pathway.event}"))
-    note = comments.get(pathway.code, "").partition(", with ")[0]
+    note = comment_of(pathway.code, comments).partition(", with ")[0]
     if note:
         found[-1] = dataclasses.replace(found[-1], comment=f"{note}, on {pathway.event}")
     return found
@@ -331,6 +487,21 @@ class _UnicodePrinter(StrPrinter):
         arguments = ", ".join(self._print(argument) for argument in expr.args)
         return f"[{arguments}]" if expr.func.__name__ == "int_" else f"{expr.func}({arguments})"
 
+    def _print_Pow(self, expr: Any, rational: bool = False) -> str:
+        base, exponent = expr.base, expr.exp
+        if exponent.is_Number and exponent.is_negative:
+            return f"1/{self.parenthesize(base**-exponent, PRECEDENCE['Pow'], strict=True)}"
+        if exponent.is_Rational and not exponent.is_Integer:
+            root: str = super()._print_Pow(expr, rational)
+            return root.replace("**", "^")
+        below: str = self.parenthesize(base, PRECEDENCE["Pow"])
+        if exponent.is_Integer:
+            return below + str(exponent).translate(_SUPERSCRIPTS)
+        return f"{below}^{self.parenthesize(exponent, PRECEDENCE['Pow'])}"
+
+    def _print_Not(self, expr: Any) -> str:
+        return f"not {self._clause(expr.args[0])}"
+
     def _print_Infinity(self, expr: Any) -> str:
         del expr
         return "∞"
@@ -346,16 +517,18 @@ class _UnicodePrinter(StrPrinter):
 
     def _clause(self, expr: Any) -> str:
         text: str = self._print(expr)
-        return text if expr.is_Symbol or expr.is_Relational else f"({text})"
+        simple = expr.is_Symbol or expr.is_Relational or expr.is_Not
+        return text if simple else f"({text})"
 
     def text(self, code: str) -> str:
         """An expression in Brian2's syntax, as one line."""
         printed: str = self.doprint(str_to_sympy(code))
-        for plain, drawn in (("**2", "²"), ("**3", "³"), ("*", "·"), ("-", "−"),
-                             ("<=", "≤"), (">=", "≥"), ("!=", "≠")):  # fmt: skip
+        for plain, drawn in (("*", "·"), ("-", "−"), ("<=", "≤"), (">=", "≥"), ("!=", "≠")):
             printed = printed.replace(plain, drawn)
         return printed
 
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _LETTERS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eta": "η",
@@ -364,7 +537,18 @@ _LETTERS = {
 
 
 def unicode_name(name: str) -> str:
-    """A variable with Greek letters: ``tau_u`` as τ_u."""
+    """A variable with Greek letters: ``tau_u`` as τ_u.
+
+    Parameters
+    ----------
+    name : str
+        As it stands in the equations.
+
+    Returns
+    -------
+    str
+        One line of text.
+    """
     return "_".join(_LETTERS.get(part, part) for part in name.rstrip("_").split("_"))
 
 

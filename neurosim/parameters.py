@@ -16,8 +16,10 @@ from neurosim.errors import ParameterError, near_matches
 
 __all__ = [
     "ParameterInfo",
+    "allowed_text",
     "check_parameters",
     "describe_parameters",
+    "inherited",
     "is_finite",
     "parameter",
     "parse_value",
@@ -60,7 +62,13 @@ class ParameterInfo:
     form: str = ""
 
     def range_text(self) -> str:
-        """The allowed range in mathematical notation, ``"any number"`` if unbounded."""
+        """The allowed range; see :func:`allowed_text` for parameters that are no numbers.
+
+        Returns
+        -------
+        str
+            In mathematical notation or words, ``"any number"`` if unbounded.
+        """
         if self.form:
             return self.form
         if self.choices:
@@ -74,7 +82,18 @@ class ParameterInfo:
         return f"{left}{low}, {high}{right}"
 
     def allows(self, value: float) -> bool:
-        """Whether one number is finite, as a floating-point number too, and inside the bounds."""
+        """Whether one number is finite, as a floating-point number too, and inside the bounds.
+
+        Parameters
+        ----------
+        value : float or int
+            The number.
+
+        Returns
+        -------
+        bool
+            Whether the parameter may have this value.
+        """
         if not is_finite(value):
             return False
         if self.low is not None and (value < self.low or (self.open_low and value == self.low)):
@@ -117,13 +136,97 @@ def parameter(
     return dataclasses.field(default=default, metadata={"info": info})
 
 
+def inherited(owner: type, name: str, default: Any, doc: str = "") -> Any:
+    """Declare a field of a base class again, with another default.
+
+    Parameters
+    ----------
+    owner : type
+        The base class that declares the parameter.
+    name : str
+        Its name, which the new field must have as well.
+    default : object
+        The new default, of the same type.
+    doc : str
+        One line of plain words, if they differ.
+
+    Returns
+    -------
+    dataclasses.Field
+        With the symbol, unit and bounds of the base class.
+
+    Raises
+    ------
+    ParameterError
+        If the base class has no such parameter.
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Slow:
+    ...     tau: float = parameter(20.0, "time constant", unit="ms", low=0)
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Fast(Slow):
+    ...     tau: float = inherited(Slow, "tau", 2.0)
+    >>> Fast().tau, describe_parameters(Fast)["tau"].unit
+    (2.0, 'ms')
+    """
+    info = _info_of(owner, name)
+    return dataclasses.field(
+        default=default, metadata={"info": dataclasses.replace(info, doc=doc or info.doc)}
+    )
+
+
+def _info_of(owner: type, name: str) -> ParameterInfo:
+    infos = describe_parameters(owner)
+    if name not in infos:
+        raise ParameterError(
+            f"{owner.__name__} has no parameter {name!r}; {near_matches(name, infos)}"
+        )
+    return infos[name]
+
+
 def describe_parameters(owner: Any) -> dict[str, ParameterInfo]:
-    """Map each declared parameter of a system class or instance to its description."""
+    """Map each declared parameter of a system to its description.
+
+    Parameters
+    ----------
+    owner : type or dataclass instance
+        A system, or its class.
+
+    Returns
+    -------
+    dict of str to ParameterInfo
+        By name, in the order of declaration.
+    """
     return {
         field.name: field.metadata["info"]
         for field in dataclasses.fields(owner)
         if "info" in field.metadata
     }
+
+
+def allowed_text(default: Any, info: ParameterInfo) -> str:
+    """What a parameter may be, in words or in mathematical notation.
+
+    Parameters
+    ----------
+    default : object
+        Its default, which tells its type.
+    info : ParameterInfo
+        Its description.
+
+    Returns
+    -------
+    str
+        ``"true or false"`` for a switch, else :meth:`ParameterInfo.range_text`.
+    """
+    return _SWITCH if isinstance(default, bool) else info.range_text()
+
+
+#: How a switch is written in files and on the command line.
+_SWITCH = "true or false"
 
 
 def check_parameters(instance: Any) -> None:
@@ -175,7 +278,18 @@ def _check_one(label: str, value: Any, default: Any, info: ParameterInfo) -> Non
 
 
 def is_finite(value: float) -> bool:
-    """Whether a number, as a floating-point number, is neither infinite nor NaN."""
+    """Whether a number, as a floating-point number, is neither infinite nor NaN.
+
+    Parameters
+    ----------
+    value : float or int
+        A whole number may be too large for a floating-point number: then it is not.
+
+    Returns
+    -------
+    bool
+        Whether it is finite.
+    """
     try:
         return math.isfinite(value)
     except OverflowError:
@@ -238,11 +352,7 @@ def parse_value(owner: type, name: str, given: Any) -> Any:
     >>> parse_value(Toy, "mu", "0.5,0.25")
     (0.5, 0.25)
     """
-    infos = describe_parameters(owner)
-    if name not in infos:
-        raise ParameterError(
-            f"{owner.__name__} has no parameter {name!r}; {near_matches(name, infos)}"
-        )
+    info = _info_of(owner, name)
     defaults: Mapping[str, Any] = {field.name: field.default for field in dataclasses.fields(owner)}
     default = defaults[name]
     try:
@@ -250,15 +360,19 @@ def parse_value(owner: type, name: str, given: Any) -> Any:
     except (TypeError, ValueError, OverflowError) as error:
         raise ParameterError(
             f"{owner.__name__}.{name} = {_brief(given)} cannot be read; give "
-            f"{_expected(default)}, {infos[name].range_text()}"
+            f"{_expected(default, info)}"
         ) from error
 
 
-def _expected(default: Any) -> str:
+def _expected(default: Any, info: ParameterInfo) -> str:
+    if isinstance(default, bool):
+        return _SWITCH
     if isinstance(default, tuple):
-        return f"{'words' if isinstance(default[0], str) else 'numbers'} separated by commas"
-    words = {bool: "true or false", int: "a whole number", float: "a number"}
-    return words.get(type(default), "a word")
+        what = f"{'words' if isinstance(default[0], str) else 'numbers'} separated by commas"
+    else:
+        words = {int: "a whole number", float: "a number"}
+        what = words.get(type(default), "a word")
+    return f"{what}, {info.range_text()}"
 
 
 def _convert(default: Any, given: Any) -> Any:

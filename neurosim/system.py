@@ -17,7 +17,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.anatomy import Compartment, Layer, WeightView, find_layers, signal_weight
+from neurosim.anatomy import (
+    Compartment,
+    Layer,
+    WeightView,
+    cell_variables,
+    find_layers,
+    signal_weight,
+)
 from neurosim.circuit import Circuit
 from neurosim.errors import CircuitError, NeurosimError
 from neurosim.traces import LayerTraces, Trace
@@ -107,29 +114,83 @@ class System(abc.ABC):
 
     @abc.abstractmethod
     def circuit(self) -> Circuit:
-        """The circuit these parameters make."""
+        """The circuit these parameters make.
+
+        Returns
+        -------
+        Circuit
+            Populations, projections, phases and weights, as data; the same for the
+            same parameters.
+        """
 
     @abc.abstractmethod
     def initial_weights(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """Weights before learning, by public name, of shape (post, pre)."""
+        """Weights before learning.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of all draws, so that one seed gives one network.
+
+        Returns
+        -------
+        dict of str to ndarray
+            One array for every :class:`~neurosim.circuit.Weight` of the circuit, by
+            its public name and of its shape, (receiving, sending).
+        """
 
     @abc.abstractmethod
     def rates(self, epoch: int) -> dict[str, float]:
-        """Learning rates of an epoch, by ``"projection.parameter"``."""
+        """Learning rates of an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Epoch, from 0.
+
+        Returns
+        -------
+        dict of str to float
+            By ``"projection.parameter"``; they replace the values in the circuit
+            without another compilation.
+        """
 
     @abc.abstractmethod
     def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
-        """Scalar inputs of ``n`` training cycles, by name, each of shape (n,)."""
+        """Scalar inputs of training cycles, such as the nudge.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of what is drawn anew for every image.
+        n : int
+            Number of cycles, one image each.
+
+        Returns
+        -------
+        dict of str to ndarray
+            An array of shape (n,) for every scalar
+            :class:`~neurosim.circuit.CycleInput` of the circuit, by its name.
+        """
 
     @abc.abstractmethod
     def evaluation_phases(self) -> dict[str, int]:
-        """Phase lengths of an evaluation run (0 leaves a phase out)."""
+        """Lengths of the phases in a run that only evaluates.
+
+        Returns
+        -------
+        dict of str to int
+            Time steps by the name of the phase; 0 leaves a phase out.
+        """
 
     def evaluation_parameters(self) -> dict[str, float]:
         """Values an evaluation run takes instead of the circuit's.
 
-        By ``"population.parameter"`` or ``"projection.parameter"``, in SI units;
-        none unless a system says otherwise.
+        Returns
+        -------
+        dict of str to float
+            By ``"population.parameter"`` or ``"projection.parameter"``, in SI units;
+            none unless a system says otherwise.
         """
         return {}
 
@@ -143,31 +204,46 @@ class System(abc.ABC):
 
     @abc.abstractmethod
     def feedback_pairs(self) -> tuple[FeedbackPair, ...]:
-        """Forward and backward arrays whose angle measures their alignment."""
+        """Forward and backward arrays whose angle measures their alignment.
 
-    @abc.abstractmethod
-    def traces(self) -> dict[str, tuple[str, ...]]:
-        """Variables worth recording, by population."""
+        Returns
+        -------
+        tuple of FeedbackPair
+            Empty where feedback has no weights of its own.
+        """
 
     def layer_traces(self) -> tuple[LayerTraces, ...]:
         """Names, words and units of what recordings and plots show, layer by layer.
 
         A system should declare its own names. Until it does, the rate, the state and the
-        graded spikes of each layer are named so, and the other variables of
-        :meth:`traces` keep their own names.
+        graded spikes of each layer are named so, and the other variables of its cells
+        (see :func:`neurosim.anatomy.cell_variables`) keep their own names and are drawn
+        only when asked for.
+
+        Returns
+        -------
+        tuple of LayerTraces
+            The input's first.
         """
-        known = self.traces()
+        circuit = self.circuit()
         return tuple(
-            LayerTraces(number, cells.population, _plain_traces(cells, known))
+            LayerTraces(
+                number,
+                cells.population,
+                _plain_traces(cells, cell_variables(circuit.population(cells.population))),
+            )
             for number, cells in enumerate(self.layer_cells())
         )
 
     def explorable(self) -> tuple[str, ...]:
         """Parameters that the interactive view offers as sliders.
 
-        Each is a parameter of the system, the name of a scalar input of the cycle
-        (such as ``"beta"``), or a parameter shared by the cells of a layer. By default
-        every real-valued parameter that reaches the cells without another compilation.
+        Returns
+        -------
+        tuple of str
+            Each is a parameter of the system, the name of a scalar input of the cycle
+            (such as ``"beta"``), or a parameter shared by the cells of a layer. By default
+            every real-valued parameter that reaches the cells without another compilation.
         """
         return tuple(
             field.name for field in dataclasses.fields(self) if _reaches_cells(self, field.name)
@@ -176,22 +252,73 @@ class System(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def preset(cls, dataset: str, hidden: tuple[int, ...] | None = None) -> Preset:
-        """Settings for a data set and, if given, for other hidden layers."""
+        """Settings for a data set.
+
+        Parameters
+        ----------
+        dataset : str
+            A key of :data:`neurosim.data.DATASETS`.
+        hidden : tuple of int, optional
+            Hidden layer sizes, if not the published ones.
+
+        Returns
+        -------
+        Preset
+            Settings; ``source`` says if they were published for this network.
+
+        Raises
+        ------
+        DataError
+            If there is no such data set.
+        """
 
     # ------------------------------------------------------------ for analyses and pictures
     # What follows is read from the circuit; a system that is wired otherwise overrules it.
 
     def layer_cells(self) -> tuple[Layer, ...]:
-        """The populations that are layers, from input to output, with their rate and state."""
+        """The populations that are layers, with their rate and state.
+
+        Returns
+        -------
+        tuple of Layer
+            From input to output.
+
+        Raises
+        ------
+        CircuitError
+            If the wiring does not tell them.
+        """
         return find_layers(self.circuit(), self.layers)
 
     def compartments(self, population: str) -> tuple[Compartment, ...]:
-        """Parts of a population's cells from top to bottom; none for cells of one part."""
+        """Parts of a population's cells.
+
+        Parameters
+        ----------
+        population : str
+            Its name.
+
+        Returns
+        -------
+        tuple of Compartment
+            From top to bottom; none for cells of one part.
+        """
         del population
         return ()
 
     def forward_weights(self) -> tuple[WeightView, ...]:
-        """Weights from each layer to the next, the input's first."""
+        """Weights from each layer to the next.
+
+        Returns
+        -------
+        tuple of WeightView
+            The input's first.
+
+        Raises
+        ------
+        CircuitError
+            If there are none between two layers.
+        """
         circuit, cells = self.circuit(), self.layer_cells()
         return tuple(
             _known(circuit, below.population, above.population)
@@ -199,7 +326,13 @@ class System(abc.ABC):
         )
 
     def backward_weights(self) -> tuple[WeightView | None, ...]:
-        """Weights from each layer above the first hidden one down to the layer below it."""
+        """Weights from each layer above the first hidden one down to the layer below it.
+
+        Returns
+        -------
+        tuple of WeightView or None
+            The lowest first; None where there are none.
+        """
         circuit, cells = self.circuit(), self.layer_cells()
         return tuple(
             signal_weight(circuit, above.population, below.population)
@@ -207,7 +340,13 @@ class System(abc.ABC):
         )
 
     def information_epsilon(self) -> float:
-        """Regularisation of layerwise correlative information, CorInfoMax's by default."""
+        """Regularisation of layerwise correlative information.
+
+        Returns
+        -------
+        float
+            Dimensionless; CorInfoMax's 0.15 by default.
+        """
         return 0.15
 
 
@@ -221,14 +360,14 @@ def _known(circuit: Circuit, source: str, target: str) -> WeightView:
     return view
 
 
-def _plain_traces(cells: Layer, known: Mapping[str, tuple[str, ...]]) -> tuple[Trace, ...]:
-    """Traces of a layer whose system declares nothing but variables."""
-    sent, others = f"{cells.rate}_sent", known.get(cells.population, ())
+def _plain_traces(cells: Layer, others: tuple[str, ...]) -> tuple[Trace, ...]:
+    """Traces of a layer whose system declares nothing but equations."""
+    sent = f"{cells.rate}_sent"
     traces = [Trace("rate", cells.rate, "rate", cells.rate, "rate")]
     if cells.state != cells.rate:
         traces.insert(0, Trace("state", cells.state, "state", cells.state, "potential"))
     traces += [
-        Trace(name, name, f"variable {name}", rf"\mathrm{{{name.replace('_', ' ')}}}")
+        Trace(name, name, f"variable {name}", rf"\mathrm{{{name.replace('_', ' ')}}}", shown=False)
         for name in others
         if name not in (cells.rate, cells.state, sent)
     ]

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neurosim.data import default_data_dir
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave out warnings that only Brian2's authors can act on: old names of pyparsing."""
@@ -108,14 +110,19 @@ def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
-    """The folder named by ``NEUROSIM_MNIST_DIR``, with torchvision's ``MNIST/raw`` below it."""
-    chosen = os.environ.get("NEUROSIM_MNIST_DIR")
-    if not chosen:
-        pytest.skip(
-            "NEUROSIM_MNIST_DIR is not set: name a folder that holds MNIST/raw and FashionMNIST/raw"
-        )
-    folder = Path(chosen)
+    """The folder of ``NEUROSIM_MNIST_DIR``, or where ``neurosim train`` keeps its data."""
+    return find_mnist(os.environ.get("NEUROSIM_MNIST_DIR", ""), default_data_dir())
+
+
+def find_mnist(chosen: str, kept: Path) -> Path:
+    """The folder with both data sets: the chosen one must hold them, the other may."""
+    folder = Path(chosen) if chosen else kept
     missing = [name for name in ("MNIST", "FashionMNIST") if not (folder / name / "raw").is_dir()]
-    if missing:
+    if missing and chosen:
         pytest.fail(f"NEUROSIM_MNIST_DIR={chosen} holds no {missing[0]}/raw")
+    if missing:
+        pytest.skip(
+            f"{folder} holds no {missing[0]}/raw and NEUROSIM_MNIST_DIR is not set: name a folder "
+            "that holds MNIST/raw and FashionMNIST/raw"
+        )
     return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from oracles import Problem, assert_same_weights
+from oracles import Problem, assert_same_weights, every_variable
 
 from neurosim import EquilibriumPropagation
 from neurosim.engine.protocol import ChunkResult, Weights
@@ -82,7 +82,7 @@ def record_ep(
     images = len(problem.images)
     circuit = system.circuit()
     with RuntimeBackend(
-        circuit, dtype="float64", max_cycles=images, record=system.traces()
+        circuit, dtype="float64", max_cycles=images, record=every_variable(circuit)
     ) as backend:
         result = backend.run(problem.chunk(learning=learning))
         flat = backend.trajectories()

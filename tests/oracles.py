@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim.anatomy import cell_variables
+from neurosim.circuit import Circuit
 from neurosim.engine.protocol import Backend, Chunk, ChunkResult, Weights
 from neurosim.engine.runtime import RuntimeBackend
 from neurosim.models import CorInfoMax
@@ -113,6 +115,11 @@ def reference_run(
     return trajectories, weights
 
 
+def every_variable(circuit: Circuit) -> dict[str, tuple[str, ...]]:
+    """All that cells have values of their own of, by population."""
+    return {population.name: cell_variables(population) for population in circuit.populations}
+
+
 def record_run(
     system: CorInfoMax,
     problem: Problem,
@@ -126,7 +133,7 @@ def record_run(
         system.circuit(),
         dtype="float64",
         max_cycles=images,
-        record=variables or system.traces(),
+        record=variables or every_variable(system.circuit()),
     ) as backend:
         result = backend.run(problem.chunk(learning=learning))
         flat = backend.trajectories()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pty
 import random
@@ -195,8 +196,11 @@ def test_systems_lists_every_parameter_with_its_range() -> None:
     text = call("systems", "--parameters").out
     for name, system in SYSTEMS.items():
         assert f"{name}: {system.title}" in text
+        defaults = {field.name: field.default for field in dataclasses.fields(system)}
         for parameter, info in describe_parameters(system).items():
-            assert re.search(rf"^  {parameter} = .*{re.escape(info.range_text())}$", text, re.M)
+            switch = isinstance(defaults[parameter], bool)
+            allowed = "true or false" if switch else info.range_text()
+            assert re.search(rf"^  {parameter} = .*   {re.escape(allowed)}$", text, re.M)
             assert info.doc in text
     for dataset in DATASETS:
         assert f"preset {dataset}: hidden" in text
@@ -266,7 +270,7 @@ COMPLAINTS = {
     "empty layer": (["train", "--hidden", "0"], "hidden = [0]: give layer sizes from 1"),
     "negative layer": (["train", "--hidden", "20", "-3"], "hidden = [20, -3]: give"),
     "layer for no memory": (["train", "--hidden", "9" * 20], "to 1000000"),
-    "too few rates": ([*DIGITS, "--set", "mu_ff=0.1"], "has 1 rates, but these layers need 2"),
+    "too few rates": ([*DIGITS, "--set", "mu_ff=0.1"], "has 1 rate, but these layers need 2"),
     "too many rates": ([*DIGITS, "--set", "mu_fb=0.1,0.1"], "has 2 rates, but these layers need 1"),
     "rate no number": ([*DIGITS, "--set", "mu_ff=0.1,x"], "numbers separated by commas"),
     "folder name no text": ([*DIGITS, "--data-dir", "\udcff"], "give the path of a folder"),

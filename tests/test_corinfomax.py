@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from hypothesis import strategies as st
 from oracles import deep_system, make_problem, record_run, reference_run, small_system
 
 from neurosim import CorInfoMax
-from neurosim.errors import ParameterError
+from neurosim.errors import DataError, ParameterError
+from neurosim.models import SYSTEMS
+from neurosim.models.reference import ReferenceParameters, simulate
+from neurosim.system import System
 
 # ------------------------------------------------------------------ refusals
 
@@ -25,9 +29,9 @@ from neurosim.errors import ParameterError
         ({"layers": (784, 0, 10)}, r"layers"),
         ({"layers": (784, 500.0, 10)}, r"layers"),
         ({"layers": (784, True, 10)}, r"layers"),
-        ({"mu_ff": (0.1,)}, r"mu_ff has 1 rates, but these layers need 2; .*mu_ff=0\.1,0\.1"),
+        ({"mu_ff": (0.1,)}, r"has 1 rate, but these layers need 2; give 2 numb.*mu_ff=0\.1,0\.1"),
         ({"mu_ff": (0.1, 0.2, 0.3)}, r"mu_ff has 3 rates.*need 2"),
-        ({"mu_fb": ()}, r"mu_fb has 0 rates, but these layers need 1; .*mu_fb=0\.01"),
+        ({"mu_fb": ()}, r"has 0 rates, but these layers need 1; give 1 number, .*mu_fb=0\.01"),
         ({"epsilon": 0.0}, r"epsilon = 0\.0.*\(0, inf\)"),
         ({"lambda_": 1.0}, r"lambda_ = 1\.0.*\[0\.5, 1\)"),
         ({"beta": 0.0}, r"beta = 0\.0.*\(0, inf\)"),
@@ -64,18 +68,71 @@ def test_layers_that_are_no_tuple_are_refused(layers: Any) -> None:
     epsilon=st.floats(0.05, 2),
     dt=st.sampled_from([0.25, 0.5, 1.0, 2.0]),
     tau_u=st.floats(1, 60),
+    beta=st.floats(0.01, 60),
+    output_apical=st.sampled_from(["constant", "nudge"]),
 )
 def test_the_explicit_step_is_refused_exactly_where_it_is_unstable(
-    g_l: float, epsilon: float, dt: float, tau_u: float
+    g_l: float, epsilon: float, dt: float, tau_u: float, beta: float, output_apical: str
 ) -> None:
-    """Guards against a step that oscillates without bound, (dt/tau)(g_l + 2/epsilon) >= 2."""
-    stable = dt / tau_u * (g_l + 2 / epsilon) < 2
-    settings = {"g_l": g_l, "epsilon": epsilon, "dt": dt, "tau_u": tau_u}
-    if stable:
-        assert CorInfoMax(**settings).epsilon == epsilon
+    """Guards against a step that oscillates without bound, in any cell and phase."""
+    system = {"g_l": g_l, "epsilon": epsilon, "dt": dt, "tau_u": tau_u, "beta": beta}
+    system["output_apical"] = output_apical
+    steepest = max(_relaxations(g_l, epsilon, beta, output_apical == "constant"))
+    if dt / tau_u * steepest < 2:
+        assert CorInfoMax(**system).epsilon == epsilon
     else:
-        with pytest.raises(ParameterError, match=r"Euler step is unstable.*tau_u > "):
-            CorInfoMax(**settings)
+        with pytest.raises(ParameterError, match=r"Euler step is unstable in .*tau_u > "):
+            CorInfoMax(**system)
+
+
+def _relaxations(g_l: float, epsilon: float, beta: float, constant: bool) -> list[float]:
+    """Minus d(tau du/dt)/du of one cell, slope by slope of its rate: hidden, then output."""
+    found = []
+    for slope in (0, 1):
+        found.append(g_l + 2 / epsilon - slope * g_l)
+        for nudge in (0, beta):
+            conductance = 1 if constant else nudge
+            found.append(g_l + 1 / epsilon + conductance + slope * (nudge - g_l))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("settings", "cells"),
+    [
+        ({"epsilon": 0.15, "tau_u": 5.0}, "hidden cells"),
+        ({"epsilon": 10.0, "tau_u": 0.6, "beta": 0.1}, "silent output cells"),
+        ({"beta": 60.0}, "nudged output cells"),
+        ({"beta": 30.0, "output_apical": "nudge"}, "nudged output cells"),
+        (
+            {"layers": (784, 10), "mu_ff": (0.1,), "mu_fb": (), "tau_u": 3.0, "beta": 0.1},
+            "silent output cells",
+        ),
+    ],
+)
+def test_an_unstable_step_names_the_cells_and_a_time_constant_that_is_stable(
+    settings: dict[str, Any], cells: str
+) -> None:
+    """Guards a bound for hidden cells only: the output's potential grew without bound."""
+    with pytest.raises(ParameterError, match=f"unstable in {cells}:") as caught:
+        CorInfoMax(**settings)
+    enough = float(re.search(r"use tau_u > ([\d.e+]+) ms", str(caught.value)).group(1))
+    CorInfoMax(**{**settings, "tau_u": 1.01 * enough})
+
+
+@pytest.mark.parametrize(("tau_u", "stable"), [(22.0, True), (30.0, True), (18.0, False)])
+def test_the_bound_of_a_nudged_output_cell_is_where_it_diverges(tau_u: float, stable: bool) -> None:
+    """Guards the formula against the dynamics: one cell that rests near the middle of [0, 1]."""
+    beta, half = 34.0, np.array([0.5])
+    params = ReferenceParameters(tau_u=tau_u, nudged_steps=2000)
+    weights = {"W_ff_0": np.ones((1, 1)), "B_1": np.zeros((1, 1))}
+    u = simulate(params, weights, half, half, beta).u[1][:, 0]
+    assert (abs(u[-1] - u[-2]) < 1e-9) == stable
+    settings: dict[str, Any] = {"layers": (1, 1), "mu_ff": (0.1,), "mu_fb": (), "beta": beta}
+    if stable:
+        CorInfoMax(**settings, tau_u=tau_u)
+    else:
+        with pytest.raises(ParameterError, match="unstable in nudged output cells"):
+            CorInfoMax(**settings, tau_u=tau_u)
 
 
 def test_the_published_step_ablation_breaks_where_the_paper_says() -> None:
@@ -364,10 +421,19 @@ def test_interpolated_feedback_rates_run_from_the_first_to_the_last_published() 
 
 
 def test_a_data_set_nobody_published_gets_mnists_settings_and_says_so() -> None:
-    """Guards against a claim of published settings for a data set of the user's own."""
-    preset = CorInfoMax.preset("kuzushiji")
+    """Guards against a claim of published settings for a data set that has none."""
+    preset = CorInfoMax.preset("kmnist")
     assert preset.parameters == CorInfoMax.preset("mnist").parameters
-    assert "none published for kuzushiji" in preset.source
+    assert "none published for kmnist" in preset.source
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_a_data_set_that_is_none_has_no_settings(system: type[System]) -> None:
+    """Guards a misspelt name against the settings of MNIST, which would run."""
+    with pytest.raises(DataError, match=r"no data set 'digit'; did you mean 'digits'\?"):
+        system.preset("digit")
+    with pytest.raises(DataError, match=r"'imagenet'; .*allowed: .*mnist.*images of your own"):
+        system.preset("imagenet", (50,))
 
 
 def test_the_embedded_digits_have_settings_of_their_own() -> None:

@@ -371,7 +371,7 @@ def test_every_equation_and_statement_passes_brian2s_unit_check() -> None:
         ({"domains": ("mixed/1/0-6", "sparse")}, r"cells from 0 to 5"),
         ({"tau_q_hidden": 0.5}, r"CorInfoMaxSparse\.tau_q_hidden = 0\.5 ms is shorter"),
         ({"tau_q_output": 0.0}, r"tau_q_output = 0\.0 ms is out of range"),
-        ({"mu_ff": (0.1,)}, r"CorInfoMaxSparse\.mu_ff has 1 rates"),
+        ({"mu_ff": (0.1,)}, r"CorInfoMaxSparse\.mu_ff has 1 rate,"),
     ],
 )
 def test_settings_that_make_no_network_are_refused(changes: dict[str, Any], words: str) -> None:

@@ -148,8 +148,11 @@ def test_the_page_of_a_model_keeps_equation_numbers() -> None:
 
 def test_the_drawing_is_in_the_repository() -> None:
     """Guards the pictures that the pages show."""
-    for suffix in (".svg", ".png"):
-        assert (ROOT / "docs" / "images" / f"circuit{suffix}").stat().st_size > 10_000
+    for name in ("circuit", "circuit-ep", "circuit-sparse"):
+        for suffix in (".svg", ".png"):
+            assert (ROOT / "docs" / "images" / f"{name}{suffix}").stat().st_size > 10_000
+    pages = (ROOT / "docs" / "models" / f"{name}.md" for name in SYSTEMS)
+    assert all("![The circuit](../images/circuit" in page.read_text() for page in pages)
 
 
 # ------------------------------------------------------------------ what the pages say of the code
@@ -213,8 +216,8 @@ def test_models_touch_nothing_that_runs() -> None:
     """Guards the border: a model is data; no Brian2, files, devices, clocks or processes."""
     allowed = {
         "__future__", "collections", "dataclasses", "itertools", "math", "typing", "numpy",
-        "neurosim.circuit", "neurosim.errors", "neurosim.models", "neurosim.parameters",
-        "neurosim.system", "neurosim.traces",
+        "neurosim.circuit", "neurosim.data.registry", "neurosim.errors", "neurosim.models",
+        "neurosim.parameters", "neurosim.system", "neurosim.traces",
     }  # fmt: skip
     for file in (ROOT / "models").glob("*.py"):
         for name in _imports(file):

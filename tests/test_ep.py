@@ -426,7 +426,7 @@ def test_the_oracle_passes_the_sound_system_of_equal_layers() -> None:
     ("change", "words"),
     [
         ({"layers": (784,)}, r"EquilibriumPropagation.layers = \(784,\)"),
-        ({"alpha": (0.1,)}, r"alpha has 1 rates, but these layers need 2; .*alpha=0\.1,0\.1"),
+        ({"alpha": (0.1,)}, r"alpha has 1 rate, but these layers need 2; .*alpha=0\.1,0\.1"),
         ({"alpha": (0.1, -0.1)}, r"alpha = -0\.1"),
         ({"beta": 0.0}, r"beta = 0\.0.*\(0, inf\)"),
         ({"decay": 0.0}, r"decay = 0\.0.*\(0, 1\]"),

@@ -18,7 +18,9 @@ from brian2.parsing.sympytools import str_to_sympy
 from oracles import small_system
 
 from neurosim import CorInfoMax
+from neurosim.anatomy import cell_variables
 from neurosim.circuit import Population, Projection
+from neurosim.models import SYSTEMS
 from neurosim.models.reference import (
     ReferenceParameters,
     activity_gradient_hidden,
@@ -370,3 +372,15 @@ def test_twenty_online_lateral_updates_forget_as_much_as_one_published_batch() -
     """Guards against online learning that forgets twenty times too fast."""
     assert CorInfoMax().lambda_online ** 20 == pytest.approx(0.99999, rel=1e-14)
     assert CorInfoMax(batch=1).lambda_online == 0.99999
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_cells_have_what_their_equations_name_but_for_shared_and_constant(name: str) -> None:
+    """Guards recordings and oracles against a line that is read otherwise than Brian2 reads it."""
+    for population in SYSTEMS[name]().circuit().populations:
+        own = [
+            equation.varname
+            for equation in b2.Equations(population.equations).values()
+            if not {"shared", "constant"} & set(equation.flags)
+        ]
+        assert sorted(cell_variables(population)) == sorted(own)

@@ -34,16 +34,8 @@ NO_LATERAL = 1 - 1e-14
 Traces = dict[str, dict[str, NDArray[Any]]]
 
 
-def watched(system: CorInfoMax) -> dict[str, tuple[str, ...]]:
-    """Traces of the system, and the values last sampled by the lateral circuit."""
-    return {
-        name: (*variables, "r_lat") if name.startswith("pyramidal") else variables
-        for name, variables in system.traces().items()
-    }
-
-
 def run(system: CorInfoMax, problem: Problem, *, learning: bool = False) -> tuple[Traces, Any]:
-    return record_run(system, problem, learning=learning, variables=watched(system))
+    return record_run(system, problem, learning=learning)
 
 
 def before(trace: NDArray[Any]) -> NDArray[Any]:

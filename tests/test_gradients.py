@@ -270,7 +270,7 @@ def test_activities_climb_the_objective_of_their_layer(k: int) -> None:
     else:
         expected = cim.activity_gradient_output(PARAMS, weights, r, y, beta)
         factor = 1
-    # eq. 12 leaves out the denominator 1 + gamma r.B r of the inverse after the new rates
+    # eq. 12 and 14 leave out the denominator 1 + gamma r.B r of the inverse after the new rates
     lateral = factor * PARAMS.gamma * weights[f"B_{k}"] @ r[k]
     exact = expected - lateral + lateral / (1 + PARAMS.gamma * r[k] @ weights[f"B_{k}"] @ r[k])
     np.testing.assert_allclose(slope, exact, rtol=0, atol=1e-6)

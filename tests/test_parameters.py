@@ -18,6 +18,7 @@ from neurosim.parameters import (
     ParameterInfo,
     check_parameters,
     describe_parameters,
+    inherited,
     parameter,
     parse_value,
 )
@@ -222,7 +223,7 @@ def test_words_and_single_numbers_are_taken_as_they_are() -> None:
         ("count", 2.5, r"Toy\.count = 2\.5 cannot be read; give a whole number"),
         ("count", "2.5", r"Toy\.count = '2\.5' cannot be read"),
         ("count", True, r"Toy\.count = True cannot be read"),
-        ("switch", "maybe", r"Toy\.switch = 'maybe' cannot be read; give true or false"),
+        ("switch", "maybe", r"Toy\.switch = 'maybe' cannot be read; give true or false$"),
         ("switch", 1, r"Toy\.switch = 1 cannot be read"),
         ("form", 3, r"Toy\.form = 3 cannot be read"),
     ],
@@ -370,3 +371,25 @@ def test_more_steps_than_anyone_waits_for_are_refused(
     """Guards against a run that computes for hours before the first image is over."""
     with pytest.raises(NeurosimError, match=words):
         CorInfoMax(**changes).circuit()
+
+
+# ------------------------------------------------------------------ declared again
+
+
+def test_a_parameter_declared_again_keeps_all_but_its_default() -> None:
+    """Guards bounds, units and order that a second declaration could lose."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Other(Toy):
+        rates: tuple[float, ...] = inherited(Toy, "rates", (0.3,))
+        rate: float = inherited(Toy, "rate", 0.25, "a smaller number")
+
+    infos, known = describe_parameters(Other), describe_parameters(Toy)
+    assert list(infos) == list(known)
+    assert infos["rate"] == dataclasses.replace(known["rate"], doc="a smaller number")
+    assert infos["rates"] == known["rates"]
+    assert (Other().rate, Other().rates) == (0.25, (0.3,))
+    with pytest.raises(ParameterError, match="out of range"):
+        Other(rate=1.0)
+    with pytest.raises(ParameterError, match=r"Toy has no parameter 'rat'; did you mean 'rate'"):
+        inherited(Toy, "rat", 0.0)

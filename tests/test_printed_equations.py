@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sympy
 from brian2.parsing.sympytools import str_to_sympy
 
+from neurosim import CorInfoMax
 from neurosim.cli import main
-from neurosim.equations import FORMATS, read_equations, render_equations, unicode_name
+from neurosim.equations import (
+    FORMATS,
+    comment_of,
+    read_equations,
+    render_equations,
+    system_comments,
+    unicode_name,
+)
 from neurosim.errors import ParameterError
 from neurosim.models import SYSTEMS
+from neurosim.system import System
 
 ROOT = Path(__file__).parent.parent
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+#: What an equation's comment must hold: where it is from, or that no paper has it.
+SOURCE = re.compile(r"\beq\. \d|\bsec\. \d|\bcode\b|ICLR 2023|not in the paper")
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -44,7 +60,8 @@ def test_every_printed_equation_is_the_one_that_runs(name: str) -> None:
 def _same(drawn: str, expected: sympy.Expr) -> bool:
     if "[" in drawn:
         return False
-    for symbol, code in (("·", "*"), ("−", "-"), ("²", "**2"), ("³", "**3"), ("∞", "inf")):
+    drawn = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda found: f"**{found[0].translate(RAISED)}", drawn)
+    for symbol, code in (("·", "*"), ("−", "-"), ("^", "**"), ("∞", "inf")):
         drawn = drawn.replace(symbol, code)
     names = {str(symbol): symbol for symbol in expected.free_symbols}
     for plain in sorted(names, key=len, reverse=True):
@@ -65,6 +82,106 @@ def test_numbers_of_the_paper_stand_beside_the_formulas(
     assert "clip" in soma
 
 
+def _pages() -> Any:
+    spec = importlib.util.spec_from_file_location("pages", ROOT / "docs" / "make_model_pages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    pages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pages)
+    return pages
+
+
+def _made(name: str) -> list[System]:
+    """The system with its defaults, and all its variants on the pages."""
+    variants = _pages().VARIANTS.get(name, ())
+    return [SYSTEMS[name](), *(SYSTEMS[name](**options) for _, options in variants)]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_equation_says_where_it_is_from(name: str) -> None:
+    """Guards a line or a statement without number, section or the word that no paper has it."""
+    comments = system_comments(SYSTEMS[name])
+    bare, checked = set(), 0
+    for system in _made(name):
+        circuit = system.circuit()
+        for population in circuit.populations:
+            lines = [line for line in read_equations(population.equations) if line.expression]
+            bare |= {line.name for line in lines if not SOURCE.search(line.comment)}
+            checked += len(lines)
+        for projection in circuit.projections:
+            notes = {p.code: comment_of(p.code, comments) for p in projection.pathways}
+            bare |= {code for code, note in notes.items() if not SOURCE.search(note)}
+            checked += len(notes)
+    assert not bare
+    assert checked > 15
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_numbers_of_equilibrium_propagation_are_printed(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards the second paper's numbers, which `neurosim equations` promises."""
+    assert main(["equations", "ep", "--format", form]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("eq. 1" in line and "sec. 2" in line and "dE/ds" in line for line in lines)
+    assert any("sec. 5" in line and "clip" in line for line in lines)
+    assert any("sec. 2" in line and "on learn" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("code", "drawn"),
+    [
+        ("n**4*m**3", "m³·n⁴"),
+        ("u**20 + 2", "u²⁰ + 2"),
+        ("u**2.5", "u^2.5"),
+        ("u**n", "u^n"),
+        ("u**(n + 1)", "u^(n + 1)"),
+        ("(u + 1)**2", "(u + 1)²"),
+        ("1/u", "1/u"),
+        ("1/(u + v)**3", "1/(u + v)³"),
+        ("a/u**2", "a/u²"),
+        ("sqrt(u)", "sqrt(u)"),
+        ("not a", "not a"),
+        ("a and not (b or c)", "a and not (b or c)"),
+    ],
+)
+def test_powers_and_negations_are_drawn_as_they_are_meant(code: str, drawn: str) -> None:
+    """Guards exponents other than 2 and 3, of which only a digit was raised."""
+    circuit = CorInfoMax().circuit()
+    cells = circuit.population("sst_1")
+    line = f"x = {code} : {'boolean' if 'not' in code else '1'}\n"
+    changed = circuit.replacing(dataclasses.replace(cells, equations=cells.equations + line))
+    text = render_equations(CorInfoMax, circuit=changed)
+    assert re.findall(r"^ +x = (.*)$", text, re.M) == [drawn]
+
+
+def test_a_class_typed_into_a_terminal_has_equations() -> None:
+    """Guards `render_equations` where Python keeps no source: a bare OSError before."""
+    code = (
+        "import dataclasses\n"
+        "from neurosim import CorInfoMax\n"
+        "from neurosim.equations import render_equations\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class Mine(CorInfoMax):\n"
+        "    name = 'mine'\n"
+        "print(render_equations(Mine))\n"
+    )
+    for typed in (["-c", code], ["-"]):
+        done = subprocess.run(
+            [sys.executable, *typed], input=code, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "eq. 26" in done.stdout
+
+
+def test_the_comment_on_a_template_is_that_of_every_number() -> None:
+    """Guards the statements of sparse groups, which no constant equals."""
+    comments = {"a += m_{number}*r": "one", "a += r": "other", "b += {n}": "third"}
+    assert comment_of("a += m_12*r", comments) == "one"
+    assert comment_of("a += r", comments) == "other"
+    assert comment_of("a += m_x*r", comments) == comment_of("a + m_1*r", comments) == ""
+
+
 def test_the_plasticity_of_corinfomax_reads_as_in_the_paper() -> None:
     """Guards the form of learning rules: this is equation 26."""
     text = render_equations(SYSTEMS["corinfomax"], "unicode")
@@ -78,13 +195,8 @@ def test_the_plasticity_of_corinfomax_reads_as_in_the_paper() -> None:
 
 def test_the_page_of_equations_is_up_to_date() -> None:
     """Guards against a page of equations that are not those that run: `make docs` renews it."""
-    spec = importlib.util.spec_from_file_location("pages", ROOT / "docs" / "make_model_pages.py")
-    assert spec is not None
-    assert spec.loader is not None
-    pages = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pages)
     shown = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
-    assert shown == pages.render_all_equations()
+    assert shown == _pages().render_all_equations()
 
 
 def test_unknown_names_are_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

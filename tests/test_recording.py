@@ -15,6 +15,7 @@ from command_line import call, refusal
 from oracles import Problem, make_problem, small_system
 
 from neurosim import Simulator, open_recording, save_recording, select_layer
+from neurosim.anatomy import cell_variables
 from neurosim.circuit import Circuit
 from neurosim.engine.build import build_network
 from neurosim.engine.protocol import Chunk, ChunkResult, split_weights
@@ -205,14 +206,14 @@ def test_a_system_that_declares_only_variables_is_recorded_under_their_names() -
 
     @dataclasses.dataclass(frozen=True)
     class Plain(CorInfoMax):
-        def traces(self) -> dict[str, tuple[str, ...]]:
-            return {"pyramidal_1": ("u", "r", "r_sent", "v_B")}
-
         layer_traces = System.layer_traces
 
     system = Plain(layers=(5, 6, 3))
     recording = Simulator(system, backend="runtime").record(np.ones((1, 5)))
-    assert list(recording["layer_1"].data_vars) == ["state", "rate", "v_B", "spikes"]
+    known = {"u": "state", "r": "rate", "r_sent": "spikes"}
+    variables = cell_variables(system.circuit().population("pyramidal_1"))
+    assert {"v_A", "z_lat", "e_B_free"} < set(variables)
+    assert set(recording["layer_1"].data_vars) == {known.get(name, name) for name in variables}
     assert recording["layer_1/v_B"].attrs["variable"] == "pyramidal_1.v_B"
     np.testing.assert_allclose(
         recording["layer_1/spikes"].sum("time"), recording["layer_1/rate"][:, -1], atol=2e-3

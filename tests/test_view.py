@@ -172,9 +172,6 @@ def test_a_system_without_dendrites_is_drawn_as_it_declares() -> None:
 
     @dataclasses.dataclass(frozen=True)
     class Plain(CorInfoMax):
-        def traces(self) -> dict[str, tuple[str, ...]]:
-            return {"pyramidal_1": ("u", "r", "r_sent")}
-
         layer_traces = System.layer_traces
 
     plain = Simulator(Plain(layers=(5, 6, 3)), backend="runtime")

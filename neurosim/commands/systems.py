@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     from neurosim.data import DATASETS
     from neurosim.models import SYSTEMS
-    from neurosim.parameters import describe_parameters
+    from neurosim.parameters import allowed_text, describe_parameters
     from neurosim.simulator import BACKENDS
 
     for name, system in SYSTEMS.items():
@@ -40,7 +40,8 @@ def _run(options: argparse.Namespace) -> int:
             defaults = {f.name: f.default for f in _fields(system)}
             for parameter, info in describe_parameters(system).items():
                 unit = "" if info.unit == "1" else f" {info.unit}"
-                print(f"  {parameter} = {defaults[parameter]}{unit}   {info.range_text()}")
+                allowed = allowed_text(defaults[parameter], info)
+                print(f"  {parameter} = {defaults[parameter]}{unit}   {allowed}")
                 print(f"      {info.doc}")
     return 0
 

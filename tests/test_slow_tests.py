@@ -1,0 +1,51 @@
+"""Which tests run when: the slow ones only when asked for, and where the data lie."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import find_mnist
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_slow_tests_run_only_when_asked_and_the_run_says_so(tmp_path: Path) -> None:
+    """Guards `make test` against minutes more because NEUROSIM_MNIST_DIR is exported."""
+    environment = {**os.environ, "NEUROSIM_MNIST_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    command.append("tests/test_mnist_slow.py")
+    shown = [
+        subprocess.run(
+            [*command, *more], capture_output=True, text=True, cwd=ROOT, env=environment
+        ).stdout.splitlines()
+        for more in ((), ("-m", "slow"))
+    ]
+    assert "deselected" in shown[0][-1]
+    assert not any("::" in line for line in shown[0])
+    assert sum("::" in line for line in shown[1]) >= 9
+
+
+def test_the_data_may_lie_where_training_keeps_them(tmp_path: Path) -> None:
+    """Guards `make test-slow` without DATA_DIR: it skipped everything, whatever was there."""
+    with pytest.raises(pytest.skip.Exception, match="holds no MNIST/raw"):
+        find_mnist("", tmp_path)
+    with pytest.raises(pytest.fail.Exception, match="holds no MNIST/raw"):
+        find_mnist(str(tmp_path), tmp_path)
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+    assert find_mnist("", tmp_path) == tmp_path
+    assert find_mnist(str(tmp_path), tmp_path / "elsewhere") == tmp_path
+
+
+@pytest.mark.parametrize("given", ["", "/data"])
+def test_make_names_a_folder_only_if_one_is_given(given: str) -> None:
+    """Guards an exported NEUROSIM_MNIST_DIR against being emptied by make."""
+    done = subprocess.run(
+        ["make", "-n", "test-slow", f"DATA_DIR={given}"], capture_output=True, text=True, cwd=ROOT
+    )
+    (line,) = (line for line in done.stdout.splitlines() if "-m slow" in line)
+    assert ("NEUROSIM_MNIST_DIR" in line) == bool(given)
