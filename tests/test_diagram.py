@@ -14,10 +14,11 @@ from neurosim.anatomy import carries_both_ways, depends_on
 from neurosim.circuit import Population
 from neurosim.cli import main
 from neurosim.errors import CircuitError, FigureError, ParameterError
-from neurosim.figures import circuit_diagram, save, system_with_layers
-from neurosim.figures.diagram import connections
+from neurosim.figures import circuit_diagram, save
 from neurosim.models import SYSTEMS
 from neurosim.system import System
+from neurosim.userfile import system_with_layers
+from neurosim.wiring import connections
 
 CASES = [(name, layers) for name in SYSTEMS for layers in ((784, 500, 10), (20, 8, 6, 5), (6, 4))]
 
