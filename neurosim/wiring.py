@@ -155,8 +155,8 @@ def _weights(circuit: Circuit, projection: Projection) -> str:
     for weight in circuit.weights:
         for part in weight.parts:
             if part.projection == projection.name:
-                half = {"off_diagonal": " off the diagonal", "diagonal": ", its diagonal"}
-                found.append(f"{symbol(weight.name)}{half.get(part.layout, '')}")
+                form = {"off_diagonal": "{} off its diagonal", "diagonal": "diagonal of {}"}
+                found.append(form.get(part.layout, "{}").format(symbol(weight.name)))
     return " and ".join(dict.fromkeys(found))
 
 

@@ -43,6 +43,7 @@ TOP, MIDDLE, BOTTOM = 5.25, 3.8, 2.35  # heights of the uppermost, only and lowe
 AXON = 0.2  # the axon leaves so far below the middle of the soma
 HALF = (0.78, 0.36)  # half width and height of a dendrite
 BESIDE = 1.62  # other cells stand so far to the right of their layer
+SLOT = 0.25  # lines that arrive at one side of a dendrite are so far apart
 LEGEND_ROW = 0.34
 
 
@@ -57,7 +58,7 @@ _LOOKS = {
     "both": (Look("#111111", "-"), Look("#111111", _DASH)),
     "self": (Look("#AA4499", _DASHDOT), Look("#771166", _DASH)),
     "out": (Look(style.COLOURS[2], _DOT), Look("#005c43", (0, (2, 2)))),
-    "in": (Look("#B8860B", _DASHDOT), Look("#7a5900", _DASH)),
+    "in": (Look("#882255", _DASHDOT), Look("#5a1638", _DASH)),
     "link": (Look(style.COLOURS[2], "-", "bar"), Look("#005c43", _DASHDOT, "bar")),
     "target": (Look("#B8860B", (0, (2, 2))),),
 }
@@ -155,7 +156,7 @@ class _Picture:
     # ------------------------------------------------------------ cells
 
     def _parts(self, layer: str) -> tuple[Compartment, ...]:
-        return self.system.compartments(layer) or (Compartment("soma", self.state[layer]),)
+        return self.system.compartments(layer) or (Compartment("cell", self.state[layer]),)
 
     def height(self, layer: str, variable: str) -> float:
         """Height of a compartment; the soma's, if there is none of that name."""
@@ -191,7 +192,8 @@ class _Picture:
 
     def _caption(self, name: str) -> str:
         population = self.circuit.population(name)
-        return f"{population.role or name} ({population.size})"
+        words = population.role or name
+        return f"{words} ({population.size})" if population.size > 1 else words
 
     def _cell(self, axes: Axes, layer: Layer) -> None:
         """Compartments on one trunk; the one that holds the state is the soma."""
@@ -290,9 +292,9 @@ class _Picture:
 
     def _route_self(self, line: Connection) -> list[Point]:
         x, soma = self.x[line.source], self._soma(line.source)
-        height = self.height(line.target, line.arrives) - 0.24
-        turn = x + 1.05
-        if abs(height + 0.24 - soma) < 0.1:
+        height = self.height(line.target, line.arrives) - SLOT
+        turn = x + 1.02
+        if abs(height + SLOT - soma) < 0.1:
             height = soma + 0.34
             return [(x + 0.45, soma - 0.3), (turn, soma - 0.3), (turn, height), (x + 0.2, height)]
         end = x + self._edge(line.target, line.arrives)
@@ -334,10 +336,10 @@ class _Picture:
             low = height - 0.38
             return [(x - 0.34, y), (target + 0.9, y), (target + 0.9, low), (target + 0.68, low)]
         if y > self._soma(line.target):
-            return [(x, y + 0.34), (x, height + 0.24), (edge, height + 0.24)]
+            return [(x, y + 0.34), (x, height + SLOT), (edge, height + SLOT)]
         # between the loop of the autapse and the cells above
-        lane = target + 1.17
-        return [(x - 0.34, y), (lane, y), (lane, height + 0.02), (edge, height + 0.02)]
+        lane = target + 1.2
+        return [(x - 0.34, y), (lane, y), (lane, height), (edge, height)]
 
     def _route_target(self, line: Connection) -> list[Point]:
         height = self.height(line.target, line.arrives)
@@ -377,7 +379,9 @@ class _Picture:
                 facecolor=style.SHADE if number % 2 else style.PAPER,
                 hatch="///" if number % 2 else None,
             ))  # fmt: skip
-            words = f"{name}, {length * circuit.dt:g} ms"
+            # a short phase has room for two short lines
+            gap = " " if x1 - x0 > 1.5 else "\n"
+            words = f"{name},{gap}{length * circuit.dt:g} ms"
             axes.text((x0 + x1) / 2, (low + high) / 2, words, ha="center", va="center", zorder=6,
                       color=style.INK, weight="bold",
                       bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 2.5})  # fmt: skip
@@ -385,11 +389,13 @@ class _Picture:
         for step in range(1, total):
             axes.plot([at(step)] * 2, [low, low + 0.09], color=style.INK, linewidth=0.9, zorder=2)
         for step, words, side in self._moments():
-            # words in the middle need room before those at the right end
-            crowded = side == "center" and right - at(step) < 2.5
+            # words in the middle leave room for those at the right end
+            crowded = side == "center" and right - at(step) < 1.9
             axes.plot([at(step)] * 2, [low - 0.1, low], color=style.INK, linewidth=1.6)
-            y = low - (0.38 if crowded else 0.16)
-            axes.text(at(step), y, words, ha=side, va="top", color=style.INK, size=9.5)
+            x, aside = (min(at(step), right - 1.28), "right") if crowded else (at(step), side)
+            for row, text in enumerate(words.splitlines()):
+                axes.text(x, low - 0.29 - 0.17 * row, text, ha=aside, va="baseline",
+                          color=style.INK, size=9.5)  # fmt: skip
 
     def _moments(self) -> list[tuple[int, str, str]]:
         """Marks below the rhythm: image on, answer read, synapses change."""
@@ -409,7 +415,7 @@ class _Picture:
         for name, end in ends.items():
             if f"end_{name}" in learn:
                 last = end == time
-                marks.append((end, "synapses change" + ", next image" * last,
+                marks.append((end, "synapses change" + ",\nnext image" * last,
                               "right" if last else "center"))  # fmt: skip
         return marks
 

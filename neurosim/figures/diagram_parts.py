@@ -87,8 +87,9 @@ def _end(axes: Axes, points: Sequence[Point], look: Look) -> None:
     along = ((x1 - x0) / length, (y1 - y0) / length)
     across = (-along[1], along[0])
     if look.end == "bar":
-        ends = [(x1 + s * 0.11 * across[0], y1 + s * 0.11 * across[1]) for s in (-1, 1)]
-        axes.plot(*np.transpose(ends), color=look.colour, linewidth=4, zorder=4)
+        ends = [(x1 + s * 0.1 * across[0], y1 + s * 0.1 * across[1]) for s in (-1, 1)]
+        axes.plot(*np.transpose(ends), color=look.colour, linewidth=4, zorder=4,
+                  solid_capstyle="butt")  # fmt: skip
         return
     corners = [
         (x1, y1),
