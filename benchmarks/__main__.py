@@ -18,11 +18,11 @@ QUICK = FOLDER / "results" / "quick.json"
 _EXAMPLES = """\
 examples:
   python -m benchmarks                              everything; half an hour on a quiet machine
-  python -m benchmarks --quick                      does it work? two minutes, no numbers to keep
+  python -m benchmarks --quick                      does it work? a few minutes, no numbers to keep
   python -m benchmarks --sizes 784-500-10 --contenders 'neurosim-f32-*' 'floor-*'
-  python -m benchmarks --report                     table and figure again, from the last results
+  python -m benchmarks --report                     tables and figures again, from the last results
 
-Without --out, a full run writes benchmarks/results/latest.json, the figure in
+Without --out, a full run writes benchmarks/results/latest.json, the figures in
 docs/images and the tables of docs/performance.md.
 """
 

@@ -16,7 +16,7 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,13 @@ from benchmarks.report import (
 )
 from neurosim import CorInfoMax, Simulator
 from neurosim.data import Dataset, load_dataset, one_hot
-from neurosim.errors import NeurosimError
+from neurosim.errors import DataError, NeurosimError
 from neurosim.metrics import count_spikes, count_synops
 
-__all__ = ["build_parser", "main", "sweep", "train_once"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["build_parser", "draw_figure", "main", "make_figure", "sweep", "train_once"]
 
 RESULTS = Path(__file__).resolve().parent / "results" / "event_threshold.json"
 
@@ -92,13 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 2 for a mistake to mend.
     """
     options = build_parser().parse_args(arguments)
+    published = options.out.resolve() == RESULTS
     try:
+        if published and not options.report:
+            _refuse_changes(describe_machine()["commit"])
         results = read_results(options.out) if options.report else _measure(options)
         if not options.report:
             write_results(results, options.out)
         print(markdown_table(_HEADER, summarise(results)))
         # a run for show must not replace the published numbers
-        if options.out.resolve() == RESULTS:
+        if published:
             draw_figure(results, DOCS / "images" / "event_threshold")
             fill_markers(DOCS / "performance.md", "events", _page_text(results))
     except NeurosimError as error:
@@ -107,10 +113,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _refuse_changes(commit: str) -> None:
+    """Published results name the commit that gave them, so there must be one."""
+    if commit.endswith("+"):
+        raise DataError(
+            f"the source has changes since {commit[:-1]}: commit them, so that the published "
+            "results can name their source, or write elsewhere with --out FILE.json"
+        )
+
+
 # ---------------------------------------------------------------- measuring
 
 
 def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    # the commit that is running: the tree may move on meanwhile
+    machine = describe_machine()
     data = load_dataset(
         options.dataset,
         data_dir=options.data_dir,
@@ -136,7 +153,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     circuit = system.circuit()
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": describe_machine(),
+        "machine": machine,
         "dataset": data.name,
         "train_images": len(data.x_train),
         "test_images": len(data.x_test),
@@ -185,14 +202,16 @@ def sweep(
         As from :func:`train_once`, with the thresholds and the seed.
     """
     rows = []
-    for seed, sst, theta in itertools.product(seeds, sst_thresholds, event_thresholds):
+    turns = list(itertools.product(seeds, sst_thresholds, event_thresholds))
+    for seed, sst, theta in turns:
         model = dataclasses.replace(system, event_threshold=theta, sst_threshold=sst)
         with Simulator(model, seed=seed, **settings) as simulator:
             row = train_once(simulator, data, epochs)
         rows.append({"event_threshold": theta, "sst_threshold": sst, "seed": seed, **row})
         say(
-            f"event threshold {theta:g}, SST threshold {sst:g}, seed {seed}: "
-            f"{100 * row['test_accuracy']:.2f} %, {row['ms_per_image']:.3f} ms per image"
+            f"{len(rows)} of {len(turns)}: event threshold {theta:g}, SST threshold {sst:g}, "
+            f"seed {seed}: {100 * row['test_accuracy']:.2f} %, "
+            f"{row['ms_per_image']:.3f} ms per image"
         )
     return rows
 
@@ -296,34 +315,57 @@ def draw_figure(results: dict[str, Any], stem: Path) -> None:
     stem : Path
         File name without its ending.
     """
+    save_figure(make_figure(results), stem)
+
+
+def make_figure(results: dict[str, Any]) -> Figure:
+    """The figure of :func:`draw_figure`: means over seeds, bars from smallest to largest.
+
+    Parameters
+    ----------
+    results : dict
+        What was measured.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Three panels; a panel has a legend if it has more than one line.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3.4), dpi=120, layout="constrained")
+    figure = Figure(figsize=(10, 3.6), dpi=120, layout="constrained")
     axes = figure.subplots(1, 3)
     groups = _groups(results)
     thetas = sorted({theta for _, theta in groups})
-    for sst, style in zip(sorted({sst for sst, _ in groups}), itertools.cycle(_LINES)):
+    sampled = sorted({sst for sst, _ in groups})
+    for sst, style in zip(sampled, itertools.cycle(_LINES)):
         rows = [groups.get((sst, theta), []) for theta in thetas]
+        which = f"SST threshold {sst:g}" if len(sampled) > 1 else ""
         for axis, lines in zip(axes, _PANELS, strict=True):
             for name, words, marker in lines:
-                _draw_line(axis, rows, name, f"{words}SST threshold {sst:g}", style, marker)
+                label = ", ".join(part for part in (words, which) if part)
+                _draw_line(axis, rows, name, label, style, marker)
     for axis, words in zip(axes, _AXIS_WORDS, strict=True):
         axis.set_xticks(range(len(thetas)), [f"{theta:g}" for theta in thetas])
         axis.set_xlabel("event threshold (change of rate)")
         axis.set_ylabel(words)
         axis.grid(color="0.85", linewidth=0.6)
-        axis.legend(fontsize=6, frameon=False)
+        if len(axis.get_legend_handles_labels()[1]) > 1:
+            axis.legend(fontsize=8.5, frameon=False)
     axes[1].set_yscale("log")
     axes[2].set_ylim(bottom=0)
-    figure.suptitle(f"{'-'.join(map(str, results['layers']))}, {results['dataset']}", fontsize=10)
-    save_figure(figure, stem)
+    seeds = len({row["seed"] for row in results["rows"]})
+    bars = f"; means over {seeds} seeds, bars from smallest to largest" if seeds > 1 else ""
+    network = f"{'-'.join(map(str, results['layers']))}, {results['dataset']}"
+    figure.suptitle(f"{network}{bars}", fontsize=10)
+    return figure
 
 
 _LINES = ("-", "--", ":", "-.")
 _AXIS_WORDS = ("test accuracy (%)", "per training image (count)", "time per training image (ms)")
 _PANELS: tuple[tuple[tuple[str, str, str], ...], ...] = (
     (("test_accuracy", "", "o"),),
-    (("spikes", "graded spikes, ", "s"), ("synops", "SynOps, ", "^")),
+    (("spikes", "graded spikes", "s"), ("synops", "SynOps", "^")),
     (("ms_per_image", "", "o"),),
 )
 

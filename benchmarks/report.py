@@ -1,4 +1,4 @@
-"""Results as files, tables and a figure."""
+"""Results as files, tables and a figure of times; how they grow is in ``growth.py``."""
 
 from __future__ import annotations
 
@@ -104,8 +104,11 @@ def fill_markers(path: Path, name: str, text: str) -> None:
 
 
 def publish(results: dict[str, Any]) -> None:
-    """Draw the figure and fill the tables of ``docs/performance.md``."""
+    """Draw the figures and fill the tables of ``docs/performance.md``."""
+    from benchmarks.growth import draw_growth
+
     draw_figure(results, DOCS / "images" / "performance")
+    draw_growth(results, DOCS / "images" / "performance_growth")
     parts = [machine_text(results)]
     for size in results["sizes"]:
         parts += [f"### {size_title(size)}", markdown_table(_HEADER, table(size))]

@@ -269,7 +269,7 @@ class EquilibriumPropagation(System):
             ),
             populations=(
                 sensory_relay(self.layers[0], learn=LEARN),
-                sensory_relay(1, name="one", shown="1", learn=LEARN, role="bias cell of rate 1"),
+                sensory_relay(1, name="one", shown="1", learn=LEARN, role="bias cell, rate 1"),
                 *(self._layer(k + 1) for k in below_each),
             ),
             projections=(

@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,7 @@ from neurosim.errors import ParameterError, near_matches
 from neurosim.models import SYSTEMS, find_system
 from neurosim.system import System
 
-__all__ = ["reference_of", "system_named"]
+__all__ = ["reference_of", "system_named", "system_with_layers"]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
 #: References of the classes that were read from files.
@@ -89,6 +90,36 @@ def _made_in(reference: str) -> str:
         f"; if this is a class that a program made, give it, as Simulator.load(..., "
         f"system={short}), or put it into a file and name that: FILE.py:{short}"
     )
+
+
+def system_with_layers(name: str, layers: Sequence[int] | None = None) -> System:
+    """A system by name, with its preset for MNIST or for other layers.
+
+    Parameters
+    ----------
+    name : str
+        Name of a system, or ``FILE.py:CLASS`` for one in a file of the user's.
+    layers : sequence of int, optional
+        Layer sizes from input to output.
+
+    Returns
+    -------
+    System
+        With parameters that fit the layers.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such system, or the layers do not fit it.
+    """
+    system = system_named(name)
+    if layers is not None and len(layers) < 2:
+        raise ParameterError(
+            f"layers {' '.join(map(str, layers))}: give at least an input and an output layer"
+        )
+    preset = system.preset("mnist", None if layers is None else tuple(layers[1:-1]))
+    sizes = (784, *preset.hidden, 10) if layers is None else tuple(layers)
+    return system(layers=sizes, **preset.parameters)
 
 
 def _module(path: Path) -> ModuleType:

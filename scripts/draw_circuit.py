@@ -9,7 +9,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurosim.figures import circuit_diagram, save, system_with_layers
+from neurosim.figures import circuit_diagram, save
+from neurosim.userfile import system_with_layers
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -20,7 +20,7 @@ from oracles import make_problem as make_small_problem
 from oracles import small_system
 
 from benchmarks import __main__ as command_line
-from benchmarks import event_threshold, events, explore, problem, report
+from benchmarks import event_threshold, events, explore, growth, problem, report
 from benchmarks.checks import Check, Oracle, check_outcome
 from benchmarks.contender import CONTENDERS, Contender, Outcome, choose, make_runner
 from benchmarks.memory import PeakWatch, peak_bytes
@@ -234,6 +234,7 @@ def test_a_run_writes_results_and_prints_a_table(
     assert "C by hand, float32, θ = 0, all sampled |" in page.read_text()
     assert (tmp_path / "images" / "performance.png").stat().st_size > 1000
     assert (tmp_path / "images" / "performance.svg").exists()
+    assert (tmp_path / "images" / "performance_growth.svg").exists()
 
 
 def test_without_a_compiler_the_c_program_is_left_out_and_named(
@@ -294,6 +295,58 @@ def test_the_page_has_its_markers() -> None:
         assert page.index(f"<!-- {name}:begin -->") < page.index(f"<!-- {name}:end -->")
 
 
+# ---------------------------------------------------------------- growth
+
+
+def _measured(layers: list[int], synapses: int, times: dict[str, float]) -> dict[str, Any]:
+    """A size as in the results, at a time per contender and 100 spikes per ms."""
+    return {
+        "layers": layers,
+        "synapses": synapses,
+        "contenders": [
+            {"name": name, "train_ms": [ms, 0.9 * ms, 1.2 * ms], "spikes_per_image": 100 * ms**2}
+            for name, ms in times.items()
+        ],
+    }
+
+
+def test_growth_is_the_exponent_of_a_power_law() -> None:
+    """Guards the slopes that the page tells: they are fitted to logarithms."""
+    x = np.array([2.0, 5.0, 11.0])
+    assert growth.slope(x, 7 * x**1.5) == pytest.approx(1.5)
+    assert growth.slope([3, 3], [1, 2]) is None
+
+
+def test_the_figure_of_growth_shows_what_was_measured() -> None:
+    """Guards against a line of another contender, a lost size, or a slope of another line."""
+    torch, slow = "torch-20", "neurosim-f32-0"
+    small = _measured([784, 500, 10], 1000, {report.BASELINE: 1.0, torch: 2.0, slow: 4.0})
+    large = _measured([784, 900, 10], 4000, {report.BASELINE: 8.0, torch: 8.0, slow: 16.0})
+    # the order of the results is not that of the sizes
+    by_size, by_activity = growth.make_figure({"sizes": [large, small]}).axes
+    lines = {text.get_text(): text for text in by_size.get_legend().get_texts()}
+    assert list(lines) == [
+        "neurosim, float32, θ = 0.01: slope 1.50",
+        "PyTorch, float32, batch 20: slope 1.00",
+    ]
+    drawn = [container.lines[0].get_xydata().tolist() for container in by_size.containers]
+    assert drawn == [[[1000, 1], [4000, 8]], [[1000, 2], [4000, 8]]]
+    assert [text.get_text() for text in by_size.texts] == ["784-900-10", "784-500-10"]
+    drawn = [container.lines[0].get_xydata().tolist() for container in by_activity.containers]
+    assert drawn == [[[6400, 8], [25600, 16]], [[100, 1], [1600, 4]]]
+    labels = [text.get_text() for text in by_activity.get_legend().get_texts()]
+    assert labels == ["784-900-10: slope 0.50", "784-500-10: slope 0.50"]
+    for axes in (by_size, by_activity):
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+
+
+def test_a_figure_of_growth_without_lines_says_so() -> None:
+    """Guards against an empty panel after a run of other contenders."""
+    only = _measured([6, 5, 3], 100, {"numpy-1": 1.0})
+    for axes in growth.make_figure({"sizes": [only]}).axes:
+        assert "none of these contenders was measured" in [text.get_text() for text in axes.texts]
+
+
 # ---------------------------------------------------------------- memory
 
 _ALLOCATE = "import time; block = bytearray(b'x' * 80_000_000); time.sleep(0.5)"
@@ -349,8 +402,8 @@ def test_a_higher_threshold_sends_less() -> None:
     assert set(every["angles"]) == {"theta_1"}
 
 
-def test_a_sweep_is_summed_up_over_seeds(tmp_path: Path) -> None:
-    """Guards against a table that mixes thresholds or shows one seed as their mean."""
+def _sweep(*sst_thresholds: float) -> dict[str, Any]:
+    """Results of a sweep over two event thresholds with two seeds."""
     rows = [
         {
             "event_threshold": theta,
@@ -363,15 +416,72 @@ def test_a_sweep_is_summed_up_over_seeds(tmp_path: Path) -> None:
             "angles": {"theta_1": 70.0 + seed},
         }
         for seed in (0, 1)
-        for sst in (0.0, 0.1)
+        for sst in sst_thresholds
         for theta in (0.05, 0.0)
     ]
-    results = {"rows": rows, "layers": [6, 5, 3], "dataset": "random", "dense_macs": 1000}
+    return {"rows": rows, "layers": [6, 5, 3], "dataset": "random", "dense_macs": 1000}
+
+
+def test_a_sweep_is_summed_up_over_seeds(tmp_path: Path) -> None:
+    """Guards against a table that mixes thresholds or shows one seed as their mean."""
+    results = _sweep(0.0, 0.1)
     table = event_threshold.summarise(results)
     assert [row[:2] for row in table] == [["0", "0"], ["0.05", "0"], ["0", "0.1"], ["0.05", "0.1"]]
     assert table[0][2:] == ["91.00 ± 1.41", "1 000", "50", "20", "0.500", "70.5"]
     event_threshold.draw_figure(results, tmp_path / "sweep")
     assert (tmp_path / "sweep.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("sst_thresholds", "legends"),
+    [
+        ((0.1,), [[], ["graded spikes", "SynOps"], []]),
+        (
+            (0.0, 0.1),
+            [
+                ["SST threshold 0", "SST threshold 0.1"],
+                [
+                    f"{what}, SST threshold {sst}"
+                    for sst in ("0", "0.1")
+                    for what in ("graded spikes", "SynOps")
+                ],
+                ["SST threshold 0", "SST threshold 0.1"],
+            ],
+        ),
+    ],
+)
+def test_the_figure_of_a_sweep_names_what_differs(
+    sst_thresholds: tuple[float, ...], legends: list[list[str]]
+) -> None:
+    """Guards legends against words that all lines share, and the meaning of the bars."""
+    figure = event_threshold.make_figure(_sweep(*sst_thresholds))
+    shown = [axes.get_legend() for axes in figure.axes]
+    assert [
+        [text.get_text() for text in legend.get_texts()] if legend else [] for legend in shown
+    ] == legends
+    assert min(t.get_fontsize() for legend in shown if legend for t in legend.get_texts()) >= 8
+    assert "means over 2 seeds, bars from smallest to largest" in figure.get_suptitle()
+    (bar, *_) = figure.axes[0].containers[0].lines[2][0].get_segments()
+    assert bar[:, 1].tolist() == pytest.approx([90, 92])
+
+
+def test_published_sweeps_name_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against published numbers whose source is in nobody's repository."""
+    measured: list[str] = []
+
+    def stop(*_: Any, **__: Any) -> None:
+        measured.append("began")
+        raise DataError("far enough")
+
+    monkeypatch.setattr(event_threshold, "describe_machine", lambda: {"commit": "0123abcd+"})
+    monkeypatch.setattr(event_threshold, "load_dataset", stop)
+    assert event_threshold.main([]) == 2
+    assert "changes since 0123abcd: commit them" in capsys.readouterr().err
+    assert not measured
+    assert event_threshold.main(["--out", str(tmp_path / "mine.json")]) == 2
+    assert measured == ["began"]
 
 
 # ---------------------------------------------------------------- the compartment view

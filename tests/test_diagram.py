@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from neurosim.anatomy import carries_both_ways, depends_on
 from neurosim.circuit import Population
 from neurosim.cli import main
 from neurosim.errors import CircuitError, FigureError, ParameterError
-from neurosim.figures import circuit_diagram, save, system_with_layers
-from neurosim.figures.diagram import connections
+from neurosim.figures import circuit_diagram, save
 from neurosim.models import SYSTEMS
 from neurosim.system import System
+from neurosim.userfile import system_with_layers
+from neurosim.wiring import connections
 
 CASES = [(name, layers) for name in SYSTEMS for layers in ((784, 500, 10), (20, 8, 6, 5), (6, 4))]
 
@@ -37,7 +40,10 @@ def test_the_picture_shows_every_part_of_the_circuit(name: str, layers: tuple[in
     system = system_with_layers(name, layers)
     circuit, words = system.circuit(), _words(circuit_diagram(system))
     sizes = Counter(re.findall(r"\((\d+)\)", "\n".join(words)))
-    assert sizes == Counter(str(population.size) for population in circuit.populations)
+    # one cell that several layers share is named without a number
+    shared = ["one"] if name == "ep" and len(layers) > 2 else []
+    assert sizes == Counter(str(p.size) for p in circuit.populations if p.name not in shared)
+    assert words.count("bias cell, rate 1") == len(shared)
     lines = connections(system)
     projected = [line for line in lines if line.kind not in ("link", "target")]
     assert [(line.source, line.target, line.plastic) for line in projected] == [
@@ -45,8 +51,9 @@ def test_the_picture_shows_every_part_of_the_circuit(name: str, layers: tuple[in
     ]
     for line in lines:
         assert any(line.words in word for word in words), line
+    in_one_line = [word.replace("\n", " ") for word in words]
     for phase in circuit.phases:
-        assert f"{phase.name}, {phase.steps * circuit.dt:g} ms" in words
+        assert f"{phase.name}, {phase.steps * circuit.dt:g} ms" in in_one_line
 
 
 @pytest.mark.parametrize(("name", "layers"), CASES)
@@ -83,6 +90,59 @@ def test_lines_end_at_the_compartment_they_act_on() -> None:
     assert ends["target", "pyramidal_2"] == "v_A"
     (target,) = (x for x in connections(SYSTEMS["corinfomax"]()) if x.kind == "target")
     assert target.words == "target $y$, nudged phase only"
+
+
+def test_cells_of_one_part_are_not_called_somata() -> None:
+    """Guards words: a soma has dendrites, and halves of B are named as halves of B."""
+    words = _words(circuit_diagram(SYSTEMS["ep"]()))
+    assert sum(word.startswith("cell\n") for word in words) == 2
+    assert not any("soma" in word for word in words)
+    words = _words(circuit_diagram(SYSTEMS["corinfomax"]()))
+    assert sum(word.startswith("soma\n") for word in words) == 2
+    assert {"autapses D, diagonal of $B$", "lateral inhibition O, $B$ off its diagonal"} <= {
+        word.replace("_{}", "") for word in words
+    }
+
+
+def _lines(figure: Figure, width: float) -> list[Line2D]:
+    return [line for line in figure.axes[0].lines if line.get_linewidth() == width]
+
+
+def test_lines_of_different_meaning_have_different_colours() -> None:
+    """Guards the legend of EP: biases and the target were one ochre."""
+    system = SYSTEMS["ep"]()
+    meanings = {(line.kind, line.words) for line in connections(system)}
+    colours = {line.get_color() for line in _lines(circuit_diagram(system), 2.2)}
+    # the axon that gives the answer has a colour of its own
+    assert len(colours) == len(meanings) + 1
+
+
+def test_ends_at_one_dendrite_stand_apart() -> None:
+    """Guards sparse CorInfoMax, where the bars of two interneurons ran into each other."""
+    figure = circuit_diagram(SYSTEMS["corinfomax-sparse"]())
+    ends: dict[float, list[tuple[float, float]]] = {}
+    for bar in _lines(figure, 4):
+        x, y = bar.get_data()
+        # those of the legend stand below 0
+        if x[0] == x[1] and min(y) > 0:
+            ends.setdefault(round(float(x[0]), 6), []).append((min(y), max(y)))
+    at_dendrites = [sorted(spans) for spans in ends.values() if len(spans) > 1]
+    assert len(at_dendrites) == 2
+    for lower, upper in at_dendrites:
+        assert upper[0] - lower[1] > 0.03
+    assert all(bar.get_solid_capstyle() == "butt" for bar in _lines(figure, 4))
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_moments_of_the_rhythm_stand_on_one_line(name: str) -> None:
+    """Guards words below the rhythm: one height, beside each other."""
+    figure = circuit_diagram(SYSTEMS[name]())
+    moments = ("image on, state reset", "answer read", "synapses change,")
+    texts = {text.get_text(): text for text in figure.axes[0].texts}
+    assert len({texts[words].get_position()[1] for words in moments}) == 1
+    boxes = [texts[words].get_window_extent() for words in moments]
+    for left, right in itertools.pairwise(boxes):
+        assert left.x1 + 5 < right.x0
 
 
 def test_what_a_variable_depends_on_is_read_from_its_equations() -> None:

@@ -172,6 +172,17 @@ def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
             assert heading in _headings(file), f"{page.name} links to {target}"
 
 
+def test_every_page_is_in_the_index() -> None:
+    """Guards pages that nobody finds: the index links to each of them, the README to the index."""
+    index = ROOT / "docs" / "README.md"
+    targets = re.findall(r"\]\(([^)#\s]+)", index.read_text())
+    linked = {(index.parent / target).resolve() for target in targets}
+    pages = {*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"}
+    missing = {page.relative_to(ROOT).as_posix() for page in pages - {index} - linked}
+    assert not missing, f"docs/README.md does not link to {', '.join(sorted(missing))}"
+    assert "](docs/README.md)" in (ROOT / "README.md").read_text()
+
+
 def _headings(page: Path) -> set[str]:
     titles = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

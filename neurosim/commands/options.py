@@ -58,7 +58,8 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--event-threshold",
         metavar="X",
-        help="change of rate that makes a cell send; 0 is exact (default: 0.001)",
+        help="change of rate that makes a cell send; 0 is exact (default: the system's, 0.001 for "
+        "corinfomax)",
     )
     group.add_argument(
         "--set",

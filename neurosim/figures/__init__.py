@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from neurosim.figures.activity import confusion_matrix, hidden_activity, tsne
     from neurosim.figures.comparison import comparison
     from neurosim.figures.curves import angle, events, learning_curve, learning_summary
-    from neurosim.figures.diagram import circuit_diagram, system_with_layers
+    from neurosim.figures.diagram import circuit_diagram
     from neurosim.figures.dynamics import convergence, information
     from neurosim.figures.gallery import FIGURES, draw, save, save_all
     from neurosim.figures.run import Run, open_runs
     from neurosim.figures.weights import receptive_fields, weight_histograms
+    from neurosim.userfile import system_with_layers
 
 __all__ = [
     "FIGURES",
@@ -47,7 +48,8 @@ __all__ = [
     "weight_histograms",
 ]
 
-# Names are imported when used: the style sheet alone needs no simulator.
+# Names are imported when used: the style sheet alone needs no simulator. A module is a
+# neighbour in this folder, or with a dot one beside the folder.
 _HOMES = {
     "FIGURES": "gallery",
     "Run": "run",
@@ -66,7 +68,7 @@ _HOMES = {
     "receptive_fields": "weights",
     "save": "gallery",
     "save_all": "gallery",
-    "system_with_layers": "diagram",
+    "system_with_layers": ".userfile",
     "tsne": "activity",
     "weight_histograms": "weights",
 }
@@ -77,7 +79,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("neurosim.figures.style")
     if name not in _HOMES:
         raise AttributeError(f"module 'neurosim.figures' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"neurosim.figures.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -9,27 +9,32 @@ and end marks tell connections apart without colour.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
+from matplotlib.patches import Circle, Polygon, Rectangle
 
-from neurosim.anatomy import Compartment, Layer, carries_both_ways, depends_on
-from neurosim.circuit import Circuit, Population, Projection
-from neurosim.errors import ParameterError
+from neurosim.anatomy import Compartment, Layer
+from neurosim.circuit import Population
 from neurosim.figures import style
+from neurosim.figures.diagram_parts import (
+    Look,
+    Point,
+    box,
+    draw_line,
+    mark_learning,
+    sensory,
+    write,
+)
 from neurosim.system import System
+from neurosim.wiring import Connection, connections, symbol
 
-__all__ = ["Connection", "circuit_diagram", "connections", "system_with_layers"]
-
-Point = tuple[float, float]
+__all__ = ["circuit_diagram"]
 
 COLUMN = 4.15  # distance between layers
 FIRST = 3.9  # middle of the first layer above the input
@@ -38,165 +43,31 @@ TOP, MIDDLE, BOTTOM = 5.25, 3.8, 2.35  # heights of the uppermost, only and lowe
 AXON = 0.2  # the axon leaves so far below the middle of the soma
 HALF = (0.78, 0.36)  # half width and height of a dendrite
 BESIDE = 1.62  # other cells stand so far to the right of their layer
+SLOT = 0.25  # lines that arrive at one side of a dendrite are so far apart
 LEGEND_ROW = 0.34
-
-
-@dataclasses.dataclass(frozen=True)
-class Connection:
-    """A line of the picture.
-
-    Attributes
-    ----------
-    kind : str
-        ``"up"``, ``"down"``, ``"both"``, ``"self"``, ``"out"`` (from a layer to
-        other cells), ``"in"`` (from other cells to a layer), ``"link"`` or
-        ``"target"``.
-    source, target : str
-        Populations; the source of a target is the input's name.
-    arrives : str
-        Variable of the compartment it arrives at; empty for cells of one part.
-    plastic : bool
-        Whether it learns.
-    words : str
-        For the legend: its role and the names of its weights.
-    """
-
-    kind: str
-    source: str
-    target: str
-    arrives: str
-    plastic: bool
-    words: str
-
-
-# ---------------------------------------------------------------- reading the circuit
-
-
-def connections(system: System) -> tuple[Connection, ...]:
-    """Every line that the picture of a system has.
-
-    Parameters
-    ----------
-    system : System
-        Its circuit is read.
-
-    Returns
-    -------
-    tuple of Connection
-        One per projection, link that acts on a cell, and target.
-    """
-    circuit, layers = system.circuit(), system.layer_cells()
-    places = {layer.population: number for number, layer in enumerate(layers)}
-    found = [_projected(system, circuit, places, p) for p in circuit.projections]
-    for layer in layers:
-        population = circuit.population(layer.population)
-        for other in dict.fromkeys(source for source, _ in population.links.values()):
-            names = {name for name, (source, _) in population.links.items() if source == other}
-            at = next((a for n in sorted(names) if (a := arrival(system, layer, n))), None)
-            if at is not None:
-                words = f"{circuit.population(other).role}, read directly"
-                found.append(Connection("link", other, population.name, at, False, words))
-        found += _targets(system, circuit, layer)
-    return tuple(found)
-
-
-def _projected(
-    system: System, circuit: Circuit, places: dict[str, int], projection: Projection
-) -> Connection:
-    source, target = projection.source, projection.target
-    if source in places and target in places:
-        rise = places[target] - places[source]
-        kind = "self" if rise == 0 else "up" if rise > 0 else "down"
-        kind = "both" if carries_both_ways(projection) and rise else kind
-    else:
-        kind = "out" if source in places else "in"
-    at = ""
-    layer = next((x for x in system.layer_cells() if x.population == target), None)
-    if layer is not None:
-        codes = [p.code for p in projection.pathways if not p.learns and p.side == "pre"]
-        names = re.findall(r"(\w+)_post\s*[-+*]?=", "\n".join(codes))
-        at = next((a for name in names if (a := arrival(system, layer, name))), "")
-    words = ", ".join(part for part in (projection.role, _weights(circuit, projection)) if part)
-    return Connection(kind, source, target, at, projection.plastic, words or projection.name)
-
-
-def arrival(system: System, layer: Layer, name: str) -> str | None:
-    """The compartment that a variable of a layer acts on first; None if it acts on none."""
-    population = system.circuit().population(layer.population)
-    parts = system.compartments(layer.population)
-    potentials = frozenset(part.variable for part in parts)
-    for part in parts:
-        if name in depends_on(population, part.variable, stop=potentials):
-            return part.variable
-    acts = depends_on(population, layer.state) | depends_on(population, layer.rate)
-    return layer.state if name in acts else None
-
-
-def _weights(circuit: Circuit, projection: Projection) -> str:
-    """Symbols of the arrays a projection holds a part of, without layer numbers."""
-    found = []
-    for weight in circuit.weights:
-        for part in weight.parts:
-            if part.projection == projection.name:
-                half = {"off_diagonal": " off the diagonal", "diagonal": ", its diagonal"}
-                found.append(f"{symbol(weight.name)}{half.get(part.layout, '')}")
-    return " and ".join(dict.fromkeys(found))
-
-
-def _targets(system: System, circuit: Circuit, layer: Layer) -> list[Connection]:
-    """The target's way in: a cycle input that the layer reads at the onset, as wide as itself."""
-    population = circuit.population(layer.population)
-    actions = "\n".join(event.action for event in population.events)
-    found = []
-    for item in circuit.inputs:
-        name = re.search(rf"(\w+)\s*=\s*{item.name}\(", actions)
-        if item.width != population.size or name is None or layer == system.layer_cells()[0]:
-            continue
-        at = arrival(system, layer, name.group(1)) or layer.state
-        known = depends_on(population, at)
-        phases = [phase.name for phase in circuit.phases if f"in_{phase.name}" in known]
-        when = f", {' and '.join(phases)} phase only" if phases else ""
-        words = f"{item.name} ${name.group(1)}${when}"
-        found.append(Connection("target", item.name, population.name, at, False, words))
-    return found
-
-
-def symbol(name: str) -> str:
-    """A variable as mathematics: ``v_A`` with its index, ``W_ff_1`` without its number."""
-    stem, _, index = re.sub(r"_\d+$", "", name).partition("_")
-    upright = rf"_{{\mathrm{{{index.replace('_', ',')}}}}}" if len(index) > 1 else f"_{{{index}}}"
-    head = stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
-    return f"${head}{upright if index else ''}$"
 
 
 # ---------------------------------------------------------------- looks
 
 
-@dataclasses.dataclass(frozen=True)
-class _Look:
-    colour: str
-    line: Any
-    end: str = "arrow"
-
-
 _DASH, _DOT, _DASHDOT = (0, (5, 2)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5))
 #: Looks of each kind of connection; a second role of the same kind takes the second look.
 _LOOKS = {
-    "up": (_Look(style.COLOURS[0], "-"), _Look("#004466", (0, (8, 1.5)))),
-    "down": (_Look(style.COLOURS[1], _DASH), _Look("#8a3c00", (0, (3, 1)))),
-    "both": (_Look("#111111", "-"), _Look("#111111", _DASH)),
-    "self": (_Look("#AA4499", _DASHDOT), _Look("#771166", _DASH)),
-    "out": (_Look(style.COLOURS[2], _DOT), _Look("#005c43", (0, (2, 2)))),
-    "in": (_Look("#B8860B", _DASHDOT), _Look("#7a5900", _DASH)),
-    "link": (_Look(style.COLOURS[2], "-", "bar"), _Look("#005c43", _DASHDOT, "bar")),
-    "target": (_Look("#B8860B", (0, (2, 2))),),
+    "up": (Look(style.COLOURS[0], "-"), Look("#004466", (0, (8, 1.5)))),
+    "down": (Look(style.COLOURS[1], _DASH), Look("#8a3c00", (0, (3, 1)))),
+    "both": (Look("#111111", "-"), Look("#111111", _DASH)),
+    "self": (Look("#AA4499", _DASHDOT), Look("#771166", _DASH)),
+    "out": (Look(style.COLOURS[2], _DOT), Look("#005c43", (0, (2, 2)))),
+    "in": (Look("#882255", _DASHDOT), Look("#5a1638", _DASH)),
+    "link": (Look(style.COLOURS[2], "-", "bar"), Look("#005c43", _DASHDOT, "bar")),
+    "target": (Look("#B8860B", (0, (2, 2))),),
 }
 _RC: dict[Any, Any] = {"font.size": 10.5, "font.family": "DejaVu Sans", "hatch.linewidth": 0.5}
 
 
-def _looks(lines: Sequence[Connection]) -> dict[tuple[str, str], _Look]:
+def _looks(lines: Sequence[Connection]) -> dict[tuple[str, str], Look]:
     """Looks by kind and words."""
-    given: dict[tuple[str, str], _Look] = {}
+    given: dict[tuple[str, str], Look] = {}
     for kind, choices in _LOOKS.items():
         words = list(dict.fromkeys(line.words for line in lines if line.kind == kind))
         for number, text in enumerate(words):
@@ -224,38 +95,6 @@ def circuit_diagram(system: System) -> Figure:
     return _Picture(system).draw()
 
 
-def system_with_layers(name: str, layers: Sequence[int] | None = None) -> System:
-    """A system by name, with its preset for MNIST or for other layers.
-
-    Parameters
-    ----------
-    name : str
-        Name of a system, or ``FILE.py:CLASS`` for one in a file of the user's.
-    layers : sequence of int, optional
-        Layer sizes from input to output.
-
-    Returns
-    -------
-    System
-        With parameters that fit the layers.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such system, or the layers do not fit it.
-    """
-    from neurosim.userfile import system_named
-
-    system = system_named(name)
-    if layers is not None and len(layers) < 2:
-        raise ParameterError(
-            f"layers {' '.join(map(str, layers))}: give at least an input and an output layer"
-        )
-    preset = system.preset("mnist", None if layers is None else tuple(layers[1:-1]))
-    sizes = (784, *preset.hidden, 10) if layers is None else tuple(layers)
-    return system(layers=sizes, **preset.parameters)
-
-
 class _Picture:
     """Places, then lines; one instance draws one picture."""
 
@@ -265,7 +104,8 @@ class _Picture:
         self.layers = system.layer_cells()
         self.lines = connections(system)
         self.looks = _looks(self.lines)
-        names = [layer.population for layer in self.layers]
+        self.state = {layer.population: layer.state for layer in self.layers}
+        names = list(self.state)
         self.x = {n: SENSORY if k == 0 else FIRST + COLUMN * (k - 1) for k, n in enumerate(names)}
         self.right = max(FIRST + COLUMN * (len(names) - 2) + 2.75, 8.6)
         self.beside = {name: self._company(name) for name in names[1:]}
@@ -316,9 +156,7 @@ class _Picture:
     # ------------------------------------------------------------ cells
 
     def _parts(self, layer: str) -> tuple[Compartment, ...]:
-        declared = self.system.compartments(layer)
-        state = next(item.state for item in self.layers if item.population == layer)
-        return declared or (Compartment("soma", state),)
+        return self.system.compartments(layer) or (Compartment("cell", self.state[layer]),)
 
     def height(self, layer: str, variable: str) -> float:
         """Height of a compartment; the soma's, if there is none of that name."""
@@ -326,17 +164,15 @@ class _Picture:
         if len(parts) == 1:
             return MIDDLE
         names = [part.variable for part in parts]
-        state = next(item.state for item in self.layers if item.population == layer)
-        place = names.index(variable if variable in names else state)
+        place = names.index(variable if variable in names else self.state[layer])
         return TOP + (BOTTOM - TOP) * place / (len(parts) - 1)
 
     def _soma(self, layer: str) -> float:
-        state = next(item.state for item in self.layers if item.population == layer)
-        return self.height(layer, state)
+        return self.height(layer, self.state[layer])
 
     def _cells(self, axes: Axes) -> None:
         first, *rest = (layer.population for layer in self.layers)
-        _sensory(axes, self.x[first], self._input_height(), self._caption(first))
+        sensory(axes, self.x[first], self._input_height(), self._caption(first))
         for layer in self.layers[1:]:
             self._cell(axes, layer)
         for name in rest:
@@ -345,7 +181,7 @@ class _Picture:
         for cells in self.shared:
             x, y = self.shared_at(cells.name)
             self._round(axes, x, y, cells, sized=False)
-            _write(axes, x, y - 0.56, self._caption(cells.name), weight="bold")
+            write(axes, x, y - 0.56, self._caption(cells.name), weight="bold")
 
     def _input_height(self) -> float:
         first = self.layers[0].population
@@ -356,7 +192,8 @@ class _Picture:
 
     def _caption(self, name: str) -> str:
         population = self.circuit.population(name)
-        return f"{population.role or name} ({population.size})"
+        words = population.role or name
+        return f"{words} ({population.size})" if population.size > 1 else words
 
     def _cell(self, axes: Axes, layer: Layer) -> None:
         """Compartments on one trunk; the one that holds the state is the soma."""
@@ -373,14 +210,14 @@ class _Picture:
                 corners = [(x - 0.62, y - 0.5), (x + 0.62, y - 0.5), (x, y + 0.62)]
                 axes.add_patch(Polygon(corners, facecolor=style.PAPER, edgecolor=style.INK,
                                        lw=1.6, zorder=3, joinstyle="round"))  # fmt: skip
-                _write(axes, x, y - 0.22, f"{part.name}\n{rates}")
+                write(axes, x, y - 0.22, f"{part.name}\n{rates}")
             else:
-                _box(axes, (x, y), HALF, f"{part.name}\n{symbol(part.variable)}", style.SHADE)
+                box(axes, (x, y), HALF, f"{part.name}\n{symbol(part.variable)}", style.SHADE)
         low = min(ends) - (0.62 if len(parts) > 1 else 0.72)
         # a line from a shared cell comes from below
         aside = {"ha": "left"} if self.shared else {}
         shift = 0.14 if self.shared else 0.0
-        _write(axes, x - shift, low, self._caption(name), weight="bold", **aside)
+        write(axes, x - shift, low, self._caption(name), weight="bold", **aside)
 
     def beside_at(self, layer: str, number: int) -> Point:
         """Where the ``number``-th population beside a layer stands."""
@@ -398,19 +235,19 @@ class _Picture:
                               zorder=3))  # fmt: skip
         short = re.sub(r"_\d+$", "", cells.name)
         text = short.upper() if len(short) <= 3 and short.isalpha() else short
-        _write(axes, x, y, text, size=10.5 if len(text) < 5 else 7.6)
+        write(axes, x, y, text, size=10.5 if len(text) < 5 else 7.6)
         if sized:
-            _write(axes, x + 0.42, y - 0.02, f"({cells.size})", ha="left")
+            write(axes, x + 0.42, y - 0.02, f"({cells.size})", ha="left")
 
     # ------------------------------------------------------------ lines
 
     def _line(self, axes: Axes, line: Connection) -> None:
         look = self.looks[line.kind, line.words]
         points = getattr(self, f"_route_{line.kind}")(line)
-        _draw_line(axes, points, look, plastic=line.plastic, both=line.kind == "both")
+        draw_line(axes, points, look, plastic=line.plastic, both=line.kind == "both")
         if line.kind == "target":
             x, y = points[0]
-            _box(axes, (x, y + 0.26), (0.62, 0.26), line.words.partition(",")[0], style.PAPER)
+            box(axes, (x, y + 0.26), (0.62, 0.26), line.words.partition(",")[0], style.PAPER)
 
     def _start(self, layer: str) -> float:
         """Where the right end of a layer's cell is, at the height of its axon."""
@@ -418,8 +255,7 @@ class _Picture:
 
     def _edge(self, layer: str, variable: str) -> float:
         """Half the width of a compartment where a line meets it from the side."""
-        state = next(item.state for item in self.layers if item.population == layer)
-        soma = variable == state or len(self._parts(layer)) == 1
+        soma = variable == self.state[layer] or len(self._parts(layer)) == 1
         return 0.48 if soma else HALF[0]
 
     def _route_up(self, line: Connection) -> list[Point]:
@@ -456,9 +292,9 @@ class _Picture:
 
     def _route_self(self, line: Connection) -> list[Point]:
         x, soma = self.x[line.source], self._soma(line.source)
-        height = self.height(line.target, line.arrives) - 0.24
-        turn = x + 1.05
-        if abs(height + 0.24 - soma) < 0.1:
+        height = self.height(line.target, line.arrives) - SLOT
+        turn = x + 1.02
+        if abs(height + SLOT - soma) < 0.1:
             height = soma + 0.34
             return [(x + 0.45, soma - 0.3), (turn, soma - 0.3), (turn, height), (x + 0.2, height)]
         end = x + self._edge(line.target, line.arrives)
@@ -496,17 +332,14 @@ class _Picture:
         target = self.x[line.target]
         height = self.height(line.target, line.arrives)
         edge = target + self._edge(line.target, line.arrives) + 0.06
-        if line.arrives == self._state(line.target):
+        if line.arrives == self.state[line.target]:
             low = height - 0.38
             return [(x - 0.34, y), (target + 0.9, y), (target + 0.9, low), (target + 0.68, low)]
         if y > self._soma(line.target):
-            return [(x, y + 0.34), (x, height + 0.24), (edge, height + 0.24)]
+            return [(x, y + 0.34), (x, height + SLOT), (edge, height + SLOT)]
         # between the loop of the autapse and the cells above
-        lane = target + 1.17
-        return [(x - 0.34, y), (lane, y), (lane, height + 0.02), (edge, height + 0.02)]
-
-    def _state(self, layer: str) -> str:
-        return next(item.state for item in self.layers if item.population == layer)
+        lane = target + 1.2
+        return [(x - 0.34, y), (lane, y), (lane, height), (edge, height)]
 
     def _route_target(self, line: Connection) -> list[Point]:
         height = self.height(line.target, line.arrives)
@@ -526,7 +359,7 @@ class _Picture:
         axes.plot([x + 0.45, end - 0.1], [y, y], color=style.INK, linewidth=2.2, zorder=2)
         axes.add_patch(Polygon([(end, y), (end - 0.22, y + 0.11), (end - 0.22, y - 0.11)],
                                color=style.INK))  # fmt: skip
-        _write(axes, end - 0.15, y - 0.28, "answer")
+        write(axes, end - 0.15, y - 0.28, "answer")
 
     # ------------------------------------------------------------ rhythm and legend
 
@@ -546,7 +379,9 @@ class _Picture:
                 facecolor=style.SHADE if number % 2 else style.PAPER,
                 hatch="///" if number % 2 else None,
             ))  # fmt: skip
-            words = f"{name}, {length * circuit.dt:g} ms"
+            # a short phase has room for two short lines
+            gap = " " if x1 - x0 > 1.5 else "\n"
+            words = f"{name},{gap}{length * circuit.dt:g} ms"
             axes.text((x0 + x1) / 2, (low + high) / 2, words, ha="center", va="center", zorder=6,
                       color=style.INK, weight="bold",
                       bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 2.5})  # fmt: skip
@@ -554,11 +389,13 @@ class _Picture:
         for step in range(1, total):
             axes.plot([at(step)] * 2, [low, low + 0.09], color=style.INK, linewidth=0.9, zorder=2)
         for step, words, side in self._moments():
-            # words in the middle need room before those at the right end
-            crowded = side == "center" and right - at(step) < 2.5
+            # words in the middle leave room for those at the right end
+            crowded = side == "center" and right - at(step) < 1.9
             axes.plot([at(step)] * 2, [low - 0.1, low], color=style.INK, linewidth=1.6)
-            y = low - (0.38 if crowded else 0.16)
-            axes.text(at(step), y, words, ha=side, va="top", color=style.INK, size=9.5)
+            x, aside = (min(at(step), right - 1.28), "right") if crowded else (at(step), side)
+            for row, text in enumerate(words.splitlines()):
+                axes.text(x, low - 0.29 - 0.17 * row, text, ha=aside, va="baseline",
+                          color=style.INK, size=9.5)  # fmt: skip
 
     def _moments(self) -> list[tuple[int, str, str]]:
         """Marks below the rhythm: image on, answer read, synapses change."""
@@ -578,7 +415,7 @@ class _Picture:
         for name, end in ends.items():
             if f"end_{name}" in learn:
                 last = end == time
-                marks.append((end, "synapses change" + ", next image" * last,
+                marks.append((end, "synapses change" + ",\nnext image" * last,
                               "right" if last else "center"))  # fmt: skip
         return marks
 
@@ -590,91 +427,12 @@ class _Picture:
         for number, (key, look) in enumerate(self.looks.items()):
             x = 0.35 + (self.right / 2 - 0.1) * (number // rows)
             y = top - LEGEND_ROW * (number % rows)
-            _draw_line(axes, [(x, y), (x + 0.9, y)], look, plastic=key in plastic,
+            draw_line(axes, [(x, y), (x + 0.9, y)], look, plastic=key in plastic,
                        both=key[0] == "both")  # fmt: skip
             words = key[1] + (", both ways through one set of weights" if key[0] == "both" else "")
             axes.text(x + 1.05, y, words, va="center", color=style.INK, fontsize=9)
         number = len(self.looks)
         x = 0.35 + (self.right / 2 - 0.1) * (number // rows)
         y = top - LEGEND_ROW * (number % rows)
-        _mark_learning(axes, (x + 0.45, y), style.INK)
+        mark_learning(axes, (x + 0.45, y), style.INK)
         axes.text(x + 1.05, y, "learns", va="center", fontsize=9, color=style.INK)
-
-
-# ---------------------------------------------------------------- parts
-
-
-def _write(axes: Axes, x: float, y: float, text: str, *, ha: str = "center", **how: Any) -> None:
-    axes.text(x, y, text, ha=ha, va="center", zorder=6, color=style.INK, linespacing=1.15, **how)
-
-
-def _box(axes: Axes, centre: Point, half: Point, text: str, fill: str) -> None:
-    """A rounded box with words in it."""
-    corner = (centre[0] - half[0], centre[1] - half[1])
-    axes.add_patch(FancyBboxPatch(
-        corner, 2 * half[0], 2 * half[1], boxstyle="round,pad=0,rounding_size=0.22",
-        facecolor=fill, edgecolor=style.INK, linewidth=1.6, zorder=3,
-    ))  # fmt: skip
-    _write(axes, *centre, text)
-
-
-def _sensory(axes: Axes, x: float, y: float, caption: str) -> None:
-    """The input, as a small picture."""
-    side, cells = 1.0, 5
-    rows, columns = np.mgrid[0:cells, 0:cells] - (cells - 1) / 2
-    grain = 0.08 * np.random.default_rng(3).random((cells, cells))
-    ring = np.clip(np.exp(-((np.hypot(rows, columns) - 1.5) ** 2) / 0.6) + grain, 0, 1)
-    left, low = x - side / 2, y - side / 2
-    for (row, column), value in np.ndenumerate(ring):
-        corner = (left + column * side / cells, low + row * side / cells)
-        grey = str(round(1 - 0.85 * float(value), 2))
-        axes.add_patch(Rectangle(corner, side / cells, side / cells, facecolor=grey,
-                                 edgecolor=style.PAPER, lw=0.5, zorder=3))  # fmt: skip
-    axes.add_patch(Rectangle((left, low), side, side, fill=False, edgecolor=style.INK, lw=1.6,
-                             zorder=4))  # fmt: skip
-    _write(axes, x, y - 0.68, caption, weight="bold")
-
-
-def _draw_line(
-    axes: Axes, points: Sequence[Point], look: _Look, *, plastic: bool, both: bool = False
-) -> None:
-    """A connection along ``points``; marks at its ends say what it does."""
-    x, y = np.transpose(points)
-    axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=2.2, zorder=2)
-    _end(axes, points, look)
-    if both:
-        _end(axes, points[::-1], look)
-    if plastic:
-        _mark_learning(axes, _near_end(points), look.colour)
-
-
-def _end(axes: Axes, points: Sequence[Point], look: _Look) -> None:
-    (x0, y0), (x1, y1) = points[-2:]
-    length = float(np.hypot(x1 - x0, y1 - y0))
-    along = ((x1 - x0) / length, (y1 - y0) / length)
-    across = (-along[1], along[0])
-    if look.end == "bar":
-        ends = [(x1 + s * 0.11 * across[0], y1 + s * 0.11 * across[1]) for s in (-1, 1)]
-        axes.plot(*np.transpose(ends), color=look.colour, linewidth=4, zorder=4)
-        return
-    corners = [
-        (x1, y1),
-        (x1 - 0.22 * along[0] + 0.11 * across[0], y1 - 0.22 * along[1] + 0.11 * across[1]),
-        (x1 - 0.22 * along[0] - 0.11 * across[0], y1 - 0.22 * along[1] - 0.11 * across[1]),
-    ]
-    axes.add_patch(Polygon(corners, color=look.colour, zorder=4, linewidth=0))
-
-
-def _mark_learning(axes: Axes, centre: Point, colour: str) -> None:
-    """An open circle: this connection learns."""
-    axes.add_patch(Circle(centre, 0.105, facecolor=style.PAPER, edgecolor=colour, lw=2, zorder=5))
-
-
-def _near_end(points: Sequence[Point]) -> Point:
-    """A place on the last straight stretch with room for a mark besides the arrow head."""
-    for (x0, y0), (x1, y1) in zip(points[-2::-1], points[:0:-1], strict=True):
-        length = float(np.hypot(x1 - x0, y1 - y0))
-        if length > 0.55:
-            back = min(0.42, length / 2) / length
-            return (x1 + back * (x0 - x1), y1 + back * (y0 - y1))
-    return points[0]

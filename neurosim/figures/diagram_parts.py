@@ -1,0 +1,114 @@
+"""What pictures of circuits are drawn with: words, boxes, lines and the marks at their ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
+
+from neurosim.figures import style
+
+__all__ = ["Look", "Point", "box", "draw_line", "mark_learning", "sensory", "write"]
+
+Point = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How a connection is drawn.
+
+    Attributes
+    ----------
+    colour : str
+        Of line and marks.
+    line : Any
+        Line style, as matplotlib takes it.
+    end : str
+        ``"arrow"`` or ``"bar"``.
+    """
+
+    colour: str
+    line: Any
+    end: str = "arrow"
+
+
+def write(axes: Axes, x: float, y: float, text: str, *, ha: str = "center", **how: Any) -> None:
+    """Words around a point, above everything else."""
+    axes.text(x, y, text, ha=ha, va="center", zorder=6, color=style.INK, linespacing=1.15, **how)
+
+
+def box(axes: Axes, centre: Point, half: Point, text: str, fill: str) -> None:
+    """A rounded box with words in it."""
+    corner = (centre[0] - half[0], centre[1] - half[1])
+    axes.add_patch(FancyBboxPatch(
+        corner, 2 * half[0], 2 * half[1], boxstyle="round,pad=0,rounding_size=0.22",
+        facecolor=fill, edgecolor=style.INK, linewidth=1.6, zorder=3,
+    ))  # fmt: skip
+    write(axes, *centre, text)
+
+
+def sensory(axes: Axes, x: float, y: float, caption: str) -> None:
+    """The input, as a small picture."""
+    side, cells = 1.0, 5
+    rows, columns = np.mgrid[0:cells, 0:cells] - (cells - 1) / 2
+    grain = 0.08 * np.random.default_rng(3).random((cells, cells))
+    ring = np.clip(np.exp(-((np.hypot(rows, columns) - 1.5) ** 2) / 0.6) + grain, 0, 1)
+    left, low = x - side / 2, y - side / 2
+    for (row, column), value in np.ndenumerate(ring):
+        corner = (left + column * side / cells, low + row * side / cells)
+        grey = str(round(1 - 0.85 * float(value), 2))
+        axes.add_patch(Rectangle(corner, side / cells, side / cells, facecolor=grey,
+                                 edgecolor=style.PAPER, lw=0.5, zorder=3))  # fmt: skip
+    axes.add_patch(Rectangle((left, low), side, side, fill=False, edgecolor=style.INK, lw=1.6,
+                             zorder=4))  # fmt: skip
+    write(axes, x, y - 0.68, caption, weight="bold")
+
+
+def draw_line(
+    axes: Axes, points: Sequence[Point], look: Look, *, plastic: bool, both: bool = False
+) -> None:
+    """A connection along ``points``; marks at its ends say what it does."""
+    x, y = np.transpose(points)
+    axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=2.2, zorder=2)
+    _end(axes, points, look)
+    if both:
+        _end(axes, points[::-1], look)
+    if plastic:
+        mark_learning(axes, _near_end(points), look.colour)
+
+
+def _end(axes: Axes, points: Sequence[Point], look: Look) -> None:
+    (x0, y0), (x1, y1) = points[-2:]
+    length = float(np.hypot(x1 - x0, y1 - y0))
+    along = ((x1 - x0) / length, (y1 - y0) / length)
+    across = (-along[1], along[0])
+    if look.end == "bar":
+        ends = [(x1 + s * 0.1 * across[0], y1 + s * 0.1 * across[1]) for s in (-1, 1)]
+        axes.plot(*np.transpose(ends), color=look.colour, linewidth=4, zorder=4,
+                  solid_capstyle="butt")  # fmt: skip
+        return
+    corners = [
+        (x1, y1),
+        (x1 - 0.22 * along[0] + 0.11 * across[0], y1 - 0.22 * along[1] + 0.11 * across[1]),
+        (x1 - 0.22 * along[0] - 0.11 * across[0], y1 - 0.22 * along[1] - 0.11 * across[1]),
+    ]
+    axes.add_patch(Polygon(corners, color=look.colour, zorder=4, linewidth=0))
+
+
+def mark_learning(axes: Axes, centre: Point, colour: str) -> None:
+    """An open circle: this connection learns."""
+    axes.add_patch(Circle(centre, 0.105, facecolor=style.PAPER, edgecolor=colour, lw=2, zorder=5))
+
+
+def _near_end(points: Sequence[Point]) -> Point:
+    """A place on the last straight stretch with room for a mark besides the arrow head."""
+    for (x0, y0), (x1, y1) in zip(points[-2::-1], points[:0:-1], strict=True):
+        length = float(np.hypot(x1 - x0, y1 - y0))
+        if length > 0.55:
+            back = min(0.42, length / 2) / length
+            return (x1 + back * (x0 - x1), y1 + back * (y0 - y1))
+    return points[0]
