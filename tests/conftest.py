@@ -12,6 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A test that fails does so again, and on every machine: the same examples each time, and no
+# verdict that hangs on how busy the machine is. ``make test-slow`` draws others.
+settings.register_profile(
+    "fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "drawn", derandomize=False, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("fixed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
