@@ -20,8 +20,9 @@ test: $(VENV)/.dev       ## run the tests, with coverage
 	  --numprocesses auto --dist worksteal \
 	  --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-test-slow: $(VENV)/.dev  ## run the tests that need MNIST, where train keeps it or DATA_DIR=...
-	$(if $(DATA_DIR),NEUROSIM_MNIST_DIR="$(DATA_DIR)") $(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/.dev  ## run the tests that take minutes, or need MNIST where train keeps it or DATA_DIR=...
+	$(if $(DATA_DIR),NEUROSIM_MNIST_DIR="$(DATA_DIR)") $(BIN)/python -m pytest \
+	  -m "slow or hypothesis" --hypothesis-profile=drawn
 
 lint: $(VENV)/.dev       ## ruff and mypy
 	$(BIN)/ruff check .

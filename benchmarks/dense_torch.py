@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from benchmarks.contender import Contender, Outcome, Runner
@@ -43,7 +42,7 @@ class TorchRunner(Runner):
                     beta = float(few.betas[start])
                     worker.nudge_and_learn(pixels[rows].t(), targets[rows].t(), beta)
         weights = unscaled_weights(network, network.W_in, network.K)
-        return Outcome(watch.seconds, watch.cpu_seconds, 0.0, weights, np.array(answers))
+        return Outcome(watch.seconds, watch.cpu_seconds, 0.0, weights, answers.numpy())
 
 
 class _Learner:

@@ -225,7 +225,17 @@ class Population:
             raise CircuitError(f"population {self.name!r} declares an event twice: {names}")
 
     def event(self, name: str) -> Event:
-        """The event called ``name``.
+        """An event of the population.
+
+        Parameters
+        ----------
+        name : str
+            Which one.
+
+        Returns
+        -------
+        Event
+            The event of that name.
 
         Raises
         ------
@@ -443,15 +453,63 @@ class Circuit:
         _check_readouts(self)
 
     def population(self, name: str) -> Population:
-        """The population called ``name``; :class:`CircuitError` if there is none."""
+        """A population of the circuit.
+
+        Parameters
+        ----------
+        name : str
+            Which one.
+
+        Returns
+        -------
+        Population
+            The population of that name.
+
+        Raises
+        ------
+        CircuitError
+            If there is none.
+        """
         return _find("population", self.populations, name)
 
     def projection(self, name: str) -> Projection:
-        """The projection called ``name``; :class:`CircuitError` if there is none."""
+        """A projection of the circuit.
+
+        Parameters
+        ----------
+        name : str
+            Which one.
+
+        Returns
+        -------
+        Projection
+            The projection of that name.
+
+        Raises
+        ------
+        CircuitError
+            If there is none.
+        """
         return _find("projection", self.projections, name)
 
     def weight(self, name: str) -> Weight:
-        """The weight called ``name``; :class:`CircuitError` if there is none."""
+        """A weight of the circuit.
+
+        Parameters
+        ----------
+        name : str
+            Which one.
+
+        Returns
+        -------
+        Weight
+            The weight of that name.
+
+        Raises
+        ------
+        CircuitError
+            If there is none.
+        """
         return _find("weight", self.weights, name)
 
     def replacing(self, *parts: Population | Projection | Weight, name: str = "") -> Circuit:
@@ -503,22 +561,65 @@ class Circuit:
         )
 
     def cycle_steps(self, phases: Mapping[str, int] | None = None) -> int:
-        """Steps of one cycle, with the phase lengths given or the circuit's own."""
+        """Steps of one cycle.
+
+        Parameters
+        ----------
+        phases : mapping of str to int, optional
+            Steps by phase; the circuit's own by default.
+
+        Returns
+        -------
+        int
+            Their sum.
+        """
         lengths = self.phase_steps() if phases is None else phases
         return sum(lengths.values())
 
     def phase_steps(self) -> dict[str, int]:
-        """Phase lengths by name."""
+        """Lengths of the phases in steps, by name."""
         return {phase.name: phase.steps for phase in self.phases}
 
     def fan_out(self, projection: Projection) -> int:
-        """Targets reached by one event of the projection's source."""
+        """Targets reached by one event of the projection's source.
+
+        Parameters
+        ----------
+        projection : Projection
+            One of the circuit's.
+
+        Returns
+        -------
+        int
+            Number of cells.
+
+        Raises
+        ------
+        CircuitError
+            If the circuit has no such target.
+        """
         if projection.wiring == "one_to_one":
             return 1
         return self.population(projection.target).size
 
     def fan_in(self, projection: Projection) -> int:
-        """Sources reached by one event of the projection's target, if it carries signal back."""
+        """Sources reached by one event of the projection's target, if it carries signal back.
+
+        Parameters
+        ----------
+        projection : Projection
+            One of the circuit's.
+
+        Returns
+        -------
+        int
+            Number of cells.
+
+        Raises
+        ------
+        CircuitError
+            If the circuit has no such source.
+        """
         if projection.wiring == "one_to_one":
             return 1
         return self.population(projection.source).size
@@ -700,6 +801,11 @@ def circuit_from_dict(described: Mapping[str, Any]) -> Circuit:
     -------
     Circuit
         Validated anew.
+
+    Raises
+    ------
+    CircuitError
+        If the parts do not fit together.
     """
 
     def many(kind: Any, items: Any) -> tuple[Any, ...]:

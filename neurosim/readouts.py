@@ -20,7 +20,20 @@ STATE_CHANGE = "state_change"
 
 
 def readout_name(population: str, phase: str) -> str:
-    """Name of the readout of a layer at the end of a phase."""
+    """Name of the readout of a layer at the end of a phase.
+
+    Parameters
+    ----------
+    population : str
+        The layer's population.
+    phase : str
+        A phase of the circuit.
+
+    Returns
+    -------
+    str
+        As :func:`with_readouts` names it.
+    """
     return f"{population}_at_end_of_{phase}"
 
 

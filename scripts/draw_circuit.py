@@ -9,9 +9,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurosim.figures import circuit_diagram, save
-from neurosim.userfile import system_with_layers
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the picture in both formats."""
@@ -20,6 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--layers", type=int, nargs="+", help="layer sizes, input to output")
     parser.add_argument("--out", type=Path, default=Path("docs/images/circuit"))
     options = parser.parse_args(arguments)
+    # slow to import: help answers at once
+    from neurosim.figures import circuit_diagram, save
+    from neurosim.userfile import system_with_layers
+
     figure = circuit_diagram(system_with_layers(options.system, options.layers))
     for suffix in (".svg", ".png"):
         save(figure, options.out.with_suffix(suffix))

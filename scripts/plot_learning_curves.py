@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from neurosim.figures import learning_summary, save
-
 
 def main() -> None:
     """Read the arguments and draw."""
@@ -20,6 +18,9 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    # slow to import: help answers at once
+    from neurosim.figures import learning_summary, save
+
     save(learning_summary(options.runs), options.out)
 
 

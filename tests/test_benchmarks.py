@@ -349,7 +349,7 @@ def test_a_figure_of_growth_without_lines_says_so() -> None:
 
 # ---------------------------------------------------------------- memory
 
-_ALLOCATE = "import time; block = bytearray(b'x' * 80_000_000); time.sleep(0.5)"
+_ALLOCATE = "import time; block = bytearray(b'x' * 80_000_000); time.sleep(1)"
 
 
 def test_peak_memory_is_that_of_the_program_not_of_its_parent() -> None:

@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -633,13 +632,11 @@ def test_silent_server_is_given_up(
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         offer_mnist(monkeypatch, [(f"{IMAGES}.gz", "")], url)
         # Ends the test, as a failure, should nothing else end the waiting.
-        closing = threading.Timer(3.0, lambda: silent.accept()[0].close())
+        closing = threading.Timer(60.0, lambda: silent.accept()[0].close())
         closing.start()
-        started = time.monotonic()
         message = refusal("mnist", data_dir=tmp_path)
         closing.cancel()
     assert "timed out" in message
-    assert time.monotonic() - started < 3.0
     assert socket.getdefaulttimeout() is None
 
 

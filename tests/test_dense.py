@@ -1,18 +1,27 @@
-"""Dense rows compute what Brian2's standard path computes, on random networks."""
+"""Dense rows: they compute what Brian2's standard path computes, and compilers vectorise them."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurosim import CorInfoMax
+from neurosim.engine.compiler import FLAGS
+
 WORKER = Path(__file__).with_name("dense_worker.py")
+
+each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+each_seed = given(seed=st.integers(0, 10_000))
 
 
 def run_worker(seed: int, dtype: str, path: str, folder: Path):
@@ -29,29 +38,40 @@ def run_worker(seed: int, dtype: str, path: str, folder: Path):
     return arrays, json.loads((folder / "report.json").read_text())
 
 
-@settings(
-    max_examples=3,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(seed=st.integers(0, 10_000), dtype=st.sampled_from(["float32", "float64"]))
-def test_dense_rows_equal_the_standard_path_bit_for_bit(seed, dtype, tmp_path_factory):
-    """Guards against rows, columns or orders mixed up by the shortened loops.
-
-    Every network has several pathways, both directions, plastic weights, delayed,
-    conditional and one-to-one projections; the order of additions is the same on both
-    paths, so nothing may differ at all.
-    """
-    base = tmp_path_factory.mktemp("dense")
+def assert_dense_rows_equal_the_standard_path(seed: int, dtype: str, base: Path) -> None:
+    """Build and run a random network both ways and compare all its arrays bit for bit."""
     dense, report = run_worker(seed, dtype, "dense", base / "dense")
     standard, plain_report = run_worker(seed, dtype, "standard", base / "standard")
     assert set(plain_report.values()) == {"standard: dense rows are switched off"}
     assert set(report.values()) >= {"dense rows", "direct", "standard: delayed"}
     moved = [name for name, array in standard.items() if name.endswith(".w") and array.any()]
     assert moved
+    floats = {array.dtype for array in standard.values() if array.dtype.kind == "f"}
+    assert floats == {np.dtype(dtype)}
     for name, expected in standard.items():
         np.testing.assert_array_equal(dense[name], expected, err_msg=name)
+
+
+@each_dtype
+@settings(max_examples=2)
+@each_seed
+def test_dense_rows_equal_the_standard_path_bit_for_bit(dtype, seed, tmp_path_factory):
+    """Guards against rows, columns or orders mixed up by the shortened loops.
+
+    Few networks, for each costs a compilation. All have several pathways, both directions,
+    plastic weights, delayed, conditional and one-to-one projections; the order of
+    additions is the same on both paths, so nothing may differ at all.
+    """
+    assert_dense_rows_equal_the_standard_path(seed, dtype, tmp_path_factory.mktemp("dense"))
+
+
+@pytest.mark.slow
+@each_dtype
+@settings(max_examples=10, derandomize=False)
+@each_seed
+def test_dense_rows_of_other_networks_equal_the_standard_path(dtype, seed, tmp_path_factory):
+    """Guards the same on networks that nobody has seen before: twenty, others every time."""
+    assert_dense_rows_equal_the_standard_path(seed, dtype, tmp_path_factory.mktemp("dense"))
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +87,59 @@ def test_only_projections_that_qualify_run_as_dense_rows(report):
     assert report["synapses_3_signal"] == "direct"
     for name in ("synapses_4_signal", "synapses_5_signal"):
         assert report[name].startswith("standard: connected by a rule")
+
+
+# ------------------------------------------------------------------ vectorised
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """The C++ of the default network, 784-500-10, as users get it; nothing is compiled."""
+    folder = tmp_path_factory.mktemp("vectorised")
+    spec = {
+        "circuit": dataclasses.asdict(CorInfoMax().circuit()),
+        "dtype": "float32",
+        "max_cycles": 1,
+        "dense": True,
+        "record": {},
+    }
+    (folder / "spec.json").write_text(json.dumps(spec))
+    command = [sys.executable, "-m", "neurosim.engine.cpp_build", str(folder / "spec.json")]
+    subprocess.run([*command, str(folder / "project")], check=True, capture_output=True)
+    return folder / "project"
+
+
+#: How compilers tell which loops they vectorised, and how they are kept from it.
+REPORTS = {
+    "g++": ("-fopt-info-vec-optimized", "loop vectorized", "-fno-tree-vectorize"),
+    "clang++": ("-Rpass=loop-vectorize", "vectorized loop", "-fno-vectorize"),
+}
+INNER_LOOP = "for (size_t _postsynaptic_idx=0;"
+
+
+def vectorised_lines(compiler: str, source: Path, output: Path, *flags: str) -> set[int]:
+    """Lines of a generated file whose loops the compiler says it has vectorised."""
+    option, words, _ = REPORTS[compiler]
+    command = [compiler, *FLAGS, *flags, option, "-I.", "-c", str(source), "-o", str(output)]
+    folder = source.parents[1]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    told = re.findall(rf"{source.name}:(\d+):\d+: .*{words}", done.stderr)
+    return {int(number) for number in told}
+
+
+@pytest.mark.parametrize("compiler", REPORTS)
+@pytest.mark.parametrize("pathway", ["ff_0_signal", "fb_1_signal", "lateral_1_signal"])
+def test_the_inner_loop_of_a_dense_row_is_vectorised(compiler, pathway, project, tmp_path):
+    """Guards the reason for dense rows: a statement or a flag that makes the loop a slow one."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    manifest = json.loads((project / "manifest.json").read_text())
+    assert manifest["pathways"][pathway] == "dense rows"
+    source = project / "code_objects" / f"{pathway}_codeobject.cpp"
+    lines = source.read_text().splitlines()
+    (inner,) = (number for number, line in enumerate(lines, 1) if INNER_LOOP in line)
+    output = tmp_path / "unit.o"
+    assert inner in vectorised_lines(compiler, source, output)
+    # and the compiler's word is not to be had for nothing
+    off = REPORTS[compiler][2]
+    assert inner not in vectorised_lines(compiler, source, output, off)

@@ -35,7 +35,9 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])")
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
     """Fenced blocks of a page in these languages, in order."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(), flags=re.M | re.S)
+    found = re.findall(
+        r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), flags=re.M | re.S
+    )
     return [(language, text) for language, text in found if language in languages]
 
 
@@ -141,7 +143,7 @@ def test_the_page_of_a_model_is_up_to_date(name: str) -> None:
 
 def test_the_page_of_a_model_keeps_equation_numbers() -> None:
     """Guards the numbers of the paper on their way from comments to the page."""
-    text = (ROOT / "docs" / "models" / "corinfomax.md").read_text()
+    text = (ROOT / "docs" / "models" / "corinfomax.md").read_text(encoding="utf-8")
     for number in (13, 14, 18, 19, 20, 21, 26, 27, 28):
         assert f"eq. {number}" in text or f", {number}" in text
 
@@ -161,7 +163,7 @@ def test_the_drawing_is_in_the_repository() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
     """Guards against moved files and renamed headings."""
-    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"https?:", target):
             continue
@@ -184,13 +186,13 @@ def test_every_page_is_in_the_index() -> None:
 
 
 def _headings(page: Path) -> set[str]:
-    titles = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.M)
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_table_of_a_time_step_is_that_of_the_builder() -> None:
     """Guards the order of events on the architecture page."""
-    text = (ROOT / "docs" / "architecture.md").read_text()
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` (\d+) \| `(\w+)` (\d+) \| `(\w+)` (\d+)", text, re.M)
     shown = {
         moment: tuple((slot, int(order)) for slot, order in zip(rest[::2], rest[1::2], strict=True))
@@ -213,7 +215,9 @@ def test_brian2_objects_are_made_in_one_place() -> None:
 
 def _code_lines(file: Path) -> list[str]:
     """Source without comments and docstrings."""
-    return ast.unparse(_without_docstrings(ast.parse(file.read_text()))).splitlines()
+    return ast.unparse(
+        _without_docstrings(ast.parse(file.read_text(encoding="utf-8")))
+    ).splitlines()
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -239,7 +243,7 @@ def test_models_touch_nothing_that_runs() -> None:
 
 def _imports(file: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -255,7 +259,9 @@ def _commands(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_on_the_pages_exist(page: Path) -> None:
     """Guards against options and targets that were renamed."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
+    targets = set(
+        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
+    )
     for command in _commands(page):
         first, *rest = shlex.split(command)
         if first == "make":
@@ -266,6 +272,6 @@ def test_commands_on_the_pages_exist(page: Path) -> None:
 
 def test_the_version_is_the_same_everywhere() -> None:
     """Guards the release: package, citation and changelog agree."""
-    citation = (ROOT / "CITATION.cff").read_text()
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(r"^version: (.*)$", citation, flags=re.M).group(1) == __version__
-    assert f"## {__version__} " in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -33,6 +33,15 @@ def code_cells(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+@pytest.fixture(autouse=True)
+def no_settings_of_the_user(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep Jupyter from reading the home folder, and from writing to one that is read-only."""
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+
+
 def execute(notebook: Any, folder: Path) -> None:
     """Run a notebook in a fresh kernel with this checkout's neurosim, in an empty folder."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from neurosim.runfolder import RunFolder, default_run_folder, environment
 
 ROOT = Path(__file__).resolve().parents[1]
 START = datetime(2026, 1, 31, 14, 25, 1)
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
 
 @pytest.fixture
@@ -517,10 +519,12 @@ def git(folder: Path, *words: str) -> str:
     options = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
     command = ["git", "-C", str(folder), *options, *words]
     variables = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    variables |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=variables)
     return done.stdout.strip()
 
 
+@needs_git
 def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards naming a commit whose code is not the code that ran."""
     source = tmp_path / "source.py"
@@ -538,6 +542,7 @@ def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert module._git_commit(source) == f"{commit}-dirty"
 
 
+@needs_git
 def test_commit_of_a_surrounding_repository_is_not_ours(tmp_path: Path) -> None:
     """Guards a package installed inside a user's repository claiming its commit."""
     git(tmp_path, "init")

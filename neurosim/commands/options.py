@@ -15,7 +15,23 @@ __all__ = ["add_circuit_options", "number_list", "settings_from", "shown", "whol
 
 
 def whole_number(text: str) -> int:
-    """Convert an option to an int, with an error in plain words."""
+    """Convert an option to an int, with an error in plain words.
+
+    Parameters
+    ----------
+    text : str
+        What the user wrote.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none.
+    """
     try:
         return int(text)
     except ValueError:
@@ -23,7 +39,23 @@ def whole_number(text: str) -> int:
 
 
 def number_list(text: str) -> list[int]:
-    """Convert numbers and ranges such as ``0-9,12`` to a list, ends of ranges included."""
+    """Convert numbers and ranges such as ``0-9,12`` to a list, ends of ranges included.
+
+    Parameters
+    ----------
+    text : str
+        What the user wrote.
+
+    Returns
+    -------
+    list of int
+        The numbers, in the order given.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is something else, or a range runs backwards.
+    """
     numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
@@ -79,7 +111,23 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_from(options: argparse.Namespace) -> Any:
-    """Resolve parsed options, with their config file, to :class:`neurosim.config.RunSettings`."""
+    """Resolve parsed options, with their config file.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With the options of :func:`add_circuit_options`.
+
+    Returns
+    -------
+    neurosim.config.RunSettings
+        Options before the file before presets before defaults.
+
+    Raises
+    ------
+    ParameterError
+        If an option or a line of the file is unknown or out of its range.
+    """
     from neurosim.config import read_config_file, resolve
 
     config = None if options.config is None else read_config_file(options.config)

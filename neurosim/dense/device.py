@@ -87,7 +87,17 @@ class DenseCPPStandaloneDevice(CPPStandaloneDevice):
     # ------------------------------------------------------------ which pathway runs how
 
     def synapses_connect(self, synapses: Synapses, *args: Any, **kwds: Any) -> None:
-        """Connect as usual; remember a wiring whose synapse indices can be computed."""
+        """Connect as usual; remember a wiring whose synapse indices can be computed.
+
+        Brian2 calls this in place of ``Synapses.connect``.
+
+        Parameters
+        ----------
+        synapses : Synapses
+            What to connect.
+        *args, **kwds
+            Arguments of ``Synapses.connect``.
+        """
         asked = {name: value for name, value in kwds.items() if name not in ("level", "namespace")}
         self._wiring.pop(synapses.name, None)
         if not args and not synapses._connect_called:

@@ -203,7 +203,18 @@ def _angle_panel(axes: Axes, runs: Sequence[Run]) -> None:
 
 
 def describe(runs: Sequence[Run]) -> str:
-    """System, data set, layers and seeds of runs, for headings."""
+    """System, data set, layers and seeds of runs, for headings.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Runs of the same settings but for the seed; at least one.
+
+    Returns
+    -------
+    str
+        One line.
+    """
     s = runs[0].settings
     layers = "-".join(map(str, s.system.layers))
     seeds = f"seed {s.seed}" if len(runs) == 1 else f"{len(runs)} runs, mean and range"

@@ -32,6 +32,8 @@ def convergence(run: Source, *, images: int = 8) -> Figure:
 
     Raises
     ------
+    FigureError
+        If it is to be of no image.
     CheckpointError
         If the run has no usable checkpoint.
     """

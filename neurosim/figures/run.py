@@ -78,6 +78,11 @@ class Run:
             As it is now; its weights are read when a figure needs them.
         data : Dataset
             Its test images are shown.
+
+        Returns
+        -------
+        Run
+            With weights and activity, for every figure that needs no metrics.
         """
         run = cls.__new__(cls)
         run.path = Path(".")
@@ -105,7 +110,13 @@ class Run:
 
     @property
     def epochs(self) -> list[dict[str, Any]]:
-        """The rows; an error if there are none yet."""
+        """The rows of all epochs that are finished.
+
+        Raises
+        ------
+        RunFolderError
+            If there are none yet.
+        """
         if not self.rows:
             raise RunFolderError(
                 f"{self.path} holds no metrics yet: no epoch is finished; "
@@ -223,7 +234,25 @@ def open_runs(path: str | Path, *, data_dir: Path | None = None) -> list[Run]:
 
 
 def as_runs(source: Source) -> list[Run]:
-    """Runs of a figure's argument: a :class:`Run`, a folder, or a sequence of either."""
+    """Runs of a figure's argument.
+
+    Parameters
+    ----------
+    source : Run, path, or sequence of either
+        What a figure function was given.
+
+    Returns
+    -------
+    list of Run
+        In the order given; a folder of several seeds gives one per seed.
+
+    Raises
+    ------
+    RunFolderError
+        If a folder holds no run.
+    TypeError
+        If it is something else, or an empty sequence.
+    """
     if isinstance(source, Run):
         return [source]
     if isinstance(source, (str, Path)):
@@ -234,5 +263,16 @@ def as_runs(source: Source) -> list[Run]:
 
 
 def as_run(source: Source) -> Run:
-    """The run of a figure that shows one network: the first of several seeds."""
+    """The run of a figure that shows one network: the first of several.
+
+    Parameters
+    ----------
+    source : Run, path, or sequence of either
+        As for :func:`as_runs`, with the same errors.
+
+    Returns
+    -------
+    Run
+        The first.
+    """
     return as_runs(source)[0]

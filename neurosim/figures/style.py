@@ -163,7 +163,21 @@ def new_figure(
 
 
 def series(number: int, *, markers: bool = True) -> dict[str, Any]:
-    """Colour, line style and marker of the ``number``-th series of a panel, as keywords."""
+    """Colour, line style and marker of a series, as keywords of ``Axes.plot``.
+
+    Parameters
+    ----------
+    number : int
+        Place of the series in its panel, from 0; after the last colour it
+        begins anew.
+    markers : bool
+        Whether to mark the points.
+
+    Returns
+    -------
+    dict of str to object
+        Keywords.
+    """
     place = number % len(COLOURS)
     drawn = {"color": COLOURS[place], "linestyle": LINES[place]}
     return {**drawn, "marker": MARKERS[place]} if markers else drawn

@@ -112,7 +112,23 @@ def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
 
 
 def class_templates(run: Source) -> NDArray[np.float64]:
-    """Product of all forward weights, shape (n_classes, n_inputs)."""
+    """Product of all forward weights, as if cells were linear.
+
+    Parameters
+    ----------
+    run : Run or path
+        The trained network.
+
+    Returns
+    -------
+    ndarray, shape (n_classes, n_inputs)
+        One row per class, dimensionless.
+
+    Raises
+    ------
+    CheckpointError
+        If the run has no usable checkpoint.
+    """
     one: Run = as_run(run)
     chain = [view.of(one.weights) for view in one.settings.system.forward_weights()]
     return reduce(lambda below, above: above @ below, chain)
