@@ -116,7 +116,8 @@ class DenseCPPStandaloneDevice(CPPStandaloneDevice):
         has run, so they are noted when they are written.
         """
         super().fill_with_array(var, arr)
-        if var.name == "delay" and not np.any(np.asarray(arr)):
+        # "delay", or with Brian2 2.11 "_signal_delay" for the pathway "signal"
+        if var.name.endswith("delay") and not np.any(np.asarray(arr)):
             self._zero_delays.add(var)
         else:
             self._zero_delays.discard(var)
