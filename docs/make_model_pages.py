@@ -165,6 +165,21 @@ At 0.0001 networks learn as exact signals do: seed 1 reaches 97.45 % after ten e
 neurosim train --system corinfomax-sparse --epochs 10 --seed 1 --set event_threshold=0
 ```
 
+### Fashion-MNIST
+
+As above, for Fashion-MNIST:
+
+| epoch | 1 | 2 | 3 | 5 | 10 |
+| --- | --- | --- | --- | --- | --- |
+| published | 76.75 | 80.92 | 82.10 | 84.49 | 86.49 |
+| neurosim | 75.03 ± 4.20 | 78.17 ± 4.56 | 82.62 ± 3.48 | 85.31 ± 0.29 | 85.63 ± 1.17 |
+
+```sh
+neurosim train --system corinfomax-sparse --dataset fashion-mnist --epochs 10 --seeds 0 1 2
+```
+
+In some seeds an output cell stays silent for the first epochs. CIFAR-10 was not run here.
+
 ### Digits
 
 64-100-10, ten epochs: 93.6 %.
@@ -174,23 +189,55 @@ neurosim train --system corinfomax-sparse --dataset digits --epochs 10
 ```
 """,
     "corinfomax-sparse-enforced": """\
-### MNIST
+### MNIST and Fashion-MNIST
 
-784-500-10, settings chosen here: 74.9 and 77.8 % after epochs 1 and 2, with hidden l1 norms
-of 1.000 on average (0.95 to 1.03; 99.99 % of the test images within 5 % of the bound),
-q 5.7 and 2 % of the hidden cells active.
+784-500-10, settings chosen here (for MNIST; Fashion-MNIST has them too), test accuracy in %:
+
+| epoch | 1 | 2 | 3 | 5 |
+| --- | --- | --- | --- | --- |
+| MNIST, seeds 0, 1 and 2 | 93.82 ± 0.15 | 94.32 ± 0.16 | 94.33 ± 0.26 | 94.35 ± 0.25 |
+| Fashion-MNIST, seed 0 | 79.97 | 81.37 | 80.73 | 81.10 |
+
+The constraint holds: after five epochs of MNIST (seed 0) the hidden l1 norm is 1.000 on
+average (0.97 to 1.00), all test images are within 5 % of the bound, q is 6.4, and 1.6 % of
+the hidden cells are active. A layer of so few active cells is what the bound asks for; it
+costs three points against the published settings, whose bound has no effect.
 
 ```sh
-python -m benchmarks.constraints --system corinfomax-sparse-enforced --dataset mnist --epochs 1 2
+neurosim train --system corinfomax-sparse-enforced --seeds 0 1 2
+neurosim train --system corinfomax-sparse-enforced --dataset fashion-mnist
+python -m benchmarks.constraints --system corinfomax-sparse-enforced --dataset mnist --epochs 1 5
 ```
 
-Faster learning is not stable: with mu_ff = 0.005, 0.3 and mu_fb = 0.05 one epoch reaches
-81.0 %, and a second one ends at chance while the constraint still holds for 98 % of the
-images.
+Two things decide whether it learns. The burst at the onset of an image drives q beyond what
+is needed and silences the layer for a while. With a fast interneuron (tau_q_hidden = 3 ms)
+and a free phase of 100 ms the layer is still on its way back when the nudge begins. As it
+seems, learning takes this drift for an effect of the nudge, weights grow, and the next burst
+is larger: 86 % of the test images are right after 10 000 training images, 36 % after 20 000,
+and in the end nearly all hidden cells are silent. And the output layer learns from squares
+of small rates, so its learning rate is large. Learning rates that stay as they are end in the
+same way some epochs later (with a decay of 0.9 per epoch, seed 0 reaches 94.05 % after two
+epochs and diverges in the fifth); with half the rate
+in each epoch the network settles before that.
 
 ```sh
-neurosim train --system corinfomax-sparse-enforced --set mu_ff=0.005,0.3 --set mu_fb=0.05
+neurosim train --system corinfomax-sparse-enforced --set decay=0.9
 ```
+
+### Fashion-MNIST
+
+As above, for Fashion-MNIST:
+
+| epoch | 1 | 2 | 3 | 5 | 10 |
+| --- | --- | --- | --- | --- | --- |
+| published | 76.75 | 80.92 | 82.10 | 84.49 | 86.49 |
+| neurosim | 75.03 ± 4.20 | 78.17 ± 4.56 | 82.62 ± 3.48 | 85.31 ± 0.29 | 85.63 ± 1.17 |
+
+```sh
+neurosim train --system corinfomax-sparse --dataset fashion-mnist --epochs 10 --seeds 0 1 2
+```
+
+In some seeds an output cell stays silent for the first epochs. CIFAR-10 was not run here.
 
 ### Digits
 
@@ -209,15 +256,15 @@ threshold 0.001, single precision; published are means of ten seeds at batch 20.
 | MNIST, published | 95.21 | 96.37 | 96.81 | 97.19 | 97.52 |
 | MNIST, neurosim | 95.52 | 96.58 | 96.66 | 97.06 | 97.53 |
 | Fashion-MNIST, published | 83.19 | 84.50 | 85.73 | 85.89 | 86.90 |
-| Fashion-MNIST, neurosim, seed 0 | 81.37 | 84.52 | 85.20 | 86.62 | 86.30 |
+| Fashion-MNIST, neurosim | 83.17 | 84.83 | 85.26 | 86.32 | 86.56 |
 
 ```sh
 neurosim train --system ep --epochs 10 --seeds 0 1 2
-neurosim train --system ep --dataset fashion-mnist --epochs 10 --seed 0
+neurosim train --system ep --dataset fashion-mnist --epochs 10 --seeds 0 1 2
 ```
 
-On Fashion-MNIST one seed jumps by about a point from epoch to epoch; the published
-standard deviation after 50 epochs is 0.7. CIFAR-10 was not run here.
+The standard deviation over seeds is 1.56 after one epoch of Fashion-MNIST and 0.34 after
+ten. CIFAR-10 was not run here.
 
 An image takes about half as long as in CorInfoMax, 0.50 and 0.42 of its time in two
 sessions on one core: there are 24 steps instead of 40, no lateral weights and fewer

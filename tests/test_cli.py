@@ -140,7 +140,7 @@ def test_help_names_every_option_on_narrow_screens(monkeypatch: pytest.MonkeyPat
 def test_help_names_the_true_defaults() -> None:
     """Guards numbers in the help that a change of the defaults left behind."""
     text = " ".join(call("train", "--help").out.split())
-    assert f"0 is exact (default: {CorInfoMax().event_threshold:g})" in text
+    assert f"{CorInfoMax().event_threshold:g} for corinfomax)" in text
     assert f"learning system (default: {RUN_DEFAULTS['system']})" in text
     assert f"{RUN_DEFAULTS['dataset']} (default)" in text
     assert f"seed of all randomness (default: {RUN_DEFAULTS['seed']})" in text

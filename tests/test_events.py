@@ -162,14 +162,11 @@ def test_rates_converge_to_the_dense_result_as_the_threshold_falls() -> None:
     record = {f"pyramidal_{k}": ("r",) for k in dense}
     thetas = (0.1, 0.03, 0.01, 1e-3, 1e-5, 0.0)
     with RuntimeBackend(system.circuit(), dtype="float64", max_cycles=2, record=record) as backend:
+        errors = []
         for theta in thetas:
             backend.run(problem.chunk(learning=False, parameters=thresholds(theta, 2)))
-        traces = backend.trajectories()
-    runs = {k: np.split(traces[f"pyramidal_{k}"]["r"], len(thetas)) for k in dense}
-    errors = [
-        max(float(np.abs(runs[k][number] - dense[k]).max()) for k in dense)
-        for number in range(len(thetas))
-    ]
+            traces = {k: backend.trajectories()[f"pyramidal_{k}"]["r"] for k in dense}
+            errors.append(max(float(np.abs(traces[k] - dense[k]).max()) for k in dense))
     for theta, error in zip(thetas[:-1], errors[:-1], strict=True):
         assert 0 < error <= bound * theta
     assert errors == sorted(errors, reverse=True)

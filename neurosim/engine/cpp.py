@@ -256,7 +256,8 @@ class CppBackend(Backend):
             rows = self.max_cycles * max(item.width, 1)
             path = folder / f"input_{item.name}"
             values = np.ascontiguousarray(chunk.inputs[item.name], dtype=np.float64)
-            with path.open("wb") as file:
+            # written over what the last chunk left: new memory costs more than the copying
+            with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "wb") as file:
                 # not values.tofile: it does not tell when the disk is full
                 file.write(values.data)
                 # the program reads a file of full length; the rest is never looked at

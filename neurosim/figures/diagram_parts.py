@@ -37,12 +37,38 @@ class Look:
 
 
 def write(axes: Axes, x: float, y: float, text: str, *, ha: str = "center", **how: Any) -> None:
-    """Words around a point, above everything else."""
+    """Words around a point, above everything else.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw; one unit is as long in both directions.
+    x, y : float
+        The point.
+    text : str
+        One line or several.
+    ha : str
+        ``"center"``, ``"left"`` or ``"right"``: which part of the words is at ``x``.
+    **how
+        More of ``Axes.text``, such as ``weight``.
+    """
     axes.text(x, y, text, ha=ha, va="center", zorder=6, color=style.INK, linespacing=1.15, **how)
 
 
 def box(axes: Axes, centre: Point, half: Point, text: str, fill: str) -> None:
-    """A rounded box with words in it."""
+    """A rounded box with words in it.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    centre, half : tuple of float
+        Middle of the box, and half its width and height.
+    text : str
+        The words.
+    fill : str
+        Colour of the box.
+    """
     corner = (centre[0] - half[0], centre[1] - half[1])
     axes.add_patch(FancyBboxPatch(
         corner, 2 * half[0], 2 * half[1], boxstyle="round,pad=0,rounding_size=0.22",
@@ -52,7 +78,17 @@ def box(axes: Axes, centre: Point, half: Point, text: str, fill: str) -> None:
 
 
 def sensory(axes: Axes, x: float, y: float, caption: str) -> None:
-    """The input, as a small picture."""
+    """The input, as a small picture.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    x, y : float
+        Its middle.
+    caption : str
+        Words below.
+    """
     side, cells = 1.0, 5
     rows, columns = np.mgrid[0:cells, 0:cells] - (cells - 1) / 2
     grain = 0.08 * np.random.default_rng(3).random((cells, cells))
@@ -71,7 +107,21 @@ def sensory(axes: Axes, x: float, y: float, caption: str) -> None:
 def draw_line(
     axes: Axes, points: Sequence[Point], look: Look, *, plastic: bool, both: bool = False
 ) -> None:
-    """A connection along ``points``; marks at its ends say what it does."""
+    """A connection; marks at its ends say what it does.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    points : sequence of tuple of float
+        Corners from source to target, two or more.
+    look : Look
+        Colour, line and kind of end.
+    plastic : bool
+        Whether it learns, which an open circle tells.
+    both : bool
+        Whether it carries signal both ways: then it has two ends.
+    """
     x, y = np.transpose(points)
     axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=2.2, zorder=2)
     _end(axes, points, look)
@@ -100,7 +150,17 @@ def _end(axes: Axes, points: Sequence[Point], look: Look) -> None:
 
 
 def mark_learning(axes: Axes, centre: Point, colour: str) -> None:
-    """An open circle: this connection learns."""
+    """An open circle: this connection learns.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    centre : tuple of float
+        Middle of the circle.
+    colour : str
+        That of the connection.
+    """
     axes.add_patch(Circle(centre, 0.105, facecolor=style.PAPER, edgecolor=colour, lw=2, zorder=5))
 
 
