@@ -266,8 +266,8 @@ neurosim train --system ep --dataset fashion-mnist --epochs 10 --seeds 0 1 2
 The standard deviation over seeds is 1.56 after one epoch of Fashion-MNIST and 0.34 after
 ten. CIFAR-10 was not run here.
 
-An image takes about half as long as in CorInfoMax, 0.50 and 0.42 of its time in two
-sessions on one core: there are 24 steps instead of 40, no lateral weights and fewer
+An image takes about half as long as in CorInfoMax, 0.50 and 0.42 of its time when measured
+twice on one core: there are 24 steps instead of 40, no lateral weights and fewer
 events. CorInfoMax's own times are on the page about [performance](../performance.md).
 
 ```sh
