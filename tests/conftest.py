@@ -37,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Leave out warnings that only Brian2's authors can act on: old names of pyparsing."""
     for module in ("brian2", "pyparsing"):
         config.addinivalue_line("filterwarnings", rf"ignore::DeprecationWarning:{module}\.")
+    # pytest.warns raises what it did not wait for anew, in the name of no module
+    config.addinivalue_line("filterwarnings", "ignore:'scanString' deprecated:DeprecationWarning")
 
 
 @pytest.fixture(scope="session", autouse=True)
