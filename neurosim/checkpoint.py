@@ -35,6 +35,7 @@ __all__ = [
     "PREVIOUS_NAME",
     "Checkpoint",
     "load_checkpoint",
+    "plain_state",
     "replace_file",
     "save_checkpoint",
     "storage_error",
@@ -87,6 +88,26 @@ class Checkpoint:
 
 class _DamagedError(Exception):
     """The bytes are no complete checkpoint; the text says what is wrong."""
+
+
+def plain_state(value: Any) -> Any:
+    """A state as a checkpoint holds it: tuples become lists, at any depth.
+
+    Parameters
+    ----------
+    value : object
+        A state, or a part of one.
+
+    Returns
+    -------
+    object
+        The same, equal to what :func:`load_checkpoint` gives back.
+    """
+    if isinstance(value, dict):
+        return {name: plain_state(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_state(item) for item in value]
+    return value
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:

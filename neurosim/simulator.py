@@ -806,14 +806,14 @@ class Simulator:
         RunFolderError
             If it cannot be written.
         """
-        from neurosim.checkpoint import Checkpoint, save_checkpoint, storage_error
+        from neurosim.checkpoint import Checkpoint, plain_state, save_checkpoint, storage_error
 
         folder = Path(path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage_error(folder, "make the folder", error) from error
-        return save_checkpoint(folder, Checkpoint(self.weights.arrays(), _plain(self.state())))
+        return save_checkpoint(folder, Checkpoint(self.weights.arrays(), plain_state(self.state())))
 
     @classmethod
     def load(
@@ -1032,12 +1032,3 @@ def _is_real(dtype: np.dtype[Any]) -> bool:
 def _check_lengths(images: NDArray[Any], targets: NDArray[Any]) -> None:
     if len(images) != len(targets):
         raise DataError(f"{len(images)} images but {len(targets)} labels; one label per image")
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, for files that know no tuples."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value

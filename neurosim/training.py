@@ -21,6 +21,7 @@ from neurosim.checkpoint import (
     PREVIOUS_NAME,
     Checkpoint,
     load_checkpoint,
+    plain_state,
     save_checkpoint,
     storage_error,
 )
@@ -188,7 +189,7 @@ class TrainingRun:
             "backend": settings.backend,
             "number of images": [len(self.data.x_train), len(self.data.x_test)],
         }
-        return {**_jsonable(self.simulator.state()), "run": run}
+        return {**plain_state(self.simulator.state()), "run": run}
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint.
@@ -556,14 +557,6 @@ def _note_other_versions(before: Any) -> None:
                 before[name],
                 now[name],
             )
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _jsonable(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    return value
 
 
 def _difference(name: str, saved: Any, wanted: Any) -> str:
