@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from benchmarks.contender import Contender, Outcome, Runner
 from benchmarks.problem import Problem
 from benchmarks.stopwatch import Stopwatch
+from neurosim.backends.brian.build import RHYTHM, BuiltNetwork, build_network
+from neurosim.backends.cpp.compiler import compile_project, find_compiler
+from neurosim.backends.interface import join_weights, split_weights
 from neurosim.circuit import Circuit, Projection
-from neurosim.engine.build import RHYTHM, BuiltNetwork, build_network
-from neurosim.engine.compiler import compile_project, find_compiler
-from neurosim.engine.protocol import join_weights, split_weights
 from neurosim.errors import CircuitError
 
 __all__ = ["SummedRunner", "summed_circuit"]

@@ -3,7 +3,7 @@
 ==============================  ==========================================
 contender                       compared with
 ==============================  ==========================================
-exact sums, one image           ``neurosim.models.reference``
+exact sums, one image           ``neurosim.models.numpy.corinfomax``
 exact sums, batches             the same, its changes averaged
 thresholds above 0, C by hand   neurosim's compiled program
 thresholds above 0, all others  the C program (itself checked against the
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.contender import Contender, Outcome, make_runner
 from benchmarks.problem import Problem, reference_parameters
-from neurosim.models.reference import (
+from neurosim.models.numpy.corinfomax import (
     Trajectory,
     feedback_change,
     feedforward_change,

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from benchmarks.report import markdown_table
 from neurosim import Simulator
+from neurosim.backends import open_backend
+from neurosim.backends.interface import Chunk
 from neurosim.circuit import Circuit, Readout
 from neurosim.data import Dataset, load_dataset
-from neurosim.engine.protocol import Chunk
 from neurosim.errors import NeurosimError, ParameterError
 from neurosim.models import CorInfoMaxSparse, find_system
-from neurosim.simulator import open_backend
 
 __all__ = ["build_parser", "keep_to_domains", "main", "watched"]
 

@@ -4,7 +4,7 @@
 
 The published numbers are means over batches of 20 with one sign of beta per batch;
 neurosim learns from one image after the other, with the published rates / 20 and a
-sign per image. This runs both with :mod:`neurosim.models.ep_reference`, from the same
+sign per image. This runs both with :mod:`neurosim.models.numpy.ep`, from the same
 weights, in the same order of images, and prints the test accuracy after each epoch.
 """
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from neurosim.data import load_dataset, one_hot
 from neurosim.models import EquilibriumPropagation
-from neurosim.models.ep_reference import initial_weights, predict, train
+from neurosim.models.numpy.ep import initial_weights, predict, train
 
 #: Images per update in the published runs; presets hold the published rates / 20.
 _PUBLISHED_BATCH = 20

@@ -22,18 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
+from benchmarks.pictures import save_figure
 from benchmarks.report import (
     DOCS,
     fill_markers,
     markdown_table,
     read_results,
-    save_figure,
     write_results,
 )
 from neurosim import CorInfoMax, Simulator
 from neurosim.data import Dataset, load_dataset, one_hot
 from neurosim.errors import DataError, NeurosimError
-from neurosim.metrics import count_spikes, count_synops
+from neurosim.learning.metrics import count_spikes, count_synops
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,8 +7,8 @@ import numpy as np
 from benchmarks.contender import Contender, Outcome, Runner
 from benchmarks.problem import Problem
 from benchmarks.stopwatch import Stopwatch
-from neurosim.engine.cpp import CppBackend
-from neurosim.engine.protocol import CHUNK_IMAGES, Chunk
+from neurosim.backends.cpp.backend import CppBackend
+from neurosim.backends.interface import CHUNK_IMAGES, Chunk
 
 __all__ = ["NeurosimRunner", "StandardPathRunner"]
 

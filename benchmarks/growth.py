@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.contender import BASELINE, CONTENDERS
-from benchmarks.report import save_figure
+from benchmarks.pictures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from neurosim.engine.compiler import compiler_flags, compiler_version
+from neurosim.backends.cpp.compiler import compiler_flags, compiler_version
 
 __all__ = ["describe_machine"]
 

@@ -2,7 +2,7 @@
 
 Every round runs each contender once, in the same order, so that a machine that
 slows down or warms up does so for all. The time per image is that of a chunk of
-:data:`~neurosim.engine.protocol.CHUNK_IMAGES` images, the start of the program
+:data:`~neurosim.backends.interface.CHUNK_IMAGES` images, the start of the program
 included: what a run takes apart from its time steps is told apart, so contenders
 too slow for so many images are not charged a start every few images.
 """
@@ -20,8 +20,8 @@ from benchmarks.checks import Check, Oracle, check_outcome
 from benchmarks.contender import Contender, Outcome
 from benchmarks.problem import Problem, activity, make_problem
 from benchmarks.worker import Memory, Worker, WorkerError
-from neurosim.engine.protocol import CHUNK_IMAGES
-from neurosim.metrics import count_spikes, count_synops
+from neurosim.backends.interface import CHUNK_IMAGES
+from neurosim.learning.metrics import count_spikes, count_synops
 
 __all__ = ["Settings", "measure_size"]
 

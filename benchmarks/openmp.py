@@ -47,9 +47,9 @@ def build_program(problem: Problem, threads: int, folder: str) -> None:
     """
     import brian2 as b2
 
-    from neurosim.engine.build import build_network
-    from neurosim.engine.compiler import FLAGS
-    from neurosim.engine.protocol import split_weights
+    from neurosim.backends.brian.build import build_network
+    from neurosim.backends.cpp.compiler import FLAGS
+    from neurosim.backends.interface import split_weights
 
     b2.prefs.core.default_float_dtype = np.float32
     b2.prefs.devices.cpp_standalone.openmp_threads = threads

@@ -61,7 +61,7 @@ def _look(pid: int, peaks: dict[str, int]) -> None:
 
 
 def _kind(command: str) -> str:
-    if "neurosim.engine.cpp_build" in command:
+    if "neurosim.backends.cpp.generate" in command:
         return "code generation"
     program = Path(command.split()[0]).name
     if program in _COMPILER_WORDS:

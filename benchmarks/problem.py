@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from neurosim import CorInfoMax, Simulator
 from neurosim.data import DATASETS, dataset_info, default_data_dir, load_dataset, one_hot
 from neurosim.errors import DataError, ParameterError
-from neurosim.models.reference import reference_parameters
+from neurosim.models.numpy.corinfomax import reference_parameters
 
 __all__ = [
     "SIGN_BLOCK",
@@ -207,7 +207,7 @@ def activity(problem: Problem, *, images: int = 5) -> dict[str, float]:
     dict of str to float
         ``pixels`` and ``layer_k``, each from 0 to 1; cells at the end of the nudged phase.
     """
-    from neurosim.models.reference import simulate
+    from neurosim.models.numpy.corinfomax import simulate
 
     params = reference_parameters(problem.system)
     shares: dict[str, list[float]] = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contender import BASELINE
+from benchmarks.pictures import save_figure
 from neurosim.errors import DataError
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "print_tables",
     "publish",
     "read_results",
-    "save_figure",
     "size_title",
     "spread",
     "table",
@@ -242,16 +242,6 @@ def draw_figure(results: dict[str, Any], stem: Path) -> None:
     # room for the numbers on the right
     axes[0].set_xlim(min(times) / 1.6, max(times) * 3.5)
     save_figure(figure, stem)
-
-
-def save_figure(figure: Any, stem: Path) -> None:
-    """Save a figure as PNG and SVG; the same numbers give the same files."""
-    import matplotlib as mpl
-
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(stem.with_suffix(".png"))
-    with mpl.rc_context({"svg.hashsalt": "neurosim"}):
-        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
 
 
 def _draw_size(axis: Any, size: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from brian2.equations.equations import DIFFERENTIAL_EQUATION
 
 from neurosim.circuit import MOMENTS, Circuit, Event, Pathway, Population, Projection
 from neurosim.data import DATASETS
-from neurosim.equations import (
+from neurosim.figures.formulas import (
     Line,
     Printer,
     alike,
@@ -38,8 +38,8 @@ from neurosim.equations import (
     system_comments,
 )
 from neurosim.models import SYSTEMS
-from neurosim.parameters import allowed_text, describe_parameters
 from neurosim.system import System
+from neurosim.system.parameters import allowed_text, describe_parameters
 
 FOLDER = Path(__file__).parent / "models"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from neurosim.errors import ParameterError, near_matches
 from neurosim.models.corinfomax import CorInfoMax
 from neurosim.models.corinfomax_sparse import CorInfoMaxSparse, CorInfoMaxSparseEnforced
-from neurosim.models.equilibrium_propagation import EquilibriumPropagation
+from neurosim.models.ep import EquilibriumPropagation
 from neurosim.system import System
 
 __all__ = [

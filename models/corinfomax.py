@@ -86,7 +86,8 @@ from neurosim.circuit import (
     WeightPart,
 )
 from neurosim.errors import ParameterError
-from neurosim.models.common import (
+from neurosim.system import Compartment, FeedbackPair, Preset, System
+from neurosim.system.layered import (
     ACTIVE_LEARN,
     angle_curve,
     check_layers,
@@ -104,9 +105,8 @@ from neurosim.models.common import (
     stretch_factor,
     whole_steps,
 )
-from neurosim.parameters import check_parameters, parameter
-from neurosim.system import Compartment, FeedbackPair, Preset, System
-from neurosim.traces import LayerTraces, Trace
+from neurosim.system.parameters import check_parameters, parameter
+from neurosim.system.traces import LayerTraces, Trace
 
 __all__ = ["CorInfoMax"]
 

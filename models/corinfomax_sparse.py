@@ -79,11 +79,11 @@ from typing import ClassVar
 
 from neurosim.circuit import Event, Pathway, Population, Projection
 from neurosim.errors import ParameterError, near_matches
-from neurosim.models.common import angle_curve, published_accuracy, published_online
 from neurosim.models.corinfomax import RATE, RESTART, CorInfoMax
-from neurosim.parameters import inherited, parameter
 from neurosim.system import Preset
-from neurosim.traces import LayerTraces, Trace
+from neurosim.system.layered import angle_curve, published_accuracy, published_online
+from neurosim.system.parameters import inherited, parameter
+from neurosim.system.traces import LayerTraces, Trace
 
 __all__ = ["DOMAINS", "CorInfoMaxSparse", "CorInfoMaxSparseEnforced", "Domain", "read_domain"]
 

@@ -17,6 +17,7 @@ from neurosim._version import __version__
 if TYPE_CHECKING:
     from neurosim.data import Dataset, load_dataset
     from neurosim.errors import NeurosimError
+    from neurosim.learning.simulator import Simulator
     from neurosim.models import (
         CorInfoMax,
         CorInfoMaxSparse,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         EquilibriumPropagation,
     )
     from neurosim.recording import open_recording, save_recording, select_layer
-    from neurosim.simulator import Simulator
     from neurosim.viewer.notebook import view
 
 __all__ = [
@@ -51,7 +51,7 @@ _HOMES = {
     "Dataset": "neurosim.data",
     "EquilibriumPropagation": "neurosim.models",
     "NeurosimError": "neurosim.errors",
-    "Simulator": "neurosim.simulator",
+    "Simulator": "neurosim.learning.simulator",
     "load_dataset": "neurosim.data",
     "open_recording": "neurosim.recording",
     "save_recording": "neurosim.recording",

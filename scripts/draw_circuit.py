@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     # slow to import: help answers at once
     from neurosim.figures import circuit_diagram, save
-    from neurosim.userfile import system_with_layers
+    from neurosim.learning.named_systems import system_with_layers
 
     figure = circuit_diagram(system_with_layers(options.system, options.layers))
     for suffix in (".svg", ".png"):

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.checkpoint import load_checkpoint
 from neurosim.cli import main
+from neurosim.learning.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,7 +34,7 @@ CHUNK = 150
 IN_CHUNKS = f"""
 import sys
 from neurosim.cli import main
-from neurosim.simulator import Simulator
+from neurosim.learning.simulator import Simulator
 Simulator.__init__.__kwdefaults__["chunk_images"] = {CHUNK}
 sys.exit(main())
 """

@@ -14,8 +14,8 @@ from pathlib import Path
 import brian2 as b2
 import numpy as np
 
-from neurosim.dense.device import activate
-from neurosim.engine.compiler import compile_project, find_compiler
+from neurosim.backends.cpp.compiler import compile_project, find_compiler
+from neurosim.backends.cpp.device import activate
 
 CELLS = """
 dv/dt = (drive - v)/(5*ms) : 1

@@ -8,9 +8,9 @@ import numpy as np
 from oracles import Problem, assert_same_weights, every_variable
 
 from neurosim import EquilibriumPropagation
-from neurosim.engine.protocol import ChunkResult, Weights
-from neurosim.engine.runtime import RuntimeBackend
-from neurosim.models.ep_reference import State, initial_weights, resting_state, step, update
+from neurosim.backends.interface import ChunkResult, Weights
+from neurosim.backends.runtime.backend import RuntimeBackend
+from neurosim.models.numpy.ep import State, initial_weights, resting_state, step, update
 
 #: Of problems that show every kind of cell, by depth; a test checks that they still do.
 SEEDS = {2: 3, 3: 30}

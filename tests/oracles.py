@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.anatomy import cell_variables
+from neurosim.backends.interface import Backend, Chunk, ChunkResult, Weights
+from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import Circuit
-from neurosim.engine.protocol import Backend, Chunk, ChunkResult, Weights
-from neurosim.engine.runtime import RuntimeBackend
+from neurosim.circuit.graph import cell_variables
 from neurosim.models import CorInfoMax
-from neurosim.models.reference import (
+from neurosim.models.numpy.corinfomax import (
     Trajectory,
     initial_weights,
     reference_parameters,

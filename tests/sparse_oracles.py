@@ -16,10 +16,10 @@ from oracles import (
     small_system,
 )
 
-from neurosim.engine.protocol import Weights
+from neurosim.backends.interface import Weights
 from neurosim.models import CorInfoMaxSparse
-from neurosim.models.reference import update
-from neurosim.models.reference_sparse import Polytope, PolytopeTrajectory, simulate
+from neurosim.models.numpy.corinfomax import update
+from neurosim.models.numpy.corinfomax_sparse import Polytope, PolytopeTrajectory, simulate
 
 #: Seed of a problem in which every kind of cell shows; the tests check that it does.
 SEED = 1

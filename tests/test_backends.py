@@ -25,6 +25,12 @@ from oracles import (
 )
 
 from neurosim import CorInfoMax, Simulator
+from neurosim.backends import open_backend
+from neurosim.backends.brian.parsing_cache import _CALLERS
+from neurosim.backends.cpp.backend import CppBackend
+from neurosim.backends.interface import Backend, Chunk, ChunkResult
+from neurosim.backends.runtime import backend as runtime
+from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import (
     Circuit,
     CycleInput,
@@ -37,13 +43,7 @@ from neurosim.circuit import (
     Weight,
     WeightPart,
 )
-from neurosim.engine import runtime
-from neurosim.engine.brian_cache import _CALLERS
-from neurosim.engine.cpp import CppBackend
-from neurosim.engine.protocol import Backend, Chunk, ChunkResult
-from neurosim.engine.runtime import RuntimeBackend
 from neurosim.errors import CircuitError, DataError, ParameterError
-from neurosim.simulator import open_backend
 
 IMAGES = 7
 #: One circuit for all: what differs between tests are values handed over with a run.

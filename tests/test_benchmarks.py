@@ -30,7 +30,7 @@ from benchmarks.worker import Worker
 from neurosim import CorInfoMax, Simulator
 from neurosim.data import Dataset
 from neurosim.errors import BuildError, DataError, NeurosimError, ParameterError
-from neurosim.models.reference import initial_weights, readout
+from neurosim.models.numpy.corinfomax import initial_weights, readout
 from neurosim.viewer.source import LiveSource
 
 #: The structure of other tests' networks: compiled programs are shared with them.

@@ -27,16 +27,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from neurosim import checkpoint as module
-from neurosim.checkpoint import (
+from neurosim.errors import CheckpointError, RunFolderError
+from neurosim.files import temporary_path
+from neurosim.learning import checkpoint as module
+from neurosim.learning.checkpoint import (
     CHECKPOINT_NAME,
     PREVIOUS_NAME,
     Checkpoint,
     load_checkpoint,
     save_checkpoint,
-    temporary_path,
 )
-from neurosim.errors import CheckpointError, RunFolderError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -370,7 +370,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from neurosim.checkpoint import Checkpoint, save_checkpoint
+from neurosim.learning.checkpoint import Checkpoint, save_checkpoint
 count = int(sys.argv[2])
 while True:
     count += 1

@@ -24,7 +24,7 @@ from neurosim.circuit import (
     WeightPart,
     circuit_from_dict,
 )
-from neurosim.engine.phases import phase_lengths
+from neurosim.circuit.phases import phase_lengths
 from neurosim.errors import CircuitError
 
 

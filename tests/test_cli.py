@@ -42,14 +42,14 @@ from command_line import (
     write_images,
 )
 
-from neurosim.checkpoint import load_checkpoint
+from neurosim.backends import BACKENDS
 from neurosim.commands import COMMANDS
-from neurosim.config import RUN_DEFAULTS
 from neurosim.data import DATASETS
-from neurosim.explain import explain
+from neurosim.learning.checkpoint import load_checkpoint
 from neurosim.models import SYSTEMS, CorInfoMax
-from neurosim.parameters import describe_parameters
-from neurosim.simulator import BACKENDS
+from neurosim.runs.explain import explain
+from neurosim.runs.settings import RUN_DEFAULTS
+from neurosim.system.parameters import describe_parameters
 
 # Help -------------------------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ def test_examples_in_the_help_are_understood(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards examples that stopped working when an option or a parameter changed its name."""
-    from neurosim import seeds, training
+    from neurosim.runs import seeds, training
 
     seen: list[Any] = []
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from oracles import Problem, record_run, small_system
 
 from neurosim import CorInfoMax
-from neurosim.models.reference import initial_weights
+from neurosim.models.numpy.corinfomax import initial_weights
 
 LONG = {"free_time": 110.0, "nudged_time": 110.0}
 FORMS: dict[str, dict[str, Any]] = {

@@ -11,13 +11,13 @@ import pytest
 from command_line import call, metrics_of, refusal
 
 from neurosim import CorInfoMax
-from neurosim import compare as module
 from neurosim.cli import build_parser
 from neurosim.commands.compare import _default_out
-from neurosim.compare import Spread, comparison_markdown, load_groups, train_missing
-from neurosim.config import resolve
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.figures.comparison import comparison
+from neurosim.runs import comparison as module
+from neurosim.runs.comparison import Spread, comparison_markdown, load_groups, train_missing
+from neurosim.runs.settings import resolve
 
 SMALL = ("--dataset", "digits", "--hidden", "20", "--train-images", "60", "--test-images", "40")
 

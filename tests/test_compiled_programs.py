@@ -18,8 +18,9 @@ from command_line import children_of, is_running
 from oracles import assert_bitwise_equal, deep_system, make_problem
 
 from benchmarks.machine import describe_machine
-from neurosim.engine import cpp
-from neurosim.engine.compiler import (
+from neurosim.backends.cpp import backend as cpp
+from neurosim.backends.cpp.backend import CppBackend, cache_folder
+from neurosim.backends.cpp.compiler import (
     FLAGS,
     compile_project,
     compiler_cache,
@@ -28,10 +29,9 @@ from neurosim.engine.compiler import (
     compiler_version,
     find_compiler,
 )
-from neurosim.engine.cpp import CppBackend, cache_folder
-from neurosim.engine.protocol import Backend, Chunk
+from neurosim.backends.interface import Backend, Chunk
 from neurosim.errors import BuildError
-from neurosim.runfolder import environment
+from neurosim.runs.folder import environment
 
 #: A circuit that other files compile too.
 SYSTEM = deep_system()

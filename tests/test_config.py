@@ -12,12 +12,12 @@ import pytest
 from command_line import refusal
 from hypothesis import given, settings
 
+from neurosim.backends import BACKENDS, DTYPES
 from neurosim.cli import build_parser
-from neurosim.config import RUN_DEFAULTS, RunSettings, read_config_file, resolve
 from neurosim.data import DATASETS
 from neurosim.errors import DataError, NeurosimError
-from neurosim.parameters import describe_parameters
-from neurosim.simulator import BACKENDS, DTYPES
+from neurosim.runs.settings import RUN_DEFAULTS, RunSettings, read_config_file, resolve
+from neurosim.system.parameters import describe_parameters
 
 # Which source wins ------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from oracles import deep_system, make_problem, record_run, reference_run, small_
 from neurosim import CorInfoMax
 from neurosim.errors import DataError, ParameterError
 from neurosim.models import SYSTEMS
-from neurosim.models.reference import ReferenceParameters, simulate
+from neurosim.models.numpy.corinfomax import ReferenceParameters, simulate
 from neurosim.system import System
 
 # ------------------------------------------------------------------ refusals

@@ -27,16 +27,16 @@ from test_units import check_statements
 
 from benchmarks import constraints
 from neurosim import Dataset, Simulator, load_dataset
+from neurosim.backends.interface import Chunk
+from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import Circuit, Population, Readout
-from neurosim.engine.protocol import Chunk
-from neurosim.engine.runtime import RuntimeBackend
 from neurosim.errors import ParameterError
 from neurosim.models import CorInfoMaxSparse, CorInfoMaxSparseEnforced, corinfomax_sparse
 from neurosim.models.corinfomax_sparse import read_domain
-from neurosim.models.reference import ReferenceParameters
-from neurosim.models.reference_sparse import Polytope, simulate
-from neurosim.parameters import parse_value
+from neurosim.models.numpy.corinfomax import ReferenceParameters
+from neurosim.models.numpy.corinfomax_sparse import Polytope, simulate
 from neurosim.system import Preset
+from neurosim.system.parameters import parse_value
 
 MIXED = "mixed/3/0-1+4/1-3"
 DEEP = {"layers": (5, 6, 4, 3), "mu_ff": (0.1, 0.07, 0.05), "mu_fb": (0.05, 0.03)}

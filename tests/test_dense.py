@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosim import CorInfoMax
-from neurosim.engine.compiler import FLAGS
+from neurosim.backends.cpp.compiler import FLAGS
 
 WORKER = Path(__file__).with_name("dense_worker.py")
 
@@ -104,7 +104,7 @@ def project(tmp_path_factory) -> Path:
         "record": {},
     }
     (folder / "spec.json").write_text(json.dumps(spec))
-    command = [sys.executable, "-m", "neurosim.engine.cpp_build", str(folder / "spec.json")]
+    command = [sys.executable, "-m", "neurosim.backends.cpp.generate", str(folder / "spec.json")]
     subprocess.run([*command, str(folder / "project")], check=True, capture_output=True)
     return folder / "project"
 

@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
-from neurosim.anatomy import carries_both_ways, depends_on
 from neurosim.circuit import Population
+from neurosim.circuit.graph import carries_both_ways, depends_on
 from neurosim.cli import main
 from neurosim.errors import CircuitError, FigureError, ParameterError
 from neurosim.figures import circuit_diagram, save
+from neurosim.figures.connections import connections
+from neurosim.learning.named_systems import system_with_layers
 from neurosim.models import SYSTEMS
 from neurosim.system import System
-from neurosim.userfile import system_with_layers
-from neurosim.wiring import connections
 
 CASES = [(name, layers) for name in SYSTEMS for layers in ((784, 500, 10), (20, 8, 6, 5), (6, 4))]
 

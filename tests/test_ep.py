@@ -25,16 +25,18 @@ from ep_oracle import (
 from oracles import Problem, assert_same_weights
 from test_units import check_statements
 
-from neurosim import EquilibriumPropagation, Simulator, load_dataset, metrics
-from neurosim.anatomy import shared_weights
+from neurosim import EquilibriumPropagation, Simulator, load_dataset
+from neurosim.backends import interface as protocol
+from neurosim.backends.brian import build
+from neurosim.backends.brian.build import build_network
+from neurosim.backends.cpp.backend import CppBackend
+from neurosim.backends.interface import Backend
+from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import Event
+from neurosim.circuit.graph import shared_weights
 from neurosim.data import one_hot
-from neurosim.engine import build, protocol
-from neurosim.engine.build import build_network
-from neurosim.engine.cpp import CppBackend
-from neurosim.engine.protocol import Backend
-from neurosim.engine.runtime import RuntimeBackend
 from neurosim.errors import DivergenceError, ParameterError
+from neurosim.learning import metrics
 from neurosim.models import ep_reference, equilibrium_propagation
 
 # ------------------------------------------------------------------ step for step

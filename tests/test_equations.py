@@ -18,10 +18,10 @@ from brian2.parsing.sympytools import str_to_sympy
 from oracles import small_system
 
 from neurosim import CorInfoMax
-from neurosim.anatomy import cell_variables
 from neurosim.circuit import Population, Projection
+from neurosim.circuit.graph import cell_variables
 from neurosim.models import SYSTEMS
-from neurosim.models.reference import (
+from neurosim.models.numpy.corinfomax import (
     ReferenceParameters,
     activity_gradient_hidden,
     activity_gradient_output,

@@ -19,11 +19,11 @@ from oracles import (
 )
 
 from neurosim import CorInfoMax, metrics
-from neurosim.engine.cpp import CppBackend
-from neurosim.engine.protocol import Backend
-from neurosim.engine.runtime import RuntimeBackend
+from neurosim.backends.cpp.backend import CppBackend
+from neurosim.backends.interface import Backend
+from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.errors import DataError
-from neurosim.models.reference import initial_weights, lateral_update
+from neurosim.models.numpy.corinfomax import initial_weights, lateral_update
 from neurosim.system import FeedbackPair
 
 #: Steps of one cycle of the systems used here.

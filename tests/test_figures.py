@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 
 from neurosim import Simulator, figures
 from neurosim.cli import main
-from neurosim.config import resolve
 from neurosim.errors import FigureError, RunFolderError
 from neurosim.figures import activity as activity_figures
 from neurosim.figures import weights as weight_figures
 from neurosim.figures.run import Run
-from neurosim.metrics import angle_degrees, sparsity
+from neurosim.learning.metrics import angle_degrees, sparsity
 from neurosim.models import CorInfoMax
-from neurosim.training import start_training
+from neurosim.runs.settings import resolve
+from neurosim.runs.training import start_training
 
 SMALL: dict[str, Any] = {
     "dataset": "digits",
@@ -324,8 +324,8 @@ def test_changes_of_state_are_those_of_a_recording(run: Run) -> None:
     x, y = run.data.x_test[:2], run.data.y_test[:2]
     changes = run.simulator.state_changes(x, y)
     circuit = run.simulator.circuit
-    from neurosim.engine.protocol import Chunk
-    from neurosim.engine.runtime import RuntimeBackend
+    from neurosim.backends.interface import Chunk
+    from neurosim.backends.runtime.backend import RuntimeBackend
 
     inputs = {"stimulus": x, "target": np.eye(10)[y], "beta": np.ones(2)}
     with RuntimeBackend(

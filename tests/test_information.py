@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosim.errors import DataError, ParameterError
-from neurosim.information import correlation, correlative_information
+from neurosim.learning.information import correlation, correlative_information
 
 EPS = 0.3
 

@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 from oracles import assert_bitwise_equal, assert_same_weights
 
+from neurosim.backends.brian.build import build_network
+from neurosim.backends.cpp.backend import CppBackend
+from neurosim.backends.interface import Backend, Chunk, ChunkResult
+from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import (
     Circuit,
     CycleInput,
@@ -23,10 +27,6 @@ from neurosim.circuit import (
     Weight,
     WeightPart,
 )
-from neurosim.engine.build import build_network
-from neurosim.engine.cpp import CppBackend
-from neurosim.engine.protocol import Backend, Chunk, ChunkResult
-from neurosim.engine.runtime import RuntimeBackend
 from neurosim.errors import CircuitError
 
 STEPS, THETA = 9, 0.05

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from neurosim import CorInfoMax
 from neurosim.errors import NeurosimError, ParameterError, near_matches
 from neurosim.models import SYSTEMS, find_system
-from neurosim.parameters import (
+from neurosim.system.parameters import (
     ParameterInfo,
     check_parameters,
     describe_parameters,

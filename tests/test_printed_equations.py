@@ -16,7 +16,8 @@ from brian2.parsing.sympytools import str_to_sympy
 
 from neurosim import CorInfoMax
 from neurosim.cli import main
-from neurosim.equations import (
+from neurosim.errors import ParameterError
+from neurosim.figures.formulas import (
     FORMATS,
     comment_of,
     read_equations,
@@ -24,7 +25,6 @@ from neurosim.equations import (
     system_comments,
     unicode_name,
 )
-from neurosim.errors import ParameterError
 from neurosim.models import SYSTEMS
 from neurosim.system import System
 
@@ -160,7 +160,7 @@ def test_a_class_typed_into_a_terminal_has_equations() -> None:
     code = (
         "import dataclasses\n"
         "from neurosim import CorInfoMax\n"
-        "from neurosim.equations import render_equations\n"
+        "from neurosim.figures.formulas import render_equations\n"
         "@dataclasses.dataclass(frozen=True)\n"
         "class Mine(CorInfoMax):\n"
         "    name = 'mine'\n"

@@ -15,16 +15,16 @@ from command_line import call, refusal
 from oracles import Problem, make_problem, small_system
 
 from neurosim import Simulator, open_recording, save_recording, select_layer
-from neurosim.anatomy import cell_variables
+from neurosim.backends.brian.build import build_network
+from neurosim.backends.interface import Chunk, ChunkResult, split_weights
+from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import Circuit
-from neurosim.engine.build import build_network
-from neurosim.engine.protocol import Chunk, ChunkResult, split_weights
-from neurosim.engine.runtime import RuntimeBackend
+from neurosim.circuit.graph import cell_variables
 from neurosim.errors import CircuitError, DataError, ParameterError
 from neurosim.models import CorInfoMax
 from neurosim.recording import Recorder, recording_size
 from neurosim.system import System
-from neurosim.traces import LayerTraces, Trace
+from neurosim.system.traces import LayerTraces, Trace
 
 STEPS = 18
 
@@ -311,7 +311,7 @@ def test_a_program_that_records_all_neurons_stays_within_the_memory(
 ) -> None:
     """Guards a computer out of memory because of neurons that nobody asked for."""
     simulator, problem = made
-    monkeypatch.setattr("neurosim.engine.cpp.CppBackend", Counted)
+    monkeypatch.setattr("neurosim.backends.cpp.backend.CppBackend", Counted)
     monkeypatch.setattr(Counted, "made", [])
     monkeypatch.setattr(Counted, "shown", [])
     whole, part = (recording_size(simulator, 3, layer=1, neurons=n) for n in (None, [2]))
@@ -337,7 +337,7 @@ def test_programs_are_compiled_for_few_numbers_of_images(
 ) -> None:
     """Guards a minute of compiling for every number of images that somebody looks at."""
     simulator, problem = made
-    monkeypatch.setattr("neurosim.engine.cpp.CppBackend", Counted)
+    monkeypatch.setattr("neurosim.backends.cpp.backend.CppBackend", Counted)
     monkeypatch.setattr(Counted, "made", [])
     for n in (1, 2, 3, 4, 5, 9):
         simulator.record(np.resize(problem.images, (n, 5)), backend="cpp")

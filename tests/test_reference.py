@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from neurosim.errors import DataError, DivergenceError, ParameterError
-from neurosim.models.reference import (
+from neurosim.models.numpy.corinfomax import (
     FloatArray,
     ReferenceParameters,
     State,

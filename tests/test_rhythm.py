@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from oracles import make_problem, small_system
 
 from neurosim import Simulator
+from neurosim.backends.cpp.backend import CppBackend
+from neurosim.backends.interface import Chunk
+from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import Circuit, CycleInput, Event, Phase, Population, Readout
-from neurosim.engine.cpp import CppBackend
-from neurosim.engine.phases import phase_lengths
-from neurosim.engine.protocol import Chunk
-from neurosim.engine.runtime import RuntimeBackend
+from neurosim.circuit.phases import phase_lengths
 from neurosim.errors import CircuitError
 
 PHASES = ("dawn", "noon", "dusk")

@@ -20,10 +20,11 @@ import numpy as np
 import pytest
 
 import neurosim
-from neurosim import runfolder as module
-from neurosim.checkpoint import Checkpoint, save_checkpoint, temporary_path
 from neurosim.errors import RunFolderError
-from neurosim.runfolder import RunFolder, default_run_folder, environment
+from neurosim.files import temporary_path
+from neurosim.learning.checkpoint import Checkpoint, save_checkpoint
+from neurosim.runs import folder as module
+from neurosim.runs.folder import RunFolder, default_run_folder, environment
 
 ROOT = Path(__file__).resolve().parents[1]
 START = datetime(2026, 1, 31, 14, 25, 1)
@@ -95,7 +96,7 @@ def test_unlocked_folder_only_reads(run: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from neurosim.runfolder import RunFolder
+from neurosim.runs.folder import RunFolder
 with RunFolder.create(Path(sys.argv[1])) as folder:
     if sys.argv[2] == "config":
         folder.write_config("seed = 1")
@@ -508,7 +509,7 @@ def test_own_version_without_installation(monkeypatch: pytest.MonkeyPatch) -> No
 def test_environment_does_not_import_brian2() -> None:
     """Guards seconds of start-up for every command that only names versions."""
     code = (
-        "import sys, neurosim.runfolder as r; r._own_version = str; r.environment();"
+        "import sys, neurosim.runs.folder as r; r._own_version = str; r.environment();"
         "sys.exit('brian2' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

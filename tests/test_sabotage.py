@@ -15,8 +15,9 @@ import pytest
 from oracles import check_against_reference, deep_system, small_system
 
 from neurosim import CorInfoMax
+from neurosim.backends import interface as protocol
+from neurosim.backends.brian import build
 from neurosim.circuit import Event
-from neurosim.engine import build, protocol
 from neurosim.models import corinfomax
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]

@@ -25,11 +25,11 @@ from command_line import (
     wait_until,
 )
 
-from neurosim import seeds as module
-from neurosim.child import child_command
-from neurosim.config import resolve
 from neurosim.errors import ParameterError, RunFolderError
-from neurosim.seeds import resume_seeds, seed_folders, train_seeds
+from neurosim.runs import seeds as module
+from neurosim.runs.child import child_command
+from neurosim.runs.seeds import resume_seeds, seed_folders, train_seeds
+from neurosim.runs.settings import resolve
 
 COMMAND = [sys.executable, "-m", "neurosim", *DIGITS, "--quiet"]
 RESUME = [sys.executable, "-m", "neurosim", "train", "--quiet", "--resume"]

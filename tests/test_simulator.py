@@ -21,7 +21,6 @@ from oracles import (
 )
 
 from neurosim import CorInfoMax, Dataset, Simulator, load_dataset
-from neurosim.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from neurosim.circuit import Circuit, CycleInput
 from neurosim.errors import (
     CheckpointError,
@@ -31,9 +30,10 @@ from neurosim.errors import (
     ParameterError,
     RunFolderError,
 )
-from neurosim.models.reference import angle_degrees, predict, readout, simulate, update
-from neurosim.simulator import ChunkStats
-from neurosim.stretch import SameAnswer
+from neurosim.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from neurosim.learning.dead_output import SameAnswer
+from neurosim.learning.simulator import ChunkStats
+from neurosim.models.numpy.corinfomax import angle_degrees, predict, readout, simulate, update
 
 IMAGES = 13
 #: The circuit other files compile too: one program for all, values are handed over.

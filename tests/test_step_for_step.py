@@ -22,10 +22,10 @@ from oracles import (
 )
 
 from neurosim import CorInfoMax, Simulator
-from neurosim.engine.cpp import CppBackend
-from neurosim.engine.protocol import Chunk
-from neurosim.engine.runtime import RuntimeBackend
-from neurosim.models.reference import simulate
+from neurosim.backends.cpp.backend import CppBackend
+from neurosim.backends.interface import Chunk
+from neurosim.backends.runtime.backend import RuntimeBackend
+from neurosim.models.numpy.corinfomax import simulate
 
 SYSTEMS: dict[str, CorInfoMax] = {
     "one hidden layer": small_system(),

@@ -11,11 +11,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from neurosim.cli import main
-from neurosim.config import resolve
 from neurosim.errors import RunFolderError
-from neurosim.runfolder import RunFolder
-from neurosim.tensorboard import FOLDER_NAME, EventLog
-from neurosim.training import resume_training, start_training
+from neurosim.runs.folder import RunFolder
+from neurosim.runs.settings import resolve
+from neurosim.runs.tensorboard import FOLDER_NAME, EventLog
+from neurosim.runs.training import resume_training, start_training
 
 SMALL: dict[str, Any] = {
     "dataset": "digits",

@@ -28,8 +28,6 @@ from command_line import (
 )
 
 from neurosim import Simulator, load_dataset
-from neurosim.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, temporary_path
-from neurosim.config import resolve
 from neurosim.errors import (
     CheckpointError,
     DivergenceError,
@@ -37,7 +35,10 @@ from neurosim.errors import (
     ParameterError,
     RunFolderError,
 )
-from neurosim.training import Interrupted, TrainingRun, resume_training, start_training
+from neurosim.files import temporary_path
+from neurosim.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from neurosim.runs.settings import resolve
+from neurosim.runs.training import Interrupted, TrainingRun, resume_training, start_training
 
 METRICS = {
     "epoch",
@@ -247,7 +248,7 @@ def test_few_training_images_come_from_the_shuffled_set(tmp_path: Path, finished
 
 def test_a_saved_config_repeats_the_run(tmp_path: Path, finished: Path) -> None:
     """Guards a result that its own settings do not give again."""
-    from neurosim.config import read_config_file
+    from neurosim.runs.settings import read_config_file
 
     settings = resolve({}, read_config_file(finished / "config.toml"))
     start_training(settings, tmp_path / "again", progress=False)

@@ -16,10 +16,10 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 from oracles import deep_system, small_system
 
 from neurosim import CorInfoMax
+from neurosim.backends.brian.build import BuiltNetwork, build_network
+from neurosim.backends.interface import Chunk
+from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import Circuit, circuit_from_dict
-from neurosim.engine.build import BuiltNetwork, build_network
-from neurosim.engine.protocol import Chunk
-from neurosim.engine.runtime import RuntimeBackend
 from neurosim.errors import CircuitError
 
 SYSTEMS: dict[str, CorInfoMax] = {

@@ -10,18 +10,18 @@ import pytest
 from command_line import assert_same_weights, call, refusal, run
 
 from neurosim import CorInfoMax, Simulator
-from neurosim.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from neurosim.circuit import Circuit
 from neurosim.errors import CircuitError, ParameterError
+from neurosim.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from neurosim.learning.named_systems import reference_of, system_named
 from neurosim.models import SYSTEMS
-from neurosim.userfile import reference_of, system_named
 
 RULE = """
 import dataclasses
 from typing import ClassVar
 
 from neurosim import CorInfoMax
-from neurosim.parameters import parameter
+from neurosim.system.parameters import parameter
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,9 +27,9 @@ from oracles import make_problem, small_system
 from neurosim import CorInfoMax, Simulator, save_recording, select_layer, view
 from neurosim.errors import DataError, ParameterError, RunFolderError
 from neurosim.models import CorInfoMaxSparse
-from neurosim.parameters import parameter
 from neurosim.system import System
-from neurosim.traces import TRACE_KINDS
+from neurosim.system.parameters import parameter
+from neurosim.system.traces import TRACE_KINDS
 from neurosim.viewer.explorer import Explorer
 from neurosim.viewer.page import write_page
 from neurosim.viewer.picture import phase_spans
@@ -325,7 +325,7 @@ def test_a_turned_slider_shows_what_a_system_with_that_value_does(
     source = open_source(simulator, images, LABELS)
     window = Window(source, new_figure(), explore=True, layer=1, neuron=2, image=1)
     # from here on, nothing may be compiled
-    monkeypatch.delattr("neurosim.engine.cpp.compile_project")
+    monkeypatch.delattr("neurosim.backends.cpp.backend.compile_project")
     window.sliders["g_l"].set_val(0.9)
     window.sliders["beta"].set_val(-0.5)
     changed = Simulator(

@@ -72,8 +72,9 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.compare import load_groups, train_missing, write_comparison
-    from neurosim.training import Interrupted
+    from neurosim.figures.comparison import write_comparison
+    from neurosim.runs.comparison import load_groups, train_missing
+    from neurosim.runs.training import Interrupted
 
     if bool(options.runs) == bool(options.systems):
         raise ParameterError("give either run folders to compare, or --systems to train first")

@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from neurosim.figures import circuit_diagram, save
-    from neurosim.userfile import system_with_layers
+    from neurosim.learning.named_systems import system_with_layers
 
     system = system_with_layers(options.system, options.layers)
     print(shown(save(circuit_diagram(system), options.out or Path(f"{system.name}.svg"))))

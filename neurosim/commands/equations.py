@@ -30,8 +30,8 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.equations import render_equations
-    from neurosim.userfile import system_named
+    from neurosim.figures.formulas import render_equations
+    from neurosim.learning.named_systems import system_named
 
     print(render_equations(system_named(options.system), options.format))
     return 0

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.explain import explain
+    from neurosim.runs.explain import explain
 
     print(explain(settings_from(options)))
     return 0

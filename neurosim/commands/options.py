@@ -120,7 +120,7 @@ def settings_from(options: argparse.Namespace) -> Any:
 
     Returns
     -------
-    neurosim.config.RunSettings
+    neurosim.runs.settings.RunSettings
         Options before the file before presets before defaults.
 
     Raises
@@ -128,14 +128,14 @@ def settings_from(options: argparse.Namespace) -> Any:
     ParameterError
         If an option or a line of the file is unknown or out of its range.
     """
-    from neurosim.config import read_config_file, resolve
+    from neurosim.runs.settings import read_config_file, resolve
 
     config = None if options.config is None else read_config_file(options.config)
     return resolve(_command_line_settings(options), config)
 
 
 def _command_line_settings(options: argparse.Namespace) -> dict[str, Any]:
-    from neurosim.config import RUN_DEFAULTS
+    from neurosim.runs.settings import RUN_DEFAULTS
 
     given = {name: getattr(options, name, None) for name in RUN_DEFAULTS}
     parameters = dict(_split_setting(text) for text in options.set)

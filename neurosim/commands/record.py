@@ -73,9 +73,9 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.engine.protocol import check_choices
+    from neurosim.backends.interface import check_choices
     from neurosim.recording import RecordingSize
-    from neurosim.reopen import open_run
+    from neurosim.runs.opened import open_run
 
     if options.memory_limit < 1:
         raise ParameterError(f"--memory-limit {options.memory_limit}: give 1 or more (megabytes)")

@@ -23,10 +23,10 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from neurosim.backends import BACKENDS
     from neurosim.data import DATASETS
     from neurosim.models import SYSTEMS
-    from neurosim.parameters import allowed_text, describe_parameters
-    from neurosim.simulator import BACKENDS
+    from neurosim.system.parameters import allowed_text, describe_parameters
 
     for name, system in SYSTEMS.items():
         print(f"{name}: {system.title}\n  {system.citation}")
@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _facts(circuit: Circuit) -> list[str]:
     """What a circuit shares between directions, and its phases, in plain words."""
-    from neurosim.anatomy import shared_weights
+    from neurosim.circuit.graph import shared_weights
 
     shared = shared_weights(circuit)
     phases = ", ".join(f"{p.name} ({p.steps * circuit.dt:g} ms)" for p in circuit.phases)

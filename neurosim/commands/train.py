@@ -114,7 +114,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.training import Interrupted
+    from neurosim.runs.training import Interrupted
 
     folder = options.resume
     try:
@@ -144,8 +144,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _start(options: argparse.Namespace, settings: Any, folder: Path) -> dict[str, Any]:
-    from neurosim.seeds import train_seeds
-    from neurosim.training import start_training
+    from neurosim.runs.seeds import train_seeds
+    from neurosim.runs.training import start_training
 
     how: dict[str, Any] = {"progress": not options.quiet, "jobs": _jobs(options)}
     how["tensorboard"] = options.tensorboard
@@ -157,8 +157,8 @@ def _start(options: argparse.Namespace, settings: Any, folder: Path) -> dict[str
 
 
 def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    from neurosim.seeds import holds_seeds, resume_seeds
-    from neurosim.training import resume_training
+    from neurosim.runs.seeds import holds_seeds, resume_seeds
+    from neurosim.runs.training import resume_training
 
     how: dict[str, Any] = {
         "epochs": options.epochs,
@@ -202,7 +202,7 @@ def _prepare_gallery(settings: Any) -> None:
                 simulator.analysis_backend  # noqa: B018 - built when first looked at
 
     from neurosim.errors import NeurosimError
-    from neurosim.simulator import Simulator
+    from neurosim.learning.simulator import Simulator
 
     # inside Python there is nothing to compile, and Brian2 runs in one thread only
     if settings.backend != "cpp":
@@ -217,7 +217,7 @@ def _draw_gallery(folder: Path) -> None:
 
 
 def _default_out(settings: Any) -> Path:
-    from neurosim.runfolder import default_run_folder
+    from neurosim.runs.folder import default_run_folder
 
     return default_run_folder(Path("runs"), settings.system.name, settings.dataset, datetime.now())
 

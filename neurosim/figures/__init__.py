@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from neurosim.figures.gallery import FIGURES, draw, save, save_all
     from neurosim.figures.run import Run, open_runs
     from neurosim.figures.weights import receptive_fields, weight_histograms
-    from neurosim.userfile import system_with_layers
+    from neurosim.learning.named_systems import system_with_layers
 
 __all__ = [
     "FIGURES",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neurosim.errors import FigureError
 from neurosim.figures import style
 from neurosim.figures.run import Run, Source, as_run
-from neurosim.metrics import sparsity
+from neurosim.learning.metrics import sparsity
 
 __all__ = ["confusion_counts", "confusion_matrix", "hidden_activity", "tsne"]
 

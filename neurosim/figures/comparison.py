@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from neurosim.compare import Group, published_angles, published_curve
 from neurosim.figures import style
+from neurosim.runs.comparison import Group, comparison_markdown, published_angles, published_curve
+from neurosim.runs.folder import make_folder, write_result
 
-__all__ = ["comparison"]
+__all__ = ["comparison", "write_comparison"]
 
 #: What accuracy is drawn against: title, metric that adds up, name of the axis, unit.
 _COSTS = (
@@ -28,7 +31,7 @@ def comparison(groups: Sequence[Group]) -> Figure:
     Parameters
     ----------
     groups : sequence of Group
-        From :func:`neurosim.compare.load_groups`.
+        From :func:`neurosim.runs.comparison.load_groups`.
 
     Returns
     -------
@@ -101,3 +104,31 @@ def _draw(
         axis.fill_between(
             x, mean - spread, mean + spread, color=look["color"], alpha=0.2, linewidth=0
         )
+
+
+def write_comparison(groups: Sequence[Group], out: Path) -> str:
+    """Write ``comparison.md`` and ``comparison.png``.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        From :func:`load_groups`.
+    out : Path
+        Folder; made if absent.
+
+    Returns
+    -------
+    str
+        The table.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder cannot be written.
+    """
+    table, picture = comparison_markdown(groups), BytesIO()
+    comparison(groups).savefig(picture, format="png")
+    make_folder(out)
+    write_result(out / "comparison.md", (table + "\n").encode())
+    write_result(out / "comparison.png", picture.getvalue())
+    return table

@@ -121,7 +121,7 @@ def events(run: Source) -> Figure:
     -------
     matplotlib.figure.Figure
         Two panels over epochs: events of cells; operations at synapses, on a
-        logarithmic axis. Definitions: :mod:`neurosim.metrics`.
+        logarithmic axis. Definitions: :mod:`neurosim.learning.metrics`.
 
     Raises
     ------

@@ -19,9 +19,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 
-from neurosim.anatomy import Compartment, Layer
 from neurosim.circuit import Population
+from neurosim.circuit.graph import Compartment, Layer
 from neurosim.figures import style
+from neurosim.figures.connections import Connection, connections, symbol
 from neurosim.figures.diagram_parts import (
     Look,
     Point,
@@ -32,7 +33,6 @@ from neurosim.figures.diagram_parts import (
     write,
 )
 from neurosim.system import System
-from neurosim.wiring import Connection, connections, symbol
 
 __all__ = ["circuit_diagram"]
 

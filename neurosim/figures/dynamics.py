@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from neurosim.errors import FigureError
 from neurosim.figures import style
 from neurosim.figures.run import Activity, Run, Source, as_run
-from neurosim.information import CorrelativeInformation, correlative_information
+from neurosim.learning.information import CorrelativeInformation, correlative_information
 
 __all__ = ["convergence", "information", "measure_information"]
 
@@ -77,7 +77,7 @@ def information(run: Source, *, forgetting: float | None = None) -> Figure:
     forgetting : float, optional
         Forgetting factor per image of the correlations, which then start at
         the identity; without it, the mean over the images. See
-        :mod:`neurosim.information`.
+        :mod:`neurosim.learning.information`.
 
     Returns
     -------

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.anatomy import Layer
-from neurosim.config import RunSettings
+from neurosim.circuit.graph import Layer
 from neurosim.data import DATASETS, Dataset
 from neurosim.errors import RunFolderError
-from neurosim.reopen import read_settings
-from neurosim.runfolder import RunFolder
-from neurosim.simulator import Simulator
+from neurosim.learning.simulator import Simulator
+from neurosim.runs.folder import RunFolder
+from neurosim.runs.opened import read_settings
+from neurosim.runs.settings import RunSettings
 from neurosim.system import PublishedCurve
 
 __all__ = ["Activity", "Run", "Source", "as_run", "as_runs", "open_runs"]
@@ -227,7 +227,7 @@ def open_runs(path: str | Path, *, data_dir: Path | None = None) -> list[Run]:
     RunFolderError
         If there is no run.
     """
-    from neurosim.seeds import seed_folders
+    from neurosim.runs.seeds import seed_folders
 
     folders = seed_folders(Path(path)) or [Path(path)]
     return [Run(folder, data_dir=data_dir) for folder in folders]

@@ -6,8 +6,8 @@ import dataclasses
 
 from neurosim.circuit import Circuit
 from neurosim.errors import ParameterError, near_matches
-from neurosim.parameters import describe_parameters
 from neurosim.system import System
+from neurosim.system.parameters import describe_parameters
 
 __all__ = ["Explorer", "Knob"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.checkpoint import replace_file
 from neurosim.errors import DataError, near_matches
 from neurosim.figures import style
+from neurosim.files import replace_file
 from neurosim.recording import select_layer
-from neurosim.traces import TRACE_KINDS
+from neurosim.system.traces import TRACE_KINDS
 from neurosim.viewer.picture import phase_spans, trace_names
 from neurosim.viewer.source import Source, make_look, place_of
 

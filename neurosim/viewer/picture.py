@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from neurosim.figures import style
-from neurosim.traces import TRACE_KINDS
+from neurosim.system.traces import TRACE_KINDS
 from neurosim.viewer.source import Look
 
 __all__ = ["Picture", "phase_spans", "shown_at_first", "trace_names"]

@@ -25,7 +25,7 @@ from neurosim.recording import (
 if TYPE_CHECKING:
     import xarray as xr
 
-    from neurosim.simulator import Simulator
+    from neurosim.learning.simulator import Simulator
 
 __all__ = ["FileSource", "LiveSource", "Look", "Source", "likely_shape", "make_look", "place_of"]
 
@@ -92,7 +92,7 @@ class Source(abc.ABC):
         Returns
         -------
         xarray.Dataset or xarray.DataTree
-            As :meth:`~neurosim.simulator.Simulator.record` gives it.
+            As :meth:`~neurosim.learning.simulator.Simulator.record` gives it.
         """
 
     def neurons(self, layer: int) -> list[int]:

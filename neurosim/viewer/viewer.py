@@ -57,7 +57,7 @@ def open_source(
         If it is no run and no recording, an image is out of range, or something is given
         that this source cannot follow, such as another nudge for a recording.
     """
-    from neurosim.simulator import Simulator
+    from neurosim.learning.simulator import Simulator
 
     is_run = isinstance(what, (str, Path)) and not Path(what).is_file()
     if split is not None and (images is not None or not is_run):
@@ -93,7 +93,7 @@ def _from_recording(what: Any, ids: list[int] | None, beta: float | None) -> Sou
 def _from_run(
     folder: Path, images: Any, labels: Any, ids: list[int] | None, split: str | None, beta: float
 ) -> Source:
-    from neurosim.reopen import open_run
+    from neurosim.runs.opened import open_run
 
     opened = open_run(folder, way_out="give a run folder or a recording (.nc)")
     if images is not None:

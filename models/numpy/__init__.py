@@ -1,0 +1,1 @@
+"""Each system in plain NumPy: the oracle that the tests compare with."""

@@ -1,0 +1,1 @@
+"""One compiled C++ program per circuit."""

@@ -1,0 +1,1 @@
+"""Brian2 inside this Python process, for looking inside."""

@@ -1,0 +1,37 @@
+"""The words a model is written in: populations, events, projections, phases, weights."""
+
+from __future__ import annotations
+
+from neurosim.circuit.circuit import (
+    MAX_CYCLE_STEPS,
+    MOMENTS,
+    RHYTHM_VARIABLES,
+    Circuit,
+    CycleInput,
+    Event,
+    Pathway,
+    Phase,
+    Population,
+    Projection,
+    Readout,
+    Weight,
+    WeightPart,
+    circuit_from_dict,
+)
+
+__all__ = [
+    "MAX_CYCLE_STEPS",
+    "MOMENTS",
+    "RHYTHM_VARIABLES",
+    "Circuit",
+    "CycleInput",
+    "Event",
+    "Pathway",
+    "Phase",
+    "Population",
+    "Projection",
+    "Readout",
+    "Weight",
+    "WeightPart",
+    "circuit_from_dict",
+]

@@ -1,0 +1,641 @@
+"""The equations that run, as mathematics: LaTeX, Markdown or Unicode, with the paper's numbers.
+
+Nothing is typed a second time: formulas are made from the strings of a circuit,
+equation numbers from the comments that stand beside them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, Equations
+from brian2.parsing.sympytools import str_to_sympy
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
+from sympy.printing.str import StrPrinter
+
+from neurosim.circuit import Circuit, Pathway, Population, Projection
+from neurosim.errors import ParameterError, near_matches
+from neurosim.system import System
+from neurosim.system.parameters import describe_parameters
+
+__all__ = [
+    "FORMATS",
+    "Line",
+    "Printer",
+    "alike",
+    "comment_of",
+    "constant_comments",
+    "equation_block",
+    "latex_text",
+    "like_projections",
+    "math_block",
+    "printer_for",
+    "read_equations",
+    "render_equations",
+    "statement",
+    "system_comments",
+    "unicode_name",
+]
+
+# ---------------------------------------------------------------- mathematics
+
+
+class Printer(LatexPrinter):
+    """LaTeX of Brian2 expressions, with the names of a model's symbols.
+
+    Parameters
+    ----------
+    symbols : dict of str to str
+        LaTeX of names that are not spelt by the common rule.
+    """
+
+    def __init__(self, symbols: dict[str, str]) -> None:
+        super().__init__({"mul_symbol": r"\,"})
+        self._symbols = symbols
+
+    def name(self, name: str) -> str:
+        """LaTeX of a variable: ``e_B_free_post`` is e with indices B and free, post above.
+
+        Parameters
+        ----------
+        name : str
+            As it stands in the equations.
+
+        Returns
+        -------
+        str
+            Its symbol: the one declared for it, or one made of its parts.
+        """
+        if name in self._symbols:
+            return self._symbols[name]
+        stem, _, side = name.rpartition("_")
+        if stem and side in ("pre", "post"):
+            return rf"{self.name(stem)}^{{\mathrm{{{side}}}}}"
+        first, *indices = name.split("_")
+        if len(first) > 1 and first not in _GREEK:
+            upright = name.replace("_", r"\_")
+            return rf"\mathrm{{{upright}}}"
+        below = ",".join(_word(index) for index in indices if index)
+        return f"{_word(first)}_{{{below}}}" if below else _word(first)
+
+    def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:
+        return _negative_last(super()._as_ordered_terms(expr, order=order))
+
+    def _print_Symbol(self, expr: Any, style: str = "plain") -> str:
+        del style
+        return self.name(expr.name)
+
+    def _print_Function(self, expr: Any, exp: Any = None) -> str:
+        arguments = [self._print(argument) for argument in expr.args]
+        name = expr.func.__name__
+        if name == "int_":
+            text = rf"\left[{arguments[0]}\right]"
+        else:
+            text = rf"\mathrm{{{name}}}\left({', '.join(arguments)}\right)"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+    def _print_Abs(self, expr: Any, exp: Any = None) -> str:
+        text = rf"\left\lvert {self._print(expr.args[0])} \right\rvert"
+        return text if exp is None else f"{text}^{{{exp}}}"
+
+    def _print_And(self, expr: Any) -> str:
+        return r" \text{ and } ".join(self._clause(part) for part in _sorted(expr.args))
+
+    def _print_Or(self, expr: Any) -> str:
+        return r" \text{ or } ".join(self._clause(part) for part in _sorted(expr.args))
+
+    def _clause(self, expr: Any) -> str:
+        text = self._print(expr)
+        return text if expr.is_Symbol or expr.is_Relational else rf"\left({text}\right)"
+
+
+def _negative_last(terms: Iterable[Any]) -> list[Any]:
+    return sorted(terms, key=lambda term: bool(term.could_extract_minus_sign()))
+
+
+def _sorted(parts: Iterable[Any]) -> list[Any]:
+    """Simple clauses first, then in alphabetical order."""
+    return sorted(parts, key=lambda part: (not part.is_Symbol, part.is_Boolean, str(part)))
+
+
+def _word(text: str) -> str:
+    """One part of a name: a Greek letter, a single letter, or an upright word."""
+    if text in _GREEK:
+        return rf"\{text}"
+    return text if len(text) == 1 else rf"\mathrm{{{text}}}"
+
+
+_GREEK = frozenset(
+    ("beta", "gamma", "epsilon", "theta", "lambda", "mu", "tau", "sigma", "kappa", "eta", "delta")
+)
+
+
+# ---------------------------------------------------------------- equations and their comments
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One line of an equation string.
+
+    Attributes
+    ----------
+    name, unit, comment : str
+        Variable, unit and the words after ``#``.
+    expression : str
+        Right-hand side; empty for a plain variable.
+    kind : str
+        Brian2's type of the equation.
+    flags : tuple of str
+        Brian2's flags.
+    """
+
+    name: str
+    unit: str
+    comment: str
+    expression: str
+    kind: str
+    flags: tuple[str, ...]
+
+
+def read_equations(text: str) -> list[Line]:
+    """Take an equation string apart, keeping what its comments say.
+
+    Parameters
+    ----------
+    text : str
+        Equations in Brian2's syntax, one per line.
+
+    Returns
+    -------
+    list of Line
+        In the order given; empty lines and lines of comment alone are left out.
+    """
+    lines = []
+    for written in text.splitlines():
+        code, _, comment = written.partition("#")
+        if not code.strip():
+            continue
+        (parsed,) = Equations(code).values()
+        unit = re.sub(r"\(.*\)", "", code.rpartition(":")[2]).strip()
+        expression = "" if parsed.type == PARAMETER else parsed.expr.code
+        lines.append(
+            Line(
+                parsed.varname, unit, comment.strip(), expression, parsed.type, tuple(parsed.flags)
+            )
+        )
+    return lines
+
+
+def equation_block(lines: Sequence[Line], printer: Printer) -> str:
+    """The equations among ``lines`` as one block of mathematics.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+        Plain variables among them are left out.
+    printer : Printer
+        Knows the symbols.
+
+    Returns
+    -------
+    str
+        Markdown, the comments beside the equations.
+    """
+    rows = []
+    for line in lines:
+        if not line.expression:
+            continue
+        left = printer.name(line.name)
+        if line.kind == DIFFERENTIAL_EQUATION:
+            left = rf"\frac{{\mathrm{{d}} {left}}}{{\mathrm{{d}} t}}"
+        right = printer.doprint(str_to_sympy(line.expression))
+        note = rf" && \text{{{latex_text(line.comment)}}}" if line.comment else ""
+        rows.append(f"{left} &= {right}{note}")
+    return math_block(rows)
+
+
+def math_block(rows: Sequence[str]) -> str:
+    """Rows as a displayed formula.
+
+    Parameters
+    ----------
+    rows : sequence of str
+        LaTeX, aligned at ``&``.
+
+    Returns
+    -------
+    str
+        Markdown as GitHub shows it.
+    """
+    body = " \\\\\n".join(rows)
+    return f"```math\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n```"
+
+
+def latex_text(comment: str) -> str:
+    r"""Words with what LaTeX would take for commands escaped.
+
+    Parameters
+    ----------
+    comment : str
+        Plain words.
+
+    Returns
+    -------
+    str
+        The same for use within ``\text{}``.
+    """
+    return comment.replace("_", r"\_").replace("^", r"\^{}")
+
+
+def statement(code: str, printer: Printer) -> str:
+    """A synaptic or cell statement as a formula.
+
+    Parameters
+    ----------
+    code : str
+        One statement, e.g. ``w += mu*x``.
+    printer : Printer
+        Knows the symbols.
+
+    Returns
+    -------
+    str
+        LaTeX.
+    """
+    name, operator, expression = _statement_parts(code)
+    sign = r"\leftarrow" if operator == "=" else rf"\mathrel{{{operator[0]}}}="
+    return f"{printer.name(name)} {sign} {printer.doprint(str_to_sympy(expression))}"
+
+
+def constant_comments(module: ModuleType) -> dict[str, str]:
+    """What ``#:`` comments say of the string constants of a module.
+
+    Parameters
+    ----------
+    module : module
+        A model's file.
+
+    Returns
+    -------
+    dict of str to str
+        Comment by the string; empty where Python keeps no source, as of what was
+        typed into a terminal or a notebook.
+    """
+    try:
+        source = inspect.getsource(module)
+    except (OSError, TypeError):
+        return {}
+    found = re.findall(r"((?:^#: .*\n)+)^([A-Z_]+) = ", source, flags=re.M)
+    return {
+        getattr(module, name): " ".join(re.findall(r"#: (.*)", comment))
+        for comment, name in found
+        if isinstance(getattr(module, name, None), str)
+    }
+
+
+def system_comments(system: type[System]) -> dict[str, str]:
+    """:func:`constant_comments` of a system's file, and of those of the systems it varies.
+
+    Parameters
+    ----------
+    system : type[System]
+        The system's class.
+
+    Returns
+    -------
+    dict of str to str
+        Comment by the string; that of the system's own file wins.
+    """
+    comments: dict[str, str] = {}
+    for owner in reversed(system.__mro__):
+        module = inspect.getmodule(owner)
+        if issubclass(owner, System) and module is not None:
+            comments |= constant_comments(module)
+    return comments
+
+
+def comment_of(code: str, comments: Mapping[str, str]) -> str:
+    """The comment on the constant that a pathway's statements come from.
+
+    Parameters
+    ----------
+    code : str
+        The statements.
+    comments : mapping of str to str
+        As from :func:`system_comments`. A constant with a field in braces, such as
+        ``member_{number}_pre``, stands for the statements with any number there.
+
+    Returns
+    -------
+    str
+        Empty if there is none.
+    """
+    if code in comments:
+        return comments[code]
+    for template, comment in comments.items():
+        parts = re.split(r"\{\w+\}", template)
+        if len(parts) > 1 and re.fullmatch(r"\d+".join(map(re.escape, parts)), code):
+            return comment
+    return ""
+
+
+# ---------------------------------------------------------------- a system's equations
+
+
+def printer_for(system: type[System]) -> Printer:
+    """A printer that knows the symbols of a system's declared parameters.
+
+    Parameters
+    ----------
+    system : type[System]
+        The system's class.
+
+    Returns
+    -------
+    Printer
+        For all formulas of that system.
+    """
+    infos = describe_parameters(system)
+    return Printer({name: info.symbol for name, info in infos.items() if info.symbol})
+
+
+def alike(populations: Sequence[Population]) -> list[list[Population]]:
+    """Populations in groups of the same equations and role.
+
+    Parameters
+    ----------
+    populations : sequence of Population
+        Those of a circuit.
+
+    Returns
+    -------
+    list of list of Population
+        Groups and their members in the order given.
+    """
+    groups: dict[tuple[str, str], list[Population]] = {}
+    for population in populations:
+        groups.setdefault((population.equations, population.role), []).append(population)
+    return list(groups.values())
+
+
+def like_projections(projections: Sequence[Projection]) -> list[list[Projection]]:
+    """Projections in groups of the same pathways and role.
+
+    Parameters
+    ----------
+    projections : sequence of Projection
+        Those of a circuit.
+
+    Returns
+    -------
+    list of list of Projection
+        Groups and their members in the order given.
+    """
+    groups: dict[tuple[Any, ...], list[Projection]] = {}
+    for projection in projections:
+        groups.setdefault((projection.pathways, projection.role), []).append(projection)
+    return list(groups.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Formula:
+    """Left-hand side, sign, right-hand side and a comment; all but the comment are code."""
+
+    left: str
+    sign: str
+    right: str
+    comment: str
+    derivative: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class _Section:
+    """Formulas under a heading."""
+
+    title: str
+    formulas: tuple[_Formula, ...]
+
+
+def _sections(system: type[System], circuit: Circuit) -> list[_Section]:
+    comments = system_comments(system)
+    cells = [
+        _Section(_heading(group[0].role, group), tuple(_cell_formulas(group[0].equations)))
+        for group in alike(circuit.populations)
+    ]
+    synapses = [
+        _Section(
+            _heading(group[0].role, group),
+            tuple(f for pathway in group[0].pathways for f in _pathway_formulas(pathway, comments)),
+        )
+        for group in like_projections(circuit.projections)
+    ]
+    return [section for section in (*cells, *synapses) if section.formulas]
+
+
+def _heading(role: str, group: Sequence[Population | Projection]) -> str:
+    names = ", ".join(member.name for member in group)
+    return f"{role} ({names})" if role else names
+
+
+def _cell_formulas(equations: str) -> list[_Formula]:
+    return [
+        _Formula(line.name, "=", line.expression, line.comment, line.kind == DIFFERENTIAL_EQUATION)
+        for line in read_equations(equations)
+        if line.expression
+    ]
+
+
+def _pathway_formulas(pathway: Pathway, comments: Mapping[str, str]) -> list[_Formula]:
+    """One formula per statement; the comment of the whole stands beside the last."""
+    found = []
+    for written in filter(str.strip, pathway.code.splitlines()):
+        left, sign, right = _statement_parts(written)
+        found.append(_Formula(left, sign, right, f"on {pathway.event}"))
+    note = comment_of(pathway.code, comments).partition(", with ")[0]
+    if note:
+        found[-1] = dataclasses.replace(found[-1], comment=f"{note}, on {pathway.event}")
+    return found
+
+
+def _statement_parts(code: str) -> list[str]:
+    return re.split(r"\s*(\+=|-=|\*=|/=|=)\s*", code.strip(), maxsplit=1)
+
+
+# ---------------------------------------------------------------- formats
+
+
+#: Comments stand in one column, unless a formula is longer than this.
+_WIDEST = 76
+
+
+class _UnicodePrinter(StrPrinter):
+    """One line of text with Greek letters, a real minus sign and a centred dot."""
+
+    def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:
+        return _negative_last(super()._as_ordered_terms(expr, order=order))
+
+    def _print_Symbol(self, expr: Any) -> str:
+        return unicode_name(expr.name)
+
+    def _print_Function(self, expr: Any) -> str:
+        arguments = ", ".join(self._print(argument) for argument in expr.args)
+        return f"[{arguments}]" if expr.func.__name__ == "int_" else f"{expr.func}({arguments})"
+
+    def _print_Pow(self, expr: Any, rational: bool = False) -> str:
+        base, exponent = expr.base, expr.exp
+        if exponent.is_Number and exponent.is_negative:
+            return f"1/{self.parenthesize(base**-exponent, PRECEDENCE['Pow'], strict=True)}"
+        if exponent.is_Rational and not exponent.is_Integer:
+            root: str = super()._print_Pow(expr, rational)
+            return root.replace("**", "^")
+        below: str = self.parenthesize(base, PRECEDENCE["Pow"])
+        if exponent.is_Integer:
+            return below + str(exponent).translate(_SUPERSCRIPTS)
+        return f"{below}^{self.parenthesize(exponent, PRECEDENCE['Pow'])}"
+
+    def _print_Not(self, expr: Any) -> str:
+        return f"not {self._clause(expr.args[0])}"
+
+    def _print_Infinity(self, expr: Any) -> str:
+        del expr
+        return "∞"
+
+    def _print_And(self, expr: Any) -> str:
+        return " and ".join(self._clause(part) for part in _sorted(expr.args))
+
+    def _print_Or(self, expr: Any) -> str:
+        return " or ".join(self._clause(part) for part in _sorted(expr.args))
+
+    def _print_Relational(self, expr: Any) -> str:
+        return f"{self._print(expr.lhs)} {expr.rel_op} {self._print(expr.rhs)}"
+
+    def _clause(self, expr: Any) -> str:
+        text: str = self._print(expr)
+        simple = expr.is_Symbol or expr.is_Relational or expr.is_Not
+        return text if simple else f"({text})"
+
+    def text(self, code: str) -> str:
+        """An expression in Brian2's syntax, as one line."""
+        printed: str = self.doprint(str_to_sympy(code))
+        for plain, drawn in (("*", "·"), ("-", "−"), ("<=", "≤"), (">=", "≥"), ("!=", "≠")):
+            printed = printed.replace(plain, drawn)
+        return printed
+
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+_LETTERS = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eta": "η",
+    "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "sigma": "σ", "tau": "τ",
+}  # fmt: skip
+
+
+def unicode_name(name: str) -> str:
+    """A variable with Greek letters: ``tau_u`` as τ_u.
+
+    Parameters
+    ----------
+    name : str
+        As it stands in the equations.
+
+    Returns
+    -------
+    str
+        One line of text.
+    """
+    return "_".join(_LETTERS.get(part, part) for part in name.rstrip("_").split("_"))
+
+
+def _latex(sections: Sequence[_Section], printer: Printer) -> str:
+    parts = []
+    for section in sections:
+        title = section.title.replace("_", r"\_")
+        rows = " \\\\\n".join(_latex_row(formula, printer) for formula in section.formulas)
+        parts.append(f"\\paragraph{{{title}}}\n\\begin{{align*}}\n{rows}\n\\end{{align*}}")
+    return "\n\n".join(parts)
+
+
+def _latex_row(formula: _Formula, printer: Printer) -> str:
+    left = printer.name(formula.left)
+    if formula.derivative:
+        left = rf"\frac{{\mathrm{{d}} {left}}}{{\mathrm{{d}} t}}"
+    # equations are written =, statements as in `statement`
+    sign = formula.sign if formula.sign == "=" else rf"\mathrel{{{formula.sign[0]}}}="
+    note = rf" && \text{{{latex_text(formula.comment)}}}" if formula.comment else ""
+    return f"{left} &{sign} {printer.doprint(str_to_sympy(formula.right))}{note}"
+
+
+def _markdown(sections: Sequence[_Section], printer: Printer) -> str:
+    return "\n\n".join(
+        f"### {section.title}\n\n{math_block([_latex_row(f, printer) for f in section.formulas])}"
+        for section in sections
+    )
+
+
+def _unicode(sections: Sequence[_Section], printer: Printer) -> str:
+    del printer
+    parts = []
+    for section in sections:
+        lines = [_unicode_line(formula) for formula in section.formulas]
+        width = min(max(len(line) for line, _ in lines), _WIDEST)
+        body = [f"    {line:<{width}}    {note}".rstrip() for line, note in lines]
+        parts.append("\n".join([section.title, *body]))
+    return "\n\n".join(parts)
+
+
+def _unicode_line(formula: _Formula) -> tuple[str, str]:
+    name = unicode_name(formula.left)
+    left = f"d{name}/dt" if formula.derivative else name
+    sign = formula.sign.replace("-", "−")
+    return f"{left} {sign} {_UnicodePrinter().text(formula.right)}", formula.comment
+
+
+#: What formulas can be written as.
+FORMATS: Mapping[str, Callable[[Sequence[_Section], Printer], str]] = {
+    "latex": _latex,
+    "markdown": _markdown,
+    "unicode": _unicode,
+}
+
+
+def render_equations(
+    system: type[System], format: str = "unicode", circuit: Circuit | None = None
+) -> str:
+    """The equations of a system as they run.
+
+    Parameters
+    ----------
+    system : type[System]
+        A system from ``models/``.
+    format : {"latex", "markdown", "unicode"}
+        LaTeX with amsmath, Markdown as GitHub shows it, or plain text.
+    circuit : Circuit, optional
+        The circuit of other parameters than the default ones.
+
+    Returns
+    -------
+    str
+        Cells first, then synapses; the paper's equation number, where the model
+        gives one, stands beside a formula.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such format.
+
+    Examples
+    --------
+    >>> from neurosim import CorInfoMax
+    >>> print(render_equations(CorInfoMax).splitlines()[5].split("   ")[-1].strip())
+    eq. 19
+    """
+    if format not in FORMATS:
+        raise ParameterError(f"unknown format {format!r}; {near_matches(format, FORMATS)}")
+    sections = _sections(system, system().circuit() if circuit is None else circuit)
+    return FORMATS[format](sections, printer_for(system))

@@ -1,0 +1,126 @@
+"""Files written as a whole or not at all, and what to say when the disk refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from neurosim.errors import RunFolderError
+
+__all__ = ["replace_file", "storage_error", "temporary_path"]
+
+_FULL = "free some space there, then go on with --resume {folder}"
+_FORBIDDEN = "make the folder writable or choose another --out"
+_VANISHED = "the folder is not there (any more): bring it back or choose another --out"
+_WAYS_OUT = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f), then go on with --resume {folder}",
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EROFS: _FORBIDDEN,
+    errno.ENOENT: _VANISHED,
+    errno.ENOTDIR: _VANISHED,
+    errno.ESTALE: _VANISHED,
+}
+
+
+def temporary_path(target: Path) -> Path:
+    """Where a file is written before it takes the place of another.
+
+    Parameters
+    ----------
+    target : Path
+        The file to be made or replaced.
+
+    Returns
+    -------
+    Path
+        A hidden name in the same folder.
+    """
+    return target.with_name(f".{target.name}.tmp")
+
+
+def replace_file(target: Path, data: bytes, previous: Path | None = None) -> None:
+    """Put ``data`` in the place of a file, all of it or nothing.
+
+    Parameters
+    ----------
+    target : Path
+        The file to make or replace.
+    data : bytes
+        Its new content, on the disk when this returns.
+    previous : Path, optional
+        Where to move the file that is replaced.
+
+    Raises
+    ------
+    OSError
+        If anything fails; the temporary file is removed and the content of
+        ``target`` lies in ``target`` or ``previous``.
+    """
+    temporary = temporary_path(target)
+    try:
+        _write_synced(temporary, data)
+        if previous is not None:
+            target.replace(previous)
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError:
+        # The error under way says more than one about the clearing up.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as handle:
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames in a folder outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def storage_error(folder: Path, action: str, error: OSError, note: str = "") -> RunFolderError:
+    """Explain a failed read or write: where, why, free space and the way out.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    action : str
+        What was tried, as in "cannot ``action`` FOLDER": ``"write config.toml in"``.
+    error : OSError
+        What the system said.
+    note : str, optional
+        A remark ending in ``"; "``, put before the way out.
+
+    Returns
+    -------
+    RunFolderError
+        To be raised ``from error``.
+    """
+    fallback = "check the disk or choose another --out"
+    way_out = _WAYS_OUT.get(error.errno or 0, fallback).format(folder=folder)
+    return RunFolderError(
+        f"cannot {action} {folder}: {error.strerror or error} ({_free_space(folder)}); "
+        f"{note}{way_out}"
+    )
+
+
+def _free_space(folder: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(folder).free / 1e6:.1f} MB free there"
+    except OSError as error:
+        return f"free space unknown: {error.strerror}"

@@ -1,0 +1,1 @@
+"""Learning, prediction and analysis of one network."""

@@ -1,0 +1,63 @@
+"""Say in words what a circuit consists of and how it would run."""
+
+from __future__ import annotations
+
+from neurosim.circuit import Circuit
+from neurosim.runs.settings import RunSettings
+from neurosim.backends.interface import CHUNK_IMAGES
+from neurosim.backends import open_backend
+
+__all__ = ["explain"]
+
+
+def explain(subject: RunSettings | Circuit) -> str:
+    """Describe populations, projections and how each pathway runs.
+
+    Parameters
+    ----------
+    subject : RunSettings or Circuit
+        What would be trained; a circuit is explained as for the C++ back end in
+        single precision.
+
+    Returns
+    -------
+    str
+        Lines of text. With the C++ back end the circuit is built, since only
+        then it is known which pathway runs how.
+    """
+    if isinstance(subject, Circuit):
+        circuit, lines, pathways = subject, [f"circuit {subject.name}"], _compiled(subject)
+    else:
+        system, circuit = subject.system, subject.system.circuit()
+        lines = [f"{system.title}; {system.citation}", f"preset: {subject.preset}"]
+        pathways = _compiled(circuit, subject.dtype) if subject.backend == "cpp" else {}
+    lines += _cycle_lines(circuit) + _population_lines(circuit)
+    return "\n".join(lines + _projection_lines(circuit, pathways))
+
+
+def _cycle_lines(circuit: Circuit) -> list[str]:
+    phases = ", ".join(f"{phase.name} {phase.steps * circuit.dt:g} ms" for phase in circuit.phases)
+    return [f"cycle: {phases}, step {circuit.dt:g} ms", ""]
+
+
+def _population_lines(circuit: Circuit) -> list[str]:
+    return [f"{p.name}: {p.size} {p.role}" for p in circuit.populations] + [""]
+
+
+def _projection_lines(circuit: Circuit, pathways: dict[str, str]) -> list[str]:
+    lines = []
+    for projection in circuit.projections:
+        synapses = circuit.population(projection.source).size * circuit.fan_out(projection)
+        lines.append(
+            f"{projection.name}: {projection.source} -> {projection.target}, {synapses} synapses, "
+            f"{projection.role}"
+        )
+        for pathway in projection.pathways:
+            how = pathways.get(f"{projection.name}_{pathway.name}", "in this process")
+            lines.append(f"    {pathway.name} on {pathway.event}: {how}")
+    return lines
+
+
+def _compiled(circuit: Circuit, dtype: str = "float32") -> dict[str, str]:
+    with open_backend("cpp", circuit, dtype=dtype, max_cycles=CHUNK_IMAGES) as backend:
+        return dict(getattr(backend, "pathways", {}))

@@ -1,0 +1,103 @@
+"""What a run left in its folder: settings, trained network and images."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from neurosim.runs.settings import RunSettings, resolve, settings_from_config
+from neurosim.data import Dataset
+from neurosim.errors import RunFolderError
+from neurosim.runs.folder import CONFIG_NAME, RunFolder
+from neurosim.learning.simulator import Simulator
+
+__all__ = ["OpenedRun", "open_run", "read_settings"]
+
+_WAY_OUT = "give the folder that `neurosim train` named at its end"
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedRun:
+    """What a run left, ready to be looked at.
+
+    Attributes
+    ----------
+    path : Path
+        The run folder.
+    settings : RunSettings
+        What was trained.
+    simulator : Simulator
+        The network with the weights of the newest checkpoint.
+    data : Dataset
+        Its images and labels.
+    """
+
+    path: Path
+    settings: RunSettings
+    simulator: Simulator
+    data: Dataset
+
+
+def read_settings(path: str | Path, *, way_out: str = _WAY_OUT, **given: Any) -> RunSettings:
+    """Settings of the run in a folder; nothing in it is changed or locked.
+
+    Parameters
+    ----------
+    path : str or Path
+        The run folder.
+    way_out : str
+        What to give instead of a folder without a run, for the message.
+    **given
+        Run settings that take the place of the run's own, by the names of
+        :data:`neurosim.runs.settings.RUN_DEFAULTS`; None for its own.
+
+    Returns
+    -------
+    RunSettings
+        Resolved and checked.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no such folder, or no run in it.
+    ParameterError, DataError
+        If the run's settings are none that this version knows.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise RunFolderError(f"no run folder {folder}: there is no such folder; {way_out}")
+    if not (folder / CONFIG_NAME).exists():
+        raise RunFolderError(f"{folder} holds no run: no {CONFIG_NAME} there; {way_out}")
+    config = RunFolder(folder).read_config()
+    return resolve(given, settings_from_config(config, str(folder)))
+
+
+def open_run(path: str | Path, *, way_out: str = _WAY_OUT) -> OpenedRun:
+    """Open a run folder for looking; nothing in it is changed or locked.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder that ``neurosim train`` wrote.
+    way_out : str
+        As for :func:`read_settings`.
+
+    Returns
+    -------
+    OpenedRun
+        Settings, network and data.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no such folder, or no run in it.
+    CheckpointError
+        If it holds no usable checkpoint.
+    DataError
+        If its data set cannot be read.
+    """
+    folder = Path(path)
+    settings = read_settings(folder, way_out=way_out)
+    simulator = Simulator.load(folder, backend=settings.backend)
+    return OpenedRun(folder, settings, simulator, settings.load_data())

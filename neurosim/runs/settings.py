@@ -1,0 +1,331 @@
+"""Settings of a training run: where each value comes from, and how they are saved.
+
+Values resolve as command line > configuration file > the system's preset for
+the data set > defaults. A saved ``config.toml`` is itself a configuration file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from neurosim.data import DATASETS, Dataset, dataset_info, load_dataset
+from neurosim.errors import DataError, ParameterError, near_matches
+from neurosim.models import SYSTEMS
+from neurosim.system.parameters import describe_parameters, parse_value
+from neurosim.backends import BACKENDS, DTYPES
+from neurosim.system import PublishedCurve, System
+from neurosim.learning.named_systems import reference_of, system_named
+
+__all__ = ["RUN_DEFAULTS", "RunSettings", "read_config_file", "resolve", "settings_from_config"]
+
+#: Run settings and their defaults; None where the preset or the data set decides.
+RUN_DEFAULTS: dict[str, Any] = {
+    "system": "corinfomax",
+    "dataset": "mnist",
+    "data_dir": None,
+    "hidden": None,
+    "epochs": None,
+    "train_images": None,
+    "test_images": None,
+    "seed": 0,
+    "backend": "cpp",
+    "dtype": "float32",
+}
+
+#: More cells than this in one layer fit into no memory.
+_LARGEST_LAYER = 1_000_000
+_WHOLE_NUMBERS = {"epochs": 1, "train_images": 1, "test_images": 1, "seed": 0}
+#: Tables of a saved configuration that describe, but do not set.
+_INFORMATIVE = frozenset({"environment", "preset"})
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """Everything a training run depends on, resolved.
+
+    Attributes
+    ----------
+    system : System
+        The model with all its parameters.
+    dataset : str
+        Name of the data set.
+    data_dir : Path or None
+        Where its files lie; None for the user's cache folder.
+    epochs : int
+        Passes over the training images in all.
+    train_images, test_images : int or None
+        How many images to use; None for all.
+    seed : int
+        Seed of weights, order and nudges.
+    backend, dtype : str
+        Back end and precision.
+    preset : str
+        Where the preset values come from, in plain words.
+    """
+
+    system: System
+    dataset: str
+    data_dir: Path | None
+    epochs: int
+    train_images: int | None
+    test_images: int | None
+    seed: int
+    backend: str
+    dtype: str
+    preset: str
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Training images shown in one epoch.
+
+        Raises
+        ------
+        DataError
+            If ``train_images`` is None and the data set is none of neurosim's own.
+        """
+        if self.dataset not in DATASETS and self.train_images is not None:
+            return self.train_images
+        everything = dataset_info(self.dataset).n_train
+        return min(self.train_images or everything, everything)
+
+    def load_data(self) -> Dataset:
+        """The images to train and test with.
+
+        Returns
+        -------
+        Dataset
+            As many images as these settings say, chosen by their seed.
+
+        Raises
+        ------
+        DataError
+            If the data set is absent, damaged or holds fewer images.
+        """
+        return load_dataset(
+            self.dataset,
+            data_dir=self.data_dir,
+            train_images=self.train_images,
+            test_images=self.test_images,
+            seed=self.seed,
+        )
+
+    def published(self) -> tuple[PublishedCurve, ...]:
+        """Published curves, if these are exactly the settings they were published for."""
+        system = self.system
+        # a changed copy of a system in a user's file has published nothing
+        if SYSTEMS.get(system.name) is not type(system) or self.dataset not in DATASETS:
+            return ()
+        preset = system.preset(self.dataset, system.layers[1:-1])
+        same = type(system)(layers=system.layers, **preset.parameters) == system
+        whole = self.images_per_epoch == DATASETS[self.dataset].n_train
+        return preset.published if same and whole and self.test_images is None else ()
+
+    def to_config(self, environment: Mapping[str, str] | None = None) -> str:
+        """The settings as TOML text that :func:`read_config_file` understands.
+
+        Parameters
+        ----------
+        environment : mapping of str to str, optional
+            Versions to note beside them.
+
+        Returns
+        -------
+        str
+            What is None is left out.
+        """
+        run = {
+            "system": reference_of(self.system),
+            "dataset": self.dataset,
+            "data_dir": None if self.data_dir is None else str(self.data_dir),
+            "hidden": list(self.system.layers[1:-1]),
+            "epochs": self.epochs,
+            "train_images": self.train_images,
+            "test_images": self.test_images,
+            "seed": self.seed,
+            "backend": self.backend,
+            "dtype": self.dtype,
+        }
+        # TOML has no null: what is absent is decided by the data set
+        tables: dict[str, Any] = {name: value for name, value in run.items() if value is not None}
+        tables["parameters"] = {
+            name: _plain(getattr(self.system, name)) for name in describe_parameters(self.system)
+        }
+        tables["preset"] = {"source": self.preset}
+        if environment is not None:
+            tables["environment"] = dict(environment)
+        return tomli_w.dumps(tables)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Read a configuration file.
+
+    Parameters
+    ----------
+    path : Path
+        TOML file.
+
+    Returns
+    -------
+    dict
+        Its settings, names checked.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be read, is not TOML, or names an unknown setting.
+    """
+    try:
+        # some editors begin a file with a byte order mark, which TOML does not know
+        given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ParameterError(f"cannot read {path}: {error.strerror}; check --config") from error
+    except (ValueError, RecursionError) as error:
+        raise ParameterError(f"{path} is not a TOML file: {error}") from error
+    return settings_from_config(given, str(path))
+
+
+def settings_from_config(given: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Check the names in a parsed configuration and leave out what only describes.
+
+    Parameters
+    ----------
+    given : mapping
+        Parsed TOML.
+    source : str
+        File name, for messages.
+
+    Returns
+    -------
+    dict
+        Run settings, and the system's parameters under ``"parameters"``.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown or the parameters are not a table.
+    """
+    settings = {name: value for name, value in given.items() if name not in _INFORMATIVE}
+    allowed = [*RUN_DEFAULTS, "parameters"]
+    for name in settings:
+        if name not in allowed:
+            raise ParameterError(
+                f"{source}: unknown setting {name!r}; {near_matches(name, allowed)} "
+                "(parameters of the system stand below [parameters])"
+            )
+    if not isinstance(settings.get("parameters", {}), Mapping):
+        raise ParameterError(
+            f"{source}: 'parameters' must be a table, e.g. [parameters] and below it epsilon = 0.3"
+        )
+    return settings
+
+
+def resolve(
+    command_line: Mapping[str, Any], config_file: Mapping[str, Any] | None = None
+) -> RunSettings:
+    """Put the settings of a run together.
+
+    Parameters
+    ----------
+    command_line : mapping
+        Given settings by the names of :data:`RUN_DEFAULTS` (None: not given), and
+        the system's parameters as text or values under ``"parameters"``.
+    config_file : mapping, optional
+        The same from a configuration file.
+
+    Returns
+    -------
+    RunSettings
+        Resolved and checked.
+
+    Raises
+    ------
+    ParameterError
+        If a value is unknown or out of range.
+    DataError
+        If the data set is unknown.
+    """
+    given = {name: value for name, value in command_line.items() if value is not None}
+    run = {**RUN_DEFAULTS, **(config_file or {}), **given}
+    _check_run(run)
+    system_class = system_named(run["system"])
+    dataset = DATASETS[run["dataset"]]
+    hidden = None if run["hidden"] is None else tuple(run["hidden"])
+    preset = system_class.preset(run["dataset"], hidden)
+    parameters = dict(preset.parameters)
+    for source in (config_file or {}, given):
+        for name, value in source.get("parameters", {}).items():
+            parameters[name] = parse_value(system_class, name, value)
+    layers = (dataset.n_inputs, *preset.hidden, dataset.n_classes)
+    return RunSettings(
+        system=system_class(layers=layers, **parameters),
+        dataset=run["dataset"],
+        data_dir=_data_dir(run["data_dir"]),
+        epochs=preset.epochs if run["epochs"] is None else run["epochs"],
+        train_images=run["train_images"],
+        test_images=run["test_images"],
+        seed=run["seed"],
+        backend=run["backend"],
+        dtype=run["dtype"],
+        preset=preset.source,
+    )
+
+
+def _data_dir(given: str | Path | None) -> Path | None:
+    # a run may be resumed from another folder than the one it was started in
+    return None if given is None else Path(os.path.expanduser(given)).absolute()
+
+
+def _check_run(run: Mapping[str, Any]) -> None:
+    if not isinstance(run["system"], str):
+        raise ParameterError(f"system = {run['system']!r}: give the name of a system")
+    _check_data(run["dataset"], run["data_dir"])
+    for name, allowed in (("backend", BACKENDS), ("dtype", DTYPES)):
+        if run[name] not in allowed:
+            raise ParameterError(
+                f"unknown {name} {run[name]!r}; {near_matches(str(run[name]), allowed)}"
+            )
+    for name, least in _WHOLE_NUMBERS.items():
+        value = run[name]
+        if value is not None and not _is_whole(value, least):
+            raise ParameterError(f"{name} = {value!r}: give a whole number of {least} or more")
+    hidden = run["hidden"]
+    if hidden is not None and not (
+        isinstance(hidden, (list, tuple))
+        and all(_is_whole(size, 1) and size <= _LARGEST_LAYER for size in hidden)
+    ):
+        raise ParameterError(
+            f"hidden = {hidden!r}: give layer sizes from 1 to {_LARGEST_LAYER}, e.g. hidden = [500]"
+        )
+
+
+def _check_data(dataset: Any, data_dir: Any) -> None:
+    if not isinstance(dataset, str) or dataset not in DATASETS:
+        raise DataError(f"unknown data set {dataset!r}; {near_matches(str(dataset), DATASETS)}")
+    if data_dir is not None and not _is_path(data_dir):
+        raise ParameterError(f"data_dir = {data_dir!r}: give the path of a folder as text")
+
+
+def _is_path(value: Any) -> bool:
+    """Whether a value names a path that a configuration file can hold."""
+    if not isinstance(value, (str, Path)) or "\0" in str(value):
+        return False
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -1,0 +1,137 @@
+"""TensorBoard event files of a run, beside ``metrics.jsonl``; written only when asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from neurosim.files import storage_error
+from neurosim.errors import ParameterError
+
+__all__ = ["FOLDER_NAME", "EventLog", "require_tensorboard"]
+
+#: Folder of the event files inside a run folder; ``tensorboard --logdir runs`` finds it.
+FOLDER_NAME = "tensorboard"
+
+#: Tags by the names of ``metrics.jsonl``.
+_TAGS = {
+    "train_accuracy": "accuracy/train",
+    "test_accuracy": "accuracy/test",
+    "graded_spikes_per_image": "per image/graded spikes",
+    "lateral_samples_per_image": "per image/lateral samples",
+    "synops_per_image": "per image/synaptic operations",
+    "dense_macs_per_image": "per image/dense multiply-accumulates",
+    "ms_per_image": "per image/milliseconds",
+}
+
+
+def require_tensorboard() -> None:
+    """Refuse to begin without the package.
+
+    Raises
+    ------
+    ParameterError
+        If ``tensorboard`` is not installed.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ParameterError(
+            "TensorBoard event files need the package tensorboard, which is not installed; "
+            "install it by pip install -e '.[tensorboard]' in the folder of this repository, "
+            "or leave --tensorboard out"
+        )
+
+
+class EventLog:
+    """Event files of one run: values per epoch and histograms of weights.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    rows : sequence of dict
+        Metrics of the epochs that are finished. What earlier event files hold of
+        later epochs is marked as superseded, which TensorBoard understands; if
+        there are no earlier files, the rows are written first.
+
+    Raises
+    ------
+    ParameterError
+        If the package is not installed.
+    RunFolderError
+        If the files cannot be written.
+    """
+
+    def __init__(self, folder: Path, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        require_tensorboard()
+        from tensorboard.compat.proto import event_pb2
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._run = folder
+        path = folder / FOLDER_NAME
+        begun = path.is_dir() and any(path.glob("events.out.tfevents.*"))
+        try:
+            self._writer = EventFileWriter(str(path))
+        except OSError as error:
+            raise storage_error(folder, "write TensorBoard events in", error) from error
+        start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._add(session_log=start, step=len(rows) + 1)
+        for row in () if begun else rows:
+            self.add_epoch(row)
+        self._flush()
+
+    def add_epoch(
+        self, row: Mapping[str, Any], weights: Mapping[str, NDArray[Any]] | None = None
+    ) -> None:
+        """Write what an epoch gave.
+
+        Parameters
+        ----------
+        row : mapping
+            A line of ``metrics.jsonl``.
+        weights : mapping of str to ndarray, optional
+            Weights after the epoch, for histograms.
+
+        Raises
+        ------
+        RunFolderError
+            If it cannot be written.
+        """
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+
+        values = {tag: row[name] for name, tag in _TAGS.items() if row.get(name) is not None}
+        values |= {f"angle in degrees/{k}": v for k, v in row.get("angle_degrees", {}).items()}
+        scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        self._add(summary=Summary(value=scalars), step=row["epoch"])
+        for name, array in (weights or {}).items():
+            self._add(summary=histogram_pb(f"weights/{name}", array), step=row["epoch"])
+        self._flush()
+
+    def close(self) -> None:
+        """End the file; closing twice is harmless.
+
+        Raises
+        ------
+        RunFolderError
+            If what is left cannot be written.
+        """
+        try:
+            self._writer.close()
+        except OSError as error:
+            raise storage_error(self._run, "write TensorBoard events in", error) from error
+
+    def _add(self, **fields: Any) -> None:
+        from tensorboard.compat.proto import event_pb2
+
+        self._writer.add_event(event_pb2.Event(wall_time=time.time(), **fields))
+
+    def _flush(self) -> None:
+        try:
+            self._writer.flush()
+        except OSError as error:
+            raise storage_error(self._run, "write TensorBoard events in", error) from error

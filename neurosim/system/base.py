@@ -1,0 +1,392 @@
+"""What every system in ``models/`` promises to the engine.
+
+A system is a frozen dataclass of bounded parameters. It describes its circuit
+as data and says how weights start, how learning rates run over epochs and
+which phases an evaluation needs. It never touches Brian2 objects, files or
+devices.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.circuit import Circuit
+from neurosim.circuit.graph import (
+    Compartment,
+    Layer,
+    WeightView,
+    cell_variables,
+    find_layers,
+    signal_weight,
+)
+from neurosim.errors import CircuitError, NeurosimError
+from neurosim.system.traces import LayerTraces, Trace
+
+__all__ = ["Compartment", "FeedbackPair", "Layer", "Preset", "PublishedCurve", "System"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FeedbackPair:
+    """A feedforward and a feedback weight array whose angle is reported.
+
+    Attributes
+    ----------
+    name : str
+        Label of the angle, e.g. ``"theta_1"``.
+    forward, backward : str
+        Names of the weight arrays, of transposed shapes.
+    """
+
+    name: str
+    forward: str
+    backward: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedCurve:
+    """Points of a published curve, to be drawn beside what was measured.
+
+    Attributes
+    ----------
+    quantity : str
+        ``"test_accuracy"`` or ``"train_accuracy"`` in %, or the name of a
+        :class:`FeedbackPair` for an angle in degrees.
+    points : mapping of float to float
+        Value by epochs of training; parts of an epoch are allowed.
+    source : str
+        Where the points come from, in plain words.
+    """
+
+    quantity: str
+    points: Mapping[float, float]
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Settings of a system for a data set.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Hidden layer sizes of the published network.
+    epochs : int
+        Published (or chosen) length of training.
+    parameters : mapping of str to object
+        Values of the system's parameters that differ from its defaults.
+    source : str
+        Where the values come from, in plain words.
+    published : tuple of PublishedCurve
+        Results published for exactly these settings, if there are any.
+    """
+
+    hidden: tuple[int, ...]
+    epochs: int
+    parameters: Mapping[str, Any]
+    source: str
+    published: tuple[PublishedCurve, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class System(abc.ABC):
+    """A learning system: parameters and the circuit they make.
+
+    Attributes
+    ----------
+    layers : tuple of int
+        Layer sizes from input to output, at least two.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    citation: ClassVar[str]
+    #: What to try when learning diverges, as the middle of a sentence.
+    remedy: ClassVar[str] = "lower the learning rates"
+
+    layers: tuple[int, ...] = (784, 500, 10)
+
+    @abc.abstractmethod
+    def circuit(self) -> Circuit:
+        """The circuit these parameters make.
+
+        Returns
+        -------
+        Circuit
+            Populations, projections, phases and weights, as data; the same for the
+            same parameters.
+        """
+
+    @abc.abstractmethod
+    def initial_weights(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """Weights before learning.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of all draws, so that one seed gives one network.
+
+        Returns
+        -------
+        dict of str to ndarray
+            One array for every :class:`~neurosim.circuit.Weight` of the circuit, by
+            its public name and of its shape, (receiving, sending).
+        """
+
+    @abc.abstractmethod
+    def rates(self, epoch: int) -> dict[str, float]:
+        """Learning rates of an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Epoch, from 0.
+
+        Returns
+        -------
+        dict of str to float
+            By ``"projection.parameter"``; they replace the values in the circuit
+            without another compilation.
+        """
+
+    @abc.abstractmethod
+    def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
+        """Scalar inputs of training cycles, such as the nudge.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of what is drawn anew for every image.
+        n : int
+            Number of cycles, one image each.
+
+        Returns
+        -------
+        dict of str to ndarray
+            An array of shape (n,) for every scalar
+            :class:`~neurosim.circuit.CycleInput` of the circuit, by its name.
+        """
+
+    @abc.abstractmethod
+    def evaluation_phases(self) -> dict[str, int]:
+        """Lengths of the phases in a run that only evaluates.
+
+        Returns
+        -------
+        dict of str to int
+            Time steps by the name of the phase; 0 leaves a phase out.
+        """
+
+    def evaluation_parameters(self) -> dict[str, float]:
+        """Values an evaluation run takes instead of the circuit's.
+
+        Returns
+        -------
+        dict of str to float
+            By ``"population.parameter"`` or ``"projection.parameter"``, in SI units;
+            none unless a system says otherwise.
+        """
+        return {}
+
+    def growth_per_image(self) -> float:
+        """Largest factor by which the rules let a symmetric weight array grow per image.
+
+        An inverse correlation grows so where cells are silent, without bound, and rightly;
+        what grows faster has exploded. 1, that is not at all, unless a system says otherwise.
+        """
+        return 1.0
+
+    @abc.abstractmethod
+    def feedback_pairs(self) -> tuple[FeedbackPair, ...]:
+        """Forward and backward arrays whose angle measures their alignment.
+
+        Returns
+        -------
+        tuple of FeedbackPair
+            Empty where feedback has no weights of its own.
+        """
+
+    def layer_traces(self) -> tuple[LayerTraces, ...]:
+        """Names, words and units of what recordings and plots show, layer by layer.
+
+        A system should declare its own names. Until it does, the rate, the state and the
+        graded spikes of each layer are named so, and the other variables of its cells
+        (see :func:`neurosim.circuit.graph.cell_variables`) keep their own names and are drawn
+        only when asked for.
+
+        Returns
+        -------
+        tuple of LayerTraces
+            The input's first.
+        """
+        circuit = self.circuit()
+        return tuple(
+            LayerTraces(
+                number,
+                cells.population,
+                _plain_traces(cells, cell_variables(circuit.population(cells.population))),
+            )
+            for number, cells in enumerate(self.layer_cells())
+        )
+
+    def explorable(self) -> tuple[str, ...]:
+        """Parameters that the interactive view offers as sliders.
+
+        Returns
+        -------
+        tuple of str
+            Each is a parameter of the system, the name of a scalar input of the cycle
+            (such as ``"beta"``), or a parameter shared by the cells of a layer. By default
+            every real-valued parameter that reaches the cells without another compilation.
+        """
+        return tuple(
+            field.name for field in dataclasses.fields(self) if _reaches_cells(self, field.name)
+        )
+
+    @classmethod
+    @abc.abstractmethod
+    def preset(cls, dataset: str, hidden: tuple[int, ...] | None = None) -> Preset:
+        """Settings for a data set.
+
+        Parameters
+        ----------
+        dataset : str
+            A key of :data:`neurosim.data.DATASETS`.
+        hidden : tuple of int, optional
+            Hidden layer sizes, if not the published ones.
+
+        Returns
+        -------
+        Preset
+            Settings; ``source`` says if they were published for this network.
+
+        Raises
+        ------
+        DataError
+            If there is no such data set.
+        """
+
+    # ------------------------------------------------------------ for analyses and pictures
+    # What follows is read from the circuit; a system that is wired otherwise overrules it.
+
+    def layer_cells(self) -> tuple[Layer, ...]:
+        """The populations that are layers, with their rate and state.
+
+        Returns
+        -------
+        tuple of Layer
+            From input to output.
+
+        Raises
+        ------
+        CircuitError
+            If the wiring does not tell them.
+        """
+        return find_layers(self.circuit(), self.layers)
+
+    def compartments(self, population: str) -> tuple[Compartment, ...]:
+        """Parts of a population's cells.
+
+        Parameters
+        ----------
+        population : str
+            Its name.
+
+        Returns
+        -------
+        tuple of Compartment
+            From top to bottom; none for cells of one part.
+        """
+        del population
+        return ()
+
+    def forward_weights(self) -> tuple[WeightView, ...]:
+        """Weights from each layer to the next.
+
+        Returns
+        -------
+        tuple of WeightView
+            The input's first.
+
+        Raises
+        ------
+        CircuitError
+            If there are none between two layers.
+        """
+        circuit, cells = self.circuit(), self.layer_cells()
+        return tuple(
+            _known(circuit, below.population, above.population)
+            for below, above in itertools.pairwise(cells)
+        )
+
+    def backward_weights(self) -> tuple[WeightView | None, ...]:
+        """Weights from each layer above the first hidden one down to the layer below it.
+
+        Returns
+        -------
+        tuple of WeightView or None
+            The lowest first; None where there are none.
+        """
+        circuit, cells = self.circuit(), self.layer_cells()
+        return tuple(
+            signal_weight(circuit, above.population, below.population)
+            for below, above in itertools.pairwise(cells[1:])
+        )
+
+    def information_epsilon(self) -> float:
+        """Regularisation of layerwise correlative information.
+
+        Returns
+        -------
+        float
+            Dimensionless; CorInfoMax's 0.15 by default.
+        """
+        return 0.15
+
+
+def _known(circuit: Circuit, source: str, target: str) -> WeightView:
+    view = signal_weight(circuit, source, target)
+    if view is None:
+        raise CircuitError(
+            f"circuit {circuit.name!r} has no weights from {source!r} to {target!r}; "
+            "name them in System.forward_weights"
+        )
+    return view
+
+
+def _plain_traces(cells: Layer, others: tuple[str, ...]) -> tuple[Trace, ...]:
+    """Traces of a layer whose system declares nothing but equations."""
+    sent = f"{cells.rate}_sent"
+    traces = [Trace("rate", cells.rate, "rate", cells.rate, "rate")]
+    if cells.state != cells.rate:
+        traces.insert(0, Trace("state", cells.state, "state", cells.state, "potential"))
+    traces += [
+        Trace(name, name, f"variable {name}", rf"\mathrm{{{name.replace('_', ' ')}}}", shown=False)
+        for name in others
+        if name not in (cells.rate, cells.state, sent)
+    ]
+    if sent in others:
+        symbol = rf"\Delta {cells.rate}"
+        traces.append(Trace("spikes", sent, "graded spikes sent", symbol, "spikes", change=True))
+    return tuple(traces)
+
+
+def _reaches_cells(system: System, name: str) -> bool:
+    """Whether a slightly larger value changes parameters of cells, and nothing else."""
+    value = getattr(system, name)
+    if not isinstance(value, float) or value == 0:
+        return False
+    try:
+        changes: dict[str, Any] = {name: value * 1.01}
+        before, changed = system.circuit(), dataclasses.replace(system, **changes).circuit()
+    except NeurosimError:
+        return False
+    same = before.structure() == changed.structure()
+    same &= before.phase_steps() == changed.phase_steps() and before.dt == changed.dt
+    return same and before.populations != changed.populations
