@@ -33,7 +33,8 @@ from benchmarks.report import (
 from neurosim import CorInfoMax, Simulator
 from neurosim.data import Dataset, load_dataset, one_hot
 from neurosim.errors import DataError, NeurosimError
-from neurosim.learning.metrics import count_spikes, count_synops
+from neurosim.learning.metrics import count_events, count_synops
+from neurosim.system.layered import GRADED_SPIKES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -241,7 +242,8 @@ def train_once(simulator: Simulator, data: Dataset, epochs: int) -> dict[str, An
     counts = [part.event_counts for part in parts]
     return {
         "test_accuracy": simulator.score(data.x_test, data.y_test),
-        "spikes": sum(map(count_spikes, counts)) / images,
+        "spikes": sum(count_events(simulator.circuit, count)[GRADED_SPIKES] for count in counts)
+        / images,
         "synops": sum(count_synops(simulator.circuit, count) for count in counts) / images,
         "ms_per_image": 1e3 * sum(part.seconds for part in parts) / images,
         "angles": simulator.angles(),

@@ -21,7 +21,8 @@ from benchmarks.contender import Contender, Outcome
 from benchmarks.problem import Problem, activity, make_problem
 from benchmarks.worker import Memory, Worker, WorkerError
 from neurosim.backends.interface import CHUNK_IMAGES
-from neurosim.learning.metrics import count_spikes, count_synops
+from neurosim.learning.metrics import count_events, count_synops
+from neurosim.system.layered import GRADED_SPIKES
 
 __all__ = ["Settings", "measure_size"]
 
@@ -214,6 +215,7 @@ def _describe_entry(entry: _Entry, problem: Problem) -> dict[str, Any]:
     evaluate, _ = _per_image(entry.turns[False], entry.images[False])
     counts, shown = entry.learnt.event_counts, entry.check.images
     circuit = problem.system.circuit()
+    spikes = count_events(circuit, counts)[GRADED_SPIKES] if counts else 0
     return {
         **dataclasses.asdict(entry.contender),
         "check": dataclasses.asdict(entry.check),
@@ -225,6 +227,6 @@ def _describe_entry(entry: _Entry, problem: Problem) -> dict[str, Any]:
         "raw": {"train": entry.turns[True], "evaluate": entry.turns[False]},
         "peak_mib": entry.memory.peak_bytes / 2**20,
         "bytes_per_synapse": entry.memory.network_bytes / problem.synapses,
-        "spikes_per_image": count_spikes(counts) / shown if counts else None,
+        "spikes_per_image": spikes / shown if counts else None,
         "synops_per_image": count_synops(circuit, counts) / shown if counts else None,
     }

@@ -86,9 +86,10 @@ from neurosim.circuit import (
     WeightPart,
 )
 from neurosim.errors import ParameterError
-from neurosim.system import Compartment, FeedbackPair, Preset, System
+from neurosim.system import Compartment, Preset, System
 from neurosim.system.layered import (
     ACTIVE_LEARN,
+    GRADED_SPIKES,
     angle_curve,
     check_layers,
     check_rate_count,
@@ -539,8 +540,14 @@ class CorInfoMax(System):
         onset += ["y = target(cycle_time, i)"] * output
         return (
             Event("onset", "onset", "onset", "\n".join(onset)),
-            Event("spike", "abs(r - r_sent) > event_threshold", "send", "r_sent = r", counted=True),
-            Event("sample", SAMPLE, "send", "r_lat = r", counted=True),
+            Event(
+                "spike",
+                "abs(r - r_sent) > event_threshold",
+                "send",
+                "r_sent = r",
+                counted=GRADED_SPIKES,
+            ),
+            Event("sample", SAMPLE, "send", "r_lat = r", counted="lateral samples"),
             Event("end_free", "end_free", "phase_end", _note("free", output) + self._restart(k)),
             Event("end_nudged", "end_nudged", "phase_end", _note("nudged", output)),
             Event("learn", LEARN, "learn"),
@@ -593,6 +600,8 @@ class CorInfoMax(System):
                 Pathway("plasticity", "learn", FEEDFORWARD_RULE, learns=True),
             ),
             parameters={"mu": self.mu_ff[k]},
+            weight=f"W_ff_{k}",
+            rate="mu",
             role="feedforward to basal dendrites",
         )
 
@@ -607,6 +616,8 @@ class CorInfoMax(System):
                 Pathway("plasticity", "learn", FEEDBACK_RULE, learns=True),
             ),
             parameters={"mu": self.mu_fb[k - 1]},
+            weight=f"W_fb_{k}",
+            rate="mu",
             role="feedback to apical dendrites",
         )
 
@@ -645,14 +656,6 @@ class CorInfoMax(System):
 
     def _weights(self) -> tuple[Weight, ...]:
         sizes = self.layers
-        forward = [
-            Weight(f"W_ff_{k}", (sizes[k + 1], sizes[k]), (WeightPart(f"ff_{k}", "w"),))
-            for k in range(self.depth)
-        ]
-        backward = [
-            Weight(f"W_fb_{k}", (sizes[k], sizes[k + 1]), (WeightPart(f"fb_{k}", "w"),))
-            for k in range(1, self.depth)
-        ]
         lateral = [
             Weight(
                 f"B_{k}",
@@ -662,31 +665,34 @@ class CorInfoMax(System):
                     WeightPart(f"autapse_{k}", "B", "diagonal"),
                 ),
                 symmetric=True,
+                # eq. 28: B grows so where cells are silent
+                growth=1 / self.lambda_online,
             )
             for k in range(1, self.depth + 1)
         ]
-        return (*forward, *backward, *lateral)
-
-    def growth_per_image(self) -> float:
-        """1/lambda, by which B grows where cells are silent (eq. 28)."""
-        return 1 / self.lambda_online
+        return tuple(lateral)
 
     # -------------------------------------------------------------- before and during learning
 
     def initial_weights(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Glorot-uniform W_ff and W_fb, drawn independently; B = G G^T with Glorot-uniform G."""
         arrays = {}
-        for weight in self._weights():
+        for weight in self.circuit().weights:
             drawn = glorot_uniform(rng, weight.shape)
             arrays[weight.name] = drawn @ drawn.T if weight.symmetric else drawn
         return arrays
 
-    def rates(self, epoch: int) -> dict[str, float]:
-        """Learning rates of an epoch (from 0), with the published discontinuous drop."""
-        scale = stretch_factor(self.decay, self.decay_from, epoch)
-        rates = {f"ff_{k}.mu": mu * scale for k, mu in enumerate(self.mu_ff)}
-        rates.update({f"fb_{k}.mu": mu * scale for k, mu in enumerate(self.mu_fb, start=1)})
-        return rates
+    def rate_scale(self, epoch: int) -> float:
+        """The published factor, with its discontinuous drop."""
+        return stretch_factor(self.decay, self.decay_from, epoch)
+
+    def evaluation_scalars(self) -> dict[str, float]:
+        """The nudge of recordings with a target."""
+        return {"beta": self.beta}
+
+    def analyses(self) -> Mapping[str, Mapping[str, float]]:
+        """Correlative information, with the epsilon of the objective."""
+        return {"correlative_information": {"epsilon": self.epsilon}}
 
     def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
         """The signed nudge of each training image, shape (n,)."""
@@ -695,12 +701,6 @@ class CorInfoMax(System):
     def evaluation_phases(self) -> dict[str, int]:
         """Free phase only."""
         return {"free": self._steps(self.free_time), "nudged": 0}
-
-    def feedback_pairs(self) -> tuple[FeedbackPair, ...]:
-        """Theta_k between W_ff^(k) and W_fb^(k) transposed, k >= 1."""
-        return tuple(
-            FeedbackPair(f"theta_{k}", f"W_ff_{k}", f"W_fb_{k}") for k in range(1, self.depth)
-        )
 
     def compartments(self, population: str) -> tuple[Compartment, ...]:
         """Apical dendrite, soma and basal dendrite of pyramidal cells (paper: Figure 1)."""
@@ -711,10 +711,6 @@ class CorInfoMax(System):
             Compartment("soma", "u"),
             Compartment("basal dendrite", "v_B"),
         )
-
-    def information_epsilon(self) -> float:
-        """The epsilon of the objective."""
-        return self.epsilon
 
     def layer_traces(self) -> tuple[LayerTraces, ...]:
         """Compartments, dendritic inputs, errors and graded spikes under plain names."""

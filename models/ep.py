@@ -77,13 +77,12 @@ from neurosim.circuit import (
     Population,
     Projection,
     Readout,
-    Weight,
-    WeightPart,
 )
 from neurosim.errors import ParameterError
-from neurosim.system import FeedbackPair, Preset, PublishedCurve, System
+from neurosim.system import Preset, PublishedCurve, System
 from neurosim.system.layered import (
     ACTIVE_LEARN,
+    GRADED_SPIKES,
     check_layers,
     check_rate_count,
     check_whole_steps,
@@ -276,7 +275,6 @@ class EquilibriumPropagation(System):
                 *(self._synapses(k) for k in below_each),
                 *(self._bias(k) for k in below_each),
             ),
-            weights=self._weights(),
             readouts=(Readout("answer", f"layer_{self.depth}", "end_free", "r"),),
             answer="answer",
         )
@@ -296,7 +294,7 @@ class EquilibriumPropagation(System):
         onset = "u = 0\nd = 0\nr_sent = 0" + "\ny = target(cycle_time, i)" * output
         events = (
             Event("onset", "onset", "onset", onset),
-            Event("spike", SEND, "send", "r_sent = r", counted=True),
+            Event("spike", SEND, "send", "r_sent = r", counted=GRADED_SPIKES),
             Event("project", PROJECT, "send", "u = r"),
             Event("end_free", "end_free", "phase_end", "r_free = r"),
             Event("end_nudged", "end_nudged", "phase_end", "r_nudged = r"),
@@ -316,6 +314,8 @@ class EquilibriumPropagation(System):
             (up, *down, Pathway("plasticity", "learn", RULE, learns=True)),
             parameters={"alpha": self.alpha[k]},
             role="symmetric synapses" if k else "synapses from the image",
+            weight=f"W_{k}",
+            rate="alpha",
         )
 
     def _bias(self, k: int) -> Projection:
@@ -330,19 +330,9 @@ class EquilibriumPropagation(System):
             ),
             parameters={"alpha": self.alpha[k]},
             role="biases",
+            weight=f"b_{k}",
+            rate="alpha",
         )
-
-    def _weights(self) -> tuple[Weight, ...]:
-        sizes = self.layers
-        synapses = [
-            Weight(f"W_{k}", (sizes[k + 1], sizes[k]), (WeightPart(f"w_{k}", "w"),))
-            for k in range(self.depth)
-        ]
-        biases = [
-            Weight(f"b_{k}", (sizes[k + 1], 1), (WeightPart(f"bias_{k}", "w"),))
-            for k in range(self.depth)
-        ]
-        return (*synapses, *biases)
 
     # -------------------------------------------------------------- before and during learning
 
@@ -354,17 +344,16 @@ class EquilibriumPropagation(System):
                 if weight.name.startswith("W_")
                 else np.zeros(weight.shape)
             )
-            for weight in self._weights()
+            for weight in self.circuit().weights
         }
 
-    def rates(self, epoch: int) -> dict[str, float]:
-        """Learning rates of an epoch (from 0): alpha decay^(epoch // decay_every)."""
-        scale = self.decay ** (epoch // self.decay_every)
-        return {
-            f"{projection}_{k}.alpha": alpha * scale
-            for projection in ("w", "bias")
-            for k, alpha in enumerate(self.alpha)
-        }
+    def rate_scale(self, epoch: int) -> float:
+        """decay^(epoch // decay_every)."""
+        return float(self.decay ** (epoch // self.decay_every))
+
+    def evaluation_scalars(self) -> dict[str, float]:
+        """The nudge of recordings with a target."""
+        return {"beta": self.beta}
 
     def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
         """The signed nudge of each training image, shape (n,)."""
@@ -378,10 +367,6 @@ class EquilibriumPropagation(System):
         """The time constant of evaluation, for every layer, in seconds."""
         tau = (self.tau_evaluation or self.tau) * 1e-3
         return {f"layer_{k}.tau": tau for k in range(1, self.depth + 1)}
-
-    def feedback_pairs(self) -> tuple[FeedbackPair, ...]:
-        """None: feedback runs through the feedforward weights themselves."""
-        return ()
 
     def layer_traces(self) -> tuple[LayerTraces, ...]:
         """State, what synapses deliver, and graded spikes, under plain names."""

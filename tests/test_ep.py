@@ -196,7 +196,7 @@ def test_synaptic_operations_count_both_directions() -> None:
     counts = {f"{name}.spike": 1 for name in ("sensory", "one", "layer_1", "layer_2", "layer_3")}
     # the image to 6; the bias cell to 6, 4 and 3; layer 1 to 4; layer 2 to 3 and 6; layer 3 to 4
     assert metrics.count_synops(system.circuit(), counts) == 6 + 13 + 4 + 9 + 4
-    assert metrics.count_spikes(counts) == 5
+    assert metrics.count_events(system.circuit(), counts)["graded spikes"] == 5
     assert shared_weights(system.circuit()) == ("W_1", "W_2")
 
 

@@ -309,7 +309,7 @@ def test_synaptic_operations_are_events_times_synapses_reached(
     assert set(counts) == set(reached)
     expected = sum(counts[name] * synapses for name, synapses in reached.items())
     assert metrics.count_synops(circuit, counts) == expected
-    assert metrics.count_spikes(counts) == sum(
+    assert metrics.count_events(circuit, counts)["graded spikes"] == sum(
         count for name, count in counts.items() if name.endswith(".spike")
     )
 

@@ -357,7 +357,7 @@ def test_information_bars_are_the_definition(run: Run, drawn: dict[str, Figure])
     """Guards weights, layers and phases, against the formula written out in NumPy."""
     axes = drawn["information"].axes[1]
     heights = [bar.get_height() for bar in axes.patches]
-    eps = run.settings.system.information_epsilon()
+    eps = run.settings.system.analyses()["correlative_information"]["epsilon"]
 
     def told(source: Any, target: Any, weights: Any) -> float:
         n, cells = target.shape

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
 from neurosim.circuit.finite import is_finite
+from neurosim.circuit.parser import parse_equations, parse_statements
 from neurosim.errors import CircuitError, near_matches
 
 __all__ = [
@@ -151,8 +152,7 @@ class Event:
     Attributes
     ----------
     name : str
-        Event name; projections listen for it. The names ``spike`` and ``sample``
-        are reported: ``spike`` as graded spikes, ``sample`` as lateral samples.
+        Event name; projections listen for it.
     condition : str
         Brian2 boolean expression over the population's variables.
     moment : str
@@ -160,16 +160,17 @@ class Event:
     action : str
         Statements run for the cells that had the event: for ``send`` and
         ``sense`` after delivery, otherwise at once.
-    counted : bool
+    counted : bool or str
         Whether it is counted. Every event that triggers a signal pathway must be:
-        events times synapses reached are the synaptic operations of a run.
+        events times synapses reached are the synaptic operations of a run. Plain words,
+        such as ``"graded spikes"``, say under which name runs report it.
     """
 
     name: str
     condition: str
     moment: Moment
     action: str = ""
-    counted: bool = False
+    counted: bool | str = False
 
     def __post_init__(self) -> None:
         _check_name("event", self.name)
@@ -303,6 +304,12 @@ class Projection:
         Values of the ``(shared, constant)`` parameters.
     role : str
         Plain words for diagrams.
+    weight : str
+        Public name of the weight array that its synapses hold: the variable that its
+        learning pathways change, or its only variable. Projections that name the same
+        array hold its diagonal (one to one) and the rest (all to all).
+    rate : str
+        Which of its parameters is the learning rate that a schedule scales.
     """
 
     name: str
@@ -313,6 +320,8 @@ class Projection:
     wiring: Literal["all_to_all", "one_to_one"] = "all_to_all"
     parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
     role: str = ""
+    weight: str = ""
+    rate: str = ""
 
     def __post_init__(self) -> None:
         _check_name("projection", self.name)
@@ -382,12 +391,17 @@ class Weight:
         The synaptic variables it is made of.
     symmetric : bool
         Whether the learning rule keeps the array symmetric.
+    growth : float
+        Largest factor by which the rule lets an entry grow per image. 1 for weights
+        that stay bounded; above it for an inverse correlation, which grows without
+        bound, and rightly, where cells are silent. What grows faster has diverged.
     """
 
     name: str
     shape: tuple[int, int]
     parts: tuple[WeightPart, ...]
     symmetric: bool = False
+    growth: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -426,7 +440,8 @@ class Circuit:
     populations, projections : tuple
         The wiring.
     weights : tuple of Weight
-        Arrays carried from run to run.
+        Arrays carried from run to run. Those that projections name (see
+        :attr:`Projection.weight`) are added unless they are given here.
     readouts : tuple of Readout
         Results per cycle.
     answer : str
@@ -439,11 +454,13 @@ class Circuit:
     inputs: tuple[CycleInput, ...]
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
-    weights: tuple[Weight, ...]
     readouts: tuple[Readout, ...]
     answer: str
+    weights: tuple[Weight, ...] = ()
 
     def __post_init__(self) -> None:
+        # a frozen dataclass is filled in by this one way
+        object.__setattr__(self, "weights", _with_named_weights(self))
         _check_unique(self)
         _check_time(self)
         _check_parameters(self)
@@ -643,6 +660,10 @@ class Circuit:
         described = dataclasses.asdict(self)
         for part in (*described["populations"], *described["projections"]):
             part["parameters"] = sorted(part["parameters"])
+        for part in described["projections"]:
+            del part["rate"]
+        for weight in described["weights"]:
+            del weight["growth"]
         described["phases"] = [phase.name for phase in self.phases]
         return described
 
@@ -657,6 +678,59 @@ def _find(kind: str, items: tuple[NamedT, ...], name: str) -> NamedT:
         if item.name == name:
             return item
     raise CircuitError(f"no {kind} {name!r}; {near_matches(name, (i.name for i in items))}")
+
+
+def _with_named_weights(circuit: Circuit) -> tuple[Weight, ...]:
+    """The circuit's weights, with those that only its projections name."""
+    given = {weight.name: weight for weight in circuit.weights}
+    holders: dict[str, list[Projection]] = {}
+    for projection in circuit.projections:
+        if projection.weight:
+            holders.setdefault(projection.weight, []).append(projection)
+    found = [
+        given.get(name) or _named_weight(circuit, name, together)
+        for name, together in holders.items()
+    ]
+    return (*found, *(weight for weight in circuit.weights if weight.name not in holders))
+
+
+def _named_weight(circuit: Circuit, name: str, projections: list[Projection]) -> Weight:
+    first = projections[0]
+    shape = (circuit.population(first.target).size, circuit.population(first.source).size)
+    shared = len(projections) > 1
+    parts = tuple(
+        WeightPart(
+            projection.name,
+            _weight_variable(projection),
+            "diagonal"
+            if projection.wiring == "one_to_one"
+            else "off_diagonal"
+            if shared
+            else "dense",
+        )
+        for projection in projections
+    )
+    return Weight(name, shape, parts)
+
+
+def _weight_variable(projection: Projection) -> str:
+    """The variable of the synapses that learning changes, or the only one they have."""
+    own = [line.name for line in parse_equations(projection.equations) if line.kind == "parameter"
+           and not line.is_setting]  # fmt: skip
+    changed = {
+        statement.target
+        for pathway in projection.pathways
+        if pathway.learns
+        for statement in parse_statements(pathway.code)
+    }
+    found = [variable for variable in own if variable in changed] or own
+    if len(found) != 1:
+        raise CircuitError(
+            f"projection {projection.name!r} names the weight {projection.weight!r}, but its "
+            f"synapses have {len(found)} variables that could be it ({', '.join(found) or 'none'});"
+            " give Circuit(weights=...) with a WeightPart for each"
+        )
+    return found[0]
 
 
 def _check_unique(circuit: Circuit) -> None:

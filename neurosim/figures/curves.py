@@ -132,7 +132,7 @@ def events(run: Source) -> Figure:
     with style.applied():
         figure, (cells, synapses) = style.new_figure(2, panel=(4.6, 3.5))
         _line(cells, runs, 0, "graded spikes", lambda row: row["graded_spikes_per_image"])
-        if any(row["lateral_samples_per_image"] for one in runs for row in one.epochs):
+        if any(row.get("lateral_samples_per_image") for one in runs for row in one.epochs):
             _line(cells, runs, 1, "lateral samples", lambda row: row["lateral_samples_per_image"])
         cells.margins(y=0.15)
         cells.set_ylim(bottom=0)

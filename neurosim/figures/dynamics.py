@@ -10,6 +10,10 @@ from neurosim.errors import FigureError
 from neurosim.figures import style
 from neurosim.figures.run import Activity, Run, Source, as_run
 from neurosim.learning.information import CorrelativeInformation, correlative_information
+from neurosim.system import System
+
+#: CorInfoMax's published epsilon, for systems whose objective has none.
+DEFAULT_EPSILON = 0.15
 
 __all__ = ["convergence", "information", "measure_information"]
 
@@ -134,12 +138,18 @@ def measure_information(
         {
             phase: correlative_information(
                 rates[names[k]], rates[names[k + 1]], forward[k], backward[k],
-                system.information_epsilon(), forgetting=forgetting,
+                _epsilon(system), forgetting=forgetting,
             )
             for phase, rates in activity.rates.items()
         }
         for k in range(len(names) - 1)
     ]  # fmt: skip
+
+
+def _epsilon(system: System) -> float:
+    """Regularisation of the objective: the system's own, or CorInfoMax's."""
+    own = system.analyses().get("correlative_information", {})
+    return own.get("epsilon", DEFAULT_EPSILON)
 
 
 def _bars(axes: Axes, told: dict[str, dict[str, CorrelativeInformation]]) -> None:

@@ -3,9 +3,9 @@
 Definitions
 -----------
 graded spike
-    One event ``spike`` of a cell: a change of rate sent to all its targets.
+    One event by which a cell sends a change of its rate to all its targets.
 lateral sample
-    One event ``sample`` of a cell: a rate taken by the lateral circuit of its layer.
+    One event by which the lateral circuit of a layer takes a cell's rate.
 SynOp
     One event at one synapse that carries signal: a graded spike that arrives, or a
     lateral sample that is taken. Where there are samples, they make up most
@@ -33,8 +33,7 @@ from neurosim.system import FeedbackPair
 __all__ = [
     "angle_degrees",
     "angles",
-    "count_samples",
-    "count_spikes",
+    "count_events",
     "count_synops",
     "sparsity",
 ]
@@ -102,21 +101,28 @@ def angles(
     }
 
 
-def count_spikes(event_counts: Mapping[str, int]) -> int:
-    """Graded spikes in the event counts of a run: the ``spike`` events of all populations.
+def count_events(circuit: Circuit, event_counts: Mapping[str, int]) -> dict[str, int]:
+    """Events of a run under the names by which the circuit reports them.
 
-    Lateral samples are not among them; see :func:`count_samples`.
+    Parameters
+    ----------
+    circuit : Circuit
+        Its events say what they are counted as.
+    event_counts : mapping of str to int
+        Counts by ``"population.event"``.
+
+    Returns
+    -------
+    dict of str to int
+        Sums over populations, by name, such as ``"graded spikes"``.
     """
-    return _count("spike", event_counts)
-
-
-def count_samples(event_counts: Mapping[str, int]) -> int:
-    """Lateral samples in the event counts of a run: the ``sample`` events of all populations."""
-    return _count("sample", event_counts)
-
-
-def _count(event: str, event_counts: Mapping[str, int]) -> int:
-    return sum(count for name, count in event_counts.items() if name.endswith(f".{event}"))
+    totals: dict[str, int] = {}
+    for population in circuit.populations:
+        for event in population.events:
+            if isinstance(event.counted, str) and event.counted:
+                count = event_counts.get(f"{population.name}.{event.name}", 0)
+                totals[event.counted] = totals.get(event.counted, 0) + count
+    return totals
 
 
 def count_synops(circuit: Circuit, event_counts: Mapping[str, int]) -> int:

@@ -454,12 +454,13 @@ class Simulator:
 
     def _largest(self, name: str, images: int) -> float:
         """The largest entry that a weight array may have after so many more images."""
-        if not self.circuit.weight(name).symmetric:
+        growth = self.circuit.weight(name).growth
+        if growth == 1:
             return _EXPLODED
         before = float(np.abs(self.weights.arrays()[name]).max())
         # every image rounds
         rounding = 4 * float(np.finfo(self.dtype).eps)
-        exponent = images * (math.log(self.system.growth_per_image()) + rounding)
+        exponent = images * (math.log(growth) + rounding)
         return max(_EXPLODED, before) * math.exp(min(exponent, _NO_LIMIT))
 
     # ------------------------------------------------------------ prediction

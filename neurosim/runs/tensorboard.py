@@ -22,12 +22,18 @@ FOLDER_NAME = "tensorboard"
 _TAGS = {
     "train_accuracy": "accuracy/train",
     "test_accuracy": "accuracy/test",
-    "graded_spikes_per_image": "per image/graded spikes",
-    "lateral_samples_per_image": "per image/lateral samples",
     "synops_per_image": "per image/synaptic operations",
     "dense_macs_per_image": "per image/dense multiply-accumulates",
     "ms_per_image": "per image/milliseconds",
 }
+
+
+def _tag(name: str) -> str:
+    """Tag of a number of ``metrics.jsonl``; empty for what is not shown."""
+    if name in _TAGS:
+        return _TAGS[name]
+    counted = name.removesuffix("_per_image")
+    return f"per image/{counted.replace('_', ' ')}" if counted != name else ""
 
 
 def require_tensorboard() -> None:
@@ -104,7 +110,7 @@ class EventLog:
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 
-        values = {tag: row[name] for name, tag in _TAGS.items() if row.get(name) is not None}
+        values = {_tag(name): value for name, value in row.items() if _tag(name) and value is not None}
         values |= {f"angle in degrees/{k}": v for k, v in row.get("angle_degrees", {}).items()}
         scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._add(summary=Summary(value=scalars), step=row["epoch"])

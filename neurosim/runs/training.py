@@ -330,16 +330,16 @@ class TrainingRun:
     def _row(self) -> dict[str, Any]:
         tally, circuit = self._tally, self.simulator.circuit
         synops = metrics.count_synops(circuit, tally.event_counts)
-        spikes = metrics.count_spikes(tally.event_counts)
-        samples = metrics.count_samples(tally.event_counts)
         return {
             "epoch": self.simulator.epoch,
             "train_accuracy": tally.correct / tally.images,
             "test_accuracy": self.simulator.score(self.data.x_test, self.data.y_test),
             "ms_per_image": 1e3 * tally.seconds / tally.images,
             "train_seconds": tally.seconds,
-            "graded_spikes_per_image": spikes / tally.images,
-            "lateral_samples_per_image": samples / tally.images,
+            **{
+                f"{name.replace(' ', '_')}_per_image": count / tally.images
+                for name, count in metrics.count_events(circuit, tally.event_counts).items()
+            },
             "synops_per_image": synops / tally.images,
             "dense_macs_per_image": circuit.dense_macs_per_step() * circuit.cycle_steps(),
             "angle_degrees": self.simulator.angles(),

@@ -139,7 +139,22 @@ class System(abc.ABC):
             its public name and of its shape, (receiving, sending).
         """
 
-    @abc.abstractmethod
+    def rate_scale(self, epoch: int) -> float:
+        """Factor of all learning rates in an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Epoch, from 0.
+
+        Returns
+        -------
+        float
+            1 unless a system says otherwise.
+        """
+        del epoch
+        return 1.0
+
     def rates(self, epoch: int) -> dict[str, float]:
         """Learning rates of an epoch.
 
@@ -152,8 +167,16 @@ class System(abc.ABC):
         -------
         dict of str to float
             By ``"projection.parameter"``; they replace the values in the circuit
-            without another compilation.
+            without another compilation. Each projection's
+            :attr:`~neurosim.circuit.Projection.rate` times :meth:`rate_scale`, unless a
+            system says otherwise.
         """
+        scale = self.rate_scale(epoch)
+        return {
+            f"{projection.name}.{projection.rate}": projection.parameters[projection.rate] * scale
+            for projection in self.circuit().projections
+            if projection.rate
+        }
 
     @abc.abstractmethod
     def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
@@ -194,23 +217,26 @@ class System(abc.ABC):
         """
         return {}
 
-    def growth_per_image(self) -> float:
-        """Largest factor by which the rules let a symmetric weight array grow per image.
-
-        An inverse correlation grows so where cells are silent, without bound, and rightly;
-        what grows faster has exploded. 1, that is not at all, unless a system says otherwise.
-        """
-        return 1.0
-
-    @abc.abstractmethod
-    def feedback_pairs(self) -> tuple[FeedbackPair, ...]:
-        """Forward and backward arrays whose angle measures their alignment.
+    def evaluation_scalars(self) -> dict[str, float]:
+        """Scalar inputs of cycles that show images without learning.
 
         Returns
         -------
-        tuple of FeedbackPair
-            Empty where feedback has no weights of its own.
+        dict of str to float
+            A value for every scalar :class:`~neurosim.circuit.CycleInput` of the
+            circuit, by its name.
         """
+        return {}
+
+    def analyses(self) -> Mapping[str, Mapping[str, float]]:
+        """Analyses that the system's paper is about, and the values they take.
+
+        Returns
+        -------
+        mapping of str to mapping of str to float
+            Values by the name of the analysis, such as ``"correlative_information"``.
+        """
+        return {}
 
     def layer_traces(self) -> tuple[LayerTraces, ...]:
         """Names, words and units of what recordings and plots show, layer by layer.
@@ -339,15 +365,21 @@ class System(abc.ABC):
             for below, above in itertools.pairwise(cells[1:])
         )
 
-    def information_epsilon(self) -> float:
-        """Regularisation of layerwise correlative information.
+    def feedback_pairs(self) -> tuple[FeedbackPair, ...]:
+        """Forward and backward arrays between the same layers, whose angle tells how they align.
 
         Returns
         -------
-        float
-            Dimensionless; CorInfoMax's 0.15 by default.
+        tuple of FeedbackPair
+            ``theta_k`` for layers k and k + 1, k >= 1; none where one array carries signal
+            both ways, or nothing is sent back.
         """
-        return 0.15
+        pairs = zip(self.forward_weights()[1:], self.backward_weights(), strict=True)
+        return tuple(
+            FeedbackPair(f"theta_{k}", forward.name, backward.name)
+            for k, (forward, backward) in enumerate(pairs, start=1)
+            if backward is not None and not backward.transposed
+        )
 
 
 def _known(circuit: Circuit, source: str, target: str) -> WeightView:

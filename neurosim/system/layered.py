@@ -22,6 +22,7 @@ from neurosim.system.traces import Trace
 
 __all__ = [
     "ACTIVE_LEARN",
+    "GRADED_SPIKES",
     "SENSORY",
     "angle_curve",
     "check_layers",
@@ -39,6 +40,9 @@ __all__ = [
     "stretch_factor",
     "whole_steps",
 ]
+
+#: Name under which runs report the events that carry rates between layers.
+GRADED_SPIKES = "graded spikes"
 
 #: A relay of the image: it sends every pixel once, when the image appears.
 SENSORY = """
@@ -84,7 +88,7 @@ def sensory_relay(
         SENSORY,
         events=(
             Event("onset", "onset", "onset", f"r = {shown}\nr_sent = 0"),
-            Event("spike", "onset and r != 0", "sense", "r_sent = r", counted=True),
+            Event("spike", "onset and r != 0", "sense", "r_sent = r", counted=GRADED_SPIKES),
             Event("learn", learn, "learn"),
         ),
         role=role,
