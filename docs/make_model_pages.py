@@ -119,10 +119,10 @@ picture is that of corinfomax-sparse, whose phases are shorter.
 
 #: The system in plain NumPy, where there is one.
 REFERENCES = {
-    "corinfomax": "reference.py",
-    "corinfomax-sparse": "reference_sparse.py",
-    "corinfomax-sparse-enforced": "reference_sparse.py",
-    "ep": "ep_reference.py",
+    "corinfomax": "numpy/corinfomax.py",
+    "corinfomax-sparse": "numpy/corinfomax_sparse.py",
+    "corinfomax-sparse-enforced": "numpy/corinfomax_sparse.py",
+    "ep": "numpy/ep.py",
 }
 
 #: What a system reaches here, and the commands that measured it.

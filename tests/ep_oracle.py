@@ -85,7 +85,7 @@ def record_ep(
         circuit, dtype="float64", max_cycles=images, record=every_variable(circuit)
     ) as backend:
         result = backend.run(problem.chunk(learning=learning))
-        flat = backend.trajectories()
+        flat = result.trajectories
     shape = (images, circuit.cycle_steps(), -1)
     traces = {
         name: {variable: values.reshape(shape) for variable, values in by_name.items()}

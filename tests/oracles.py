@@ -136,7 +136,7 @@ def record_run(
         record=variables or every_variable(system.circuit()),
     ) as backend:
         result = backend.run(problem.chunk(learning=learning))
-        flat = backend.trajectories()
+        flat = result.trajectories
     steps = system.circuit().cycle_steps()
     traces = {
         population: {

@@ -315,7 +315,7 @@ def test_trajectories_are_those_of_the_last_run(kind: type[Any]) -> None:
         lengths, answers = [], []
         for images in (3, 1, 3):
             result = backend.run(make_problem(SYSTEM, images=images).chunk(learning=False))
-            lengths.append(len(backend.trajectories()["pyramidal_1"]["u"]))
+            lengths.append(len(result.trajectories["pyramidal_1"]["u"]))
             answers.append(result.readouts["answer"])
         assert lengths == [images * circuit.cycle_steps() for images in (3, 1, 3)]
     np.testing.assert_array_equal(answers[0], answers[2])

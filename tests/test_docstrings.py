@@ -26,7 +26,7 @@ _NOTHING = {"None", "NoReturn", "Iterator[None]"}
 
 def module_names() -> list[str]:
     """Modules that name what is public in them."""
-    files = [*(ROOT / "neurosim").rglob("*.py"), *(ROOT / "models").glob("*.py")]
+    files = [*(ROOT / "neurosim").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
     names = []
     for file in sorted(files):
         if "\n__all__ = " in file.read_text(encoding="utf-8"):

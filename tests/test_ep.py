@@ -37,7 +37,8 @@ from neurosim.circuit.graph import shared_weights
 from neurosim.data import one_hot
 from neurosim.errors import DivergenceError, ParameterError
 from neurosim.learning import metrics
-from neurosim.models import ep_reference, equilibrium_propagation
+from neurosim.models import ep as equilibrium_propagation
+from neurosim.models.numpy import ep as ep_reference
 
 # ------------------------------------------------------------------ step for step
 

@@ -18,11 +18,12 @@ from oracles import (
     small_system,
 )
 
-from neurosim import CorInfoMax, metrics
+from neurosim import CorInfoMax
 from neurosim.backends.cpp.backend import CppBackend
 from neurosim.backends.interface import Backend
 from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.errors import DataError
+from neurosim.learning import metrics
 from neurosim.models.numpy.corinfomax import initial_weights, lateral_update
 from neurosim.system import FeedbackPair
 
@@ -164,8 +165,8 @@ def test_rates_converge_to_the_dense_result_as_the_threshold_falls() -> None:
     with RuntimeBackend(system.circuit(), dtype="float64", max_cycles=2, record=record) as backend:
         errors = []
         for theta in thetas:
-            backend.run(problem.chunk(learning=False, parameters=thresholds(theta, 2)))
-            traces = {k: backend.trajectories()[f"pyramidal_{k}"]["r"] for k in dense}
+            result = backend.run(problem.chunk(learning=False, parameters=thresholds(theta, 2)))
+            traces = {k: result.trajectories[f"pyramidal_{k}"]["r"] for k in dense}
             errors.append(max(float(np.abs(traces[k] - dense[k]).max()) for k in dense))
     for theta, error in zip(thetas[:-1], errors[:-1], strict=True):
         assert 0 < error <= bound * theta

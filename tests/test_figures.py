@@ -331,8 +331,8 @@ def test_changes_of_state_are_those_of_a_recording(run: Run) -> None:
     with RuntimeBackend(
         circuit, dtype="float64", max_cycles=2, record={"pyramidal_1": ("u",)}
     ) as backend:
-        backend.run(Chunk(inputs, run.weights))
-        u = backend.trajectories()["pyramidal_1"]["u"].reshape(2, 11, 7)
+        result = backend.run(Chunk(inputs, run.weights))
+        u = result.trajectories["pyramidal_1"]["u"].reshape(2, 11, 7)
     steps = np.abs(np.diff(u, axis=1, prepend=0)).sum(axis=2)
     # at the end of the free phase, step 8, cells start anew from their rates
     inside = [step for step in range(11) if step != 7]

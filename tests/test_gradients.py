@@ -27,8 +27,8 @@ from oracles import Problem
 
 from neurosim import CorInfoMax, load_dataset
 from neurosim.data import one_hot
-from neurosim.models import ep_reference as ep
-from neurosim.models import reference as cim
+from neurosim.models.numpy import corinfomax as cim
+from neurosim.models.numpy import ep
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]

@@ -22,7 +22,8 @@ def test_every_folder_of_code_is_installed() -> None:
     """Guards a command that works in the repository and is missing where it is installed."""
     folders = {file.parent for file in (ROOT / "neurosim").rglob("*.py")}
     packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    packages |= {"neurosim.models"}
+    models = {file.parent for file in (ROOT / "models").rglob("*.py")}
+    packages |= {".".join(("neurosim", *folder.relative_to(ROOT).parts)) for folder in models}
     assert set(listed()["options"]["packages"].split()) == packages
 
 

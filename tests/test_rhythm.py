@@ -111,7 +111,7 @@ def test_counters_and_gates_follow_phases_of_any_length(
     inputs = probe_inputs(cycles)
     result = probe.run(Chunk(inputs, {}, phases=phases, learning=learning))
     steps = cycles * sum(lengths)
-    shown = probe.trajectories()["probe"]
+    shown = result.trajectories["probe"]
     assert {len(rows) for rows in shown.values()} == {steps}
     for name, rows in expected_traces(phases, cycles).items():
         np.testing.assert_array_equal(shown[name], np.repeat([rows], 2, axis=0).T, err_msg=name)
@@ -126,8 +126,8 @@ def test_counters_and_gates_follow_phases_of_any_length(
 def test_a_run_has_as_many_steps_as_its_cycles_and_not_one_more(probe: RuntimeBackend) -> None:
     """Guards against a float duration that rounds a last step in or out."""
     for cycles, phases in ((3, {"dawn": 7, "noon": 0, "dusk": 0}), (5, {"dawn": 1, "dusk": 2})):
-        probe.run(Chunk(probe_inputs(cycles), {}, phases=phases))
-        steps = len(probe.trajectories()["probe"]["image"])
+        result = probe.run(Chunk(probe_inputs(cycles), {}, phases=phases))
+        steps = len(result.trajectories["probe"]["image"])
         assert steps == cycles * sum({"noon": 1, **phases}.values())
 
 
@@ -157,7 +157,7 @@ def test_what_is_noted_or_recorded_may_be_computed_from_the_input() -> None:
         circuit, dtype="float64", max_cycles=3, record={"probe": ("image",)}
     ) as backend:
         result = backend.run(Chunk(inputs, {}))
-        recorded = backend.trajectories()["probe"]["image"]
+        recorded = result.trajectories["probe"]["image"]
     np.testing.assert_array_equal(result.readouts["answer"], inputs["stimulus"])
     np.testing.assert_array_equal(recorded, inputs["stimulus"].repeat(6, axis=0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable, Mapping, Sequence
 
 from neurosim.backends.interface import BACKENDS, DTYPES, Backend, check_choices
 from neurosim.circuit import Circuit
@@ -16,7 +17,15 @@ _HOMES = {
 }
 
 
-def open_backend(name: str, circuit: Circuit, *, dtype: str, max_cycles: int) -> Backend:
+def open_backend(
+    name: str,
+    circuit: Circuit,
+    *,
+    dtype: str,
+    max_cycles: int,
+    record: Mapping[str, Iterable[str]] | None = None,
+    cells: Mapping[str, Sequence[int]] | None = None,
+) -> Backend:
     """Build a circuit for a back end.
 
     Parameters
@@ -29,6 +38,10 @@ def open_backend(name: str, circuit: Circuit, *, dtype: str, max_cycles: int) ->
         ``"float32"`` or ``"float64"``.
     max_cycles : int
         Most images one chunk may have.
+    record : mapping of str to iterable of str, optional
+        Variables to record in every step, by population.
+    cells : mapping of str to sequence of int, optional
+        Numbers of the cells recorded, by population; all cells where not given.
 
     Returns
     -------
@@ -45,6 +58,6 @@ def open_backend(name: str, circuit: Circuit, *, dtype: str, max_cycles: int) ->
     check_choices(backend=name, dtype=dtype)
     module, kind = _HOMES[name].split(":")
     backend: Backend = getattr(importlib.import_module(module), kind)(
-        circuit, dtype=dtype, max_cycles=max_cycles
+        circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells
     )
     return backend

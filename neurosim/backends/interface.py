@@ -112,12 +112,16 @@ class ChunkResult:
         Counted events, by ``"population.event"``.
     seconds : float
         Wall time of the run, without compilation.
+    trajectories : dict of str to dict of str to ndarray
+        What was recorded: (n_steps, n_cells) by population, then by variable; empty for
+        a back end that was not asked to record.
     """
 
     weights: Weights
     readouts: dict[str, NDArray[Any]]
     event_counts: dict[str, int]
     seconds: float
+    trajectories: dict[str, dict[str, NDArray[Any]]] = dataclasses.field(default_factory=dict)
 
 
 class Backend(abc.ABC):
@@ -193,17 +197,6 @@ class Backend(abc.ABC):
         """
         del jobs
         return [self.run(chunk) for chunk in chunks]
-
-    @abc.abstractmethod
-    def trajectories(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """What the last run recorded.
-
-        Returns
-        -------
-        dict of str to dict of str to ndarray
-            Arrays of shape (n_steps, n_cells) by population, then by variable; empty
-            before the first run, and for a back end that was not asked to record.
-        """
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -51,26 +51,26 @@ __all__ = [
 # Names are imported when used: the style sheet alone needs no simulator. A module is a
 # neighbour in this folder, or with a dot one beside the folder.
 _HOMES = {
-    "FIGURES": "gallery",
-    "Run": "run",
-    "angle": "curves",
-    "comparison": "comparison",
-    "confusion_matrix": "activity",
-    "convergence": "dynamics",
-    "circuit_diagram": "diagram",
-    "draw": "gallery",
-    "events": "curves",
-    "hidden_activity": "activity",
-    "information": "dynamics",
-    "learning_curve": "curves",
-    "learning_summary": "curves",
-    "open_runs": "run",
-    "receptive_fields": "weights",
-    "save": "gallery",
-    "save_all": "gallery",
-    "system_with_layers": ".userfile",
-    "tsne": "activity",
-    "weight_histograms": "weights",
+    "FIGURES": "figures.gallery",
+    "Run": "figures.run",
+    "angle": "figures.curves",
+    "comparison": "figures.comparison",
+    "confusion_matrix": "figures.activity",
+    "convergence": "figures.dynamics",
+    "circuit_diagram": "figures.diagram",
+    "draw": "figures.gallery",
+    "events": "figures.curves",
+    "hidden_activity": "figures.activity",
+    "information": "figures.dynamics",
+    "learning_curve": "figures.curves",
+    "learning_summary": "figures.curves",
+    "open_runs": "figures.run",
+    "receptive_fields": "figures.weights",
+    "save": "figures.gallery",
+    "save_all": "figures.gallery",
+    "system_with_layers": "learning.named_systems",
+    "tsne": "figures.activity",
+    "weight_histograms": "figures.weights",
 }
 
 
@@ -79,7 +79,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("neurosim.figures.style")
     if name not in _HOMES:
         raise AttributeError(f"module 'neurosim.figures' has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    return getattr(importlib.import_module(f"neurosim.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -697,20 +697,18 @@ class Simulator:
         DataError
             If shapes or labels do not fit the network, or the nudge is none.
         """
-        from neurosim.backends.runtime.backend import RuntimeBackend
-
         images, targets = self.check_images(x), self.check_targets(y)
         _check_lengths(images, targets)
         (chunk,) = showing_chunks(self, images, targets, beta=check_nudge(beta))
         layers = self.system.layer_cells()[1:]
-        with RuntimeBackend(
+        with open_backend(
+            "runtime",
             with_state_changes(self.circuit, layers),
             dtype=self.dtype,
             max_cycles=len(images),
             record={layer.population: (STATE_CHANGE,) for layer in layers},
         ) as backend:
-            backend.run(chunk)
-            flat = backend.trajectories()
+            flat = backend.run(chunk).trajectories
         return {
             name: np.abs(values[STATE_CHANGE], dtype=np.float64)
             .sum(axis=1)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim._version import __version__
+from neurosim.backends import open_backend
 from neurosim.backends.interface import Backend, Chunk, check_choices
 from neurosim.errors import DataError, near_matches
 from neurosim.files import temporary_path
@@ -311,29 +312,23 @@ class Recorder:
             layer: np.arange(size) if neurons is None else neurons[layer]
             for layer, size in sizes.items()
         }
-        self._backend, self._selects = self._open(backend, max_images)
+        self._backend = self._open(backend, max_images)
 
-    def _open(self, backend: str, max_images: int) -> tuple[Backend, bool]:
-        """The back end, and whether it records only the neurons asked for."""
-        check_choices(backend=backend)
+    def _open(self, backend: str, max_images: int) -> Backend:
         wanted: dict[str, dict[str, None]] = {}
         cells: dict[str, list[int]] = {}
         for part in self.layers:
             for population, names in part.variables().items():
                 wanted.setdefault(population, {}).update(dict.fromkeys(names))
                 cells[population] = self.neurons[part.layer].tolist()
-        how: dict[str, Any] = {
-            "dtype": self.network.dtype,
-            "max_cycles": max_images,
-            "record": {population: tuple(names) for population, names in wanted.items()},
-        }
-        if backend == "cpp":
-            from neurosim.backends.cpp.backend import CppBackend
-
-            return CppBackend(self.network.circuit, **how), False
-        from neurosim.backends.runtime.backend import RuntimeBackend
-
-        return RuntimeBackend(self.network.circuit, cells=cells, **how), True
+        return open_backend(
+            backend,
+            self.network.circuit,
+            dtype=self.network.dtype,
+            max_cycles=max_images,
+            record={population: tuple(names) for population, names in wanted.items()},
+            cells=cells,
+        )
 
     @property
     def backend(self) -> Backend:
@@ -366,7 +361,7 @@ class Recorder:
             Class predicted for each image.
         """
         result = self._backend.run(chunk)
-        flat = self._backend.trajectories()
+        flat = result.trajectories
         traces = {
             part.layer: {
                 trace.name: self._trace(flat, part, trace, chunk.cycles) for trace in part.traces
@@ -383,8 +378,6 @@ class Recorder:
         images: int,
     ) -> NDArray[Any]:
         rows = flat[trace.population or part.population][trace.variable]
-        if not self._selects:
-            rows = rows[:, self.neurons[part.layer]]
         values = rows.reshape(images, -1, rows.shape[1])
         if trace.change:
             # the very subtraction the synapses do, so these are the values that travelled

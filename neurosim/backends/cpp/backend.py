@@ -102,6 +102,9 @@ class CppBackend(Backend):
     record : mapping of str to iterable of str, optional
         Variables to record in every step, by population; another program is compiled
         for them.
+    cells : mapping of str to sequence of int, optional
+        Numbers of the cells whose recording is kept, by population; all cells where not
+        given. The program records every cell.
 
     Attributes
     ----------
@@ -124,11 +127,12 @@ class CppBackend(Backend):
         max_cycles: int = CHUNK_IMAGES,
         dense: bool = True,
         record: Mapping[str, Iterable[str]] | None = None,
+        cells: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles)
         self.dense = dense
         self._record = {name: list(variables) for name, variables in (record or {}).items()}
-        self._recorded: dict[str, dict[str, NDArray[Any]]] = {}
+        self._cells = {name: np.asarray(chosen) for name, chosen in (cells or {}).items()}
         self._project = self._find_or_build()
         self._manifest = json.loads((self._project / "manifest.json").read_text())
         self._work, lock = _make_work_folder()
@@ -238,12 +242,9 @@ class CppBackend(Backend):
             raise self._no_room(f"cannot write the input of a run to {folder} ({error})") from error
         self._execute(folder, arguments, chunk.cycles * sum(lengths.values()))
         result = self._collect(folder, chunk.cycles, lengths)
-        self._recorded = self._collect_recorded(folder, chunk.cycles * sum(lengths.values()))
-        return dataclasses.replace(result, seconds=time.perf_counter() - started)
-
-    def trajectories(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """What the last run recorded; see ``Backend.trajectories``."""
-        return self._recorded
+        recorded = self._collect_recorded(folder, chunk.cycles * sum(lengths.values()))
+        seconds = time.perf_counter() - started
+        return dataclasses.replace(result, seconds=seconds, trajectories=recorded)
 
     def close(self) -> None:
         """Remove the files of past chunks; harmless a second time."""
@@ -354,7 +355,7 @@ class CppBackend(Backend):
             population: {
                 variable: self._read(
                     folder, place, steps * self.circuit.population(population).size
-                ).reshape(steps, -1)
+                ).reshape(steps, -1)[:, self._cells.get(population, slice(None))]
                 for variable, place in places.items()
             }
             for population, places in self._manifest["monitors"].items()

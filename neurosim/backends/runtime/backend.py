@@ -123,10 +123,10 @@ class RuntimeBackend(Backend):
                 for population, event in self._counted_events()
             },
             seconds=seconds,
+            trajectories=self._trajectories(),
         )
 
-    def trajectories(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """What the last run recorded; see ``Backend.trajectories``."""
+    def _trajectories(self) -> dict[str, dict[str, NDArray[Any]]]:
         return {
             name: {
                 variable: np.array(getattr(monitor, variable)).T
