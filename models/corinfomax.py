@@ -84,6 +84,7 @@ from neurosim.circuit import (
     Readout,
     Weight,
     WeightPart,
+    reset_action,
 )
 from neurosim.errors import ParameterError
 from neurosim.system import Compartment, Preset, System
@@ -495,12 +496,16 @@ class CorInfoMax(System):
         return Population(
             f"pyramidal_{k}",
             self.layers[k],
-            SOMA + self._rate(k) + self._basal() + self._apical(k),
+            self._cell(k),
             events=self._pyramidal_events(k),
             parameters=self._pyramidal_parameters(k),
             links=self._pyramidal_links(k),
             role="output pyramidal cells" if output else "pyramidal cells",
         )
+
+    def _cell(self, k: int) -> str:
+        """Equations of the pyramidal cells of layer k."""
+        return SOMA + self._rate(k) + self._basal() + self._apical(k)
 
     def _constraint_cells(self) -> tuple[Population, ...]:
         """Interneurons that keep a layer's rates in their set; clipping needs none."""
@@ -534,12 +539,9 @@ class CorInfoMax(System):
 
     def _pyramidal_events(self, k: int) -> tuple[Event, ...]:
         output = k == self.depth
-        reset = ["u", "r_sent", "r_lat", "z_self", "s_B"] + ["s_A"] * (not output)
-        reset += ["v_B"] * (self.tau_basal > 0) + ["v_A"] * (self.tau_apical > 0)
-        onset = [f"{name} = 0" for name in reset]
-        onset += ["y = target(cycle_time, i)"] * output
+        shown = {"y": "target(cycle_time, i)"} if output else {}
         return (
-            Event("onset", "onset", "onset", "\n".join(onset)),
+            Event("onset", "onset", "onset", reset_action(self._cell(k), **shown)),
             Event(
                 "spike",
                 "abs(r - r_sent) > event_threshold",
@@ -583,7 +585,7 @@ class CorInfoMax(System):
             f"sst_{k}",
             self.layers[k],
             SST,
-            events=(Event("onset", "onset", "onset", "z_lat = 0"),),
+            events=(Event("onset", "onset", "onset", reset_action(SST)),),
             parameters={"c": self._lateral_efficacy(k == self.depth)},
             links={"z_self": (f"pyramidal_{k}", "z_self")},
             role="SST interneurons",

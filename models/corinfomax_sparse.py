@@ -77,7 +77,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
-from neurosim.circuit import Event, Pathway, Population, Projection
+from neurosim.circuit import Event, Pathway, Population, Projection, reset_action
 from neurosim.errors import ParameterError, near_matches
 from neurosim.models.corinfomax import RATE, RESTART, CorInfoMax
 from neurosim.system import Preset
@@ -451,7 +451,7 @@ class CorInfoMaxSparse(CorInfoMax):
             1,
             LAGRANGE + self.domain(k).multiplier,
             events=(
-                Event("onset", "onset", "onset", "a = 0\nl1 = 0"),
+                Event("onset", "onset", "onset", reset_action(LAGRANGE)),
                 Event("end_free", "end_free", "phase_end", "a = q"),
             ),
             parameters={"tau_q": tau_q * 1e-3},

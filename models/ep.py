@@ -77,6 +77,7 @@ from neurosim.circuit import (
     Population,
     Projection,
     Readout,
+    reset_action,
 )
 from neurosim.errors import ParameterError
 from neurosim.system import Preset, PublishedCurve, System
@@ -291,7 +292,8 @@ class EquilibriumPropagation(System):
         )
 
     def _layer_events(self, output: bool) -> tuple[Event, ...]:
-        onset = "u = 0\nd = 0\nr_sent = 0" + "\ny = target(cycle_time, i)" * output
+        shown = {"y": "target(cycle_time, i)"} if output else {}
+        onset = reset_action(CELL + (FORCE_OUTPUT if output else ""), **shown)
         events = (
             Event("onset", "onset", "onset", onset),
             Event("spike", SEND, "send", "r_sent = r", counted=GRADED_SPIKES),

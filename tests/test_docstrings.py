@@ -196,7 +196,7 @@ def test_every_public_module_is_looked_at() -> None:
     assert {"neurosim.circuit", "neurosim.system.layered", "neurosim.data.dataset"} <= {*names}
     found = {one.name for name in names for one in documented_in(importlib.import_module(name))}
     assert {
-        "neurosim.circuit.Circuit.replacing",
+        "neurosim.circuit.circuit.Circuit.replacing",
         "neurosim.figures.run.Run",
         "neurosim.figures.run.Run.epochs",
         "neurosim.figures.run.Run.from_simulator",

@@ -18,6 +18,7 @@ from neurosim.circuit.circuit import (
     WeightPart,
     circuit_from_dict,
 )
+from neurosim.circuit.onset import reset_action
 
 __all__ = [
     "MAX_CYCLE_STEPS",
@@ -34,4 +35,5 @@ __all__ = [
     "Weight",
     "WeightPart",
     "circuit_from_dict",
+    "reset_action",
 ]

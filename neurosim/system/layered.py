@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.circuit import MAX_CYCLE_STEPS, Event, Population
+from neurosim.circuit import MAX_CYCLE_STEPS, Event, Population, reset_action
 from neurosim.data.registry import DATASETS
 from neurosim.errors import DataError, ParameterError, near_matches
 from neurosim.system import Preset, PublishedCurve
@@ -87,7 +87,7 @@ def sensory_relay(
         size,
         SENSORY,
         events=(
-            Event("onset", "onset", "onset", f"r = {shown}\nr_sent = 0"),
+            Event("onset", "onset", "onset", reset_action(SENSORY, r=shown)),
             Event("spike", "onset and r != 0", "sense", "r_sent = r", counted=GRADED_SPIKES),
             Event("learn", learn, "learn"),
         ),
