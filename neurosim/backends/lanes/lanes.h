@@ -1,0 +1,68 @@
+// What every lane program begins with. Nothing here is static data: a program may be
+// called by several threads of several simulators at once.
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <thread>
+#include <vector>
+#if defined(__AVX512BW__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#define _brian_pow(x, y) (pow((x), (y)))
+#define _brian_abs std::abs
+
+template <class T> static inline int int_(T value) { return value ? 1 : 0; }
+template <> inline int int_(float value) { return (int)value; }
+template <> inline int int_(double value) { return (int)value; }
+template <> inline int int_(int value) { return value; }
+
+// Numbers of the cells whose flag is set, in rising order; `size` is a multiple of 64.
+static inline int32_t list_flags(const uint8_t* flags, int size, int32_t* list) {
+    int32_t count = 0;
+    for (int base = 0; base < size; base += 64) {
+#if defined(__AVX512BW__)
+        const __m512i bytes = _mm512_load_si512(flags + base);
+        uint64_t bits = _mm512_test_epi8_mask(bytes, bytes);
+#elif defined(__AVX2__)
+        const __m256i zero = _mm256_setzero_si256();
+        const uint64_t low = (uint32_t)~_mm256_movemask_epi8(
+            _mm256_cmpeq_epi8(_mm256_load_si256((const __m256i*)(flags + base)), zero));
+        const uint64_t high = (uint32_t)~_mm256_movemask_epi8(
+            _mm256_cmpeq_epi8(_mm256_load_si256((const __m256i*)(flags + base + 32)), zero));
+        uint64_t bits = low | high << 32;
+#else
+        uint64_t bits = 0;
+        for (int word = 0; word < 64; word += 8) {
+            uint64_t eight;
+            memcpy(&eight, flags + base + word, 8);
+            // flags are 0 or 1: gather the low bit of each byte
+            bits |= (eight * 0x0102040810204080ull >> 56) << word;
+        }
+#endif
+        while (bits) {
+            list[count++] = base + __builtin_ctzll(bits);
+            bits &= bits - 1;
+        }
+    }
+    return count;
+}
+
+// Threads wait here for each other: a short spin, since they arrive within microseconds.
+struct Barrier {
+    std::atomic<int> waiting{0}, generation{0};
+    int threads;
+    explicit Barrier(int count) : threads(count) {}
+    void wait() {
+        const int mine = generation.load(std::memory_order_acquire);
+        if (waiting.fetch_add(1, std::memory_order_acq_rel) == threads - 1) {
+            waiting.store(0, std::memory_order_relaxed);
+            generation.store(mine + 1, std::memory_order_release);
+            return;
+        }
+        for (int turn = 0; generation.load(std::memory_order_acquire) == mine; turn++)
+            if (turn > 4000) std::this_thread::yield();
+    }
+};

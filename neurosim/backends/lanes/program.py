@@ -1,0 +1,414 @@
+"""Write the pieces of a circuit as one C++ program in which several images run side by side.
+
+A *lane* is one image in flight: a block of memory with the state of all cells. Lanes share
+weights and parameters, and meet only where synapses change. The order of events within a
+step is that of ``backends/brian/build.py``.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2.core.variables import ArrayVariable, Constant
+from brian2.groups.neurongroup import NeuronGroup
+from brian2.parsing.rendering import CPPNodeRenderer
+
+from neurosim.backends.lanes.pieces import Access, Block, Piece
+
+__all__ = ["Field", "Fields", "gate_of", "learning", "over_events", "readout", "signal",
+           "state_update", "threshold"]  # fmt: skip
+
+#: Synaptic rows delivered in one pass over the targets.
+_ROWS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """An array of the program: its name, C++ type and number of elements.
+
+    The size of a shared array is 0: its memory is the caller's.
+    """
+
+    name: str
+    ctype: str
+    size: int = 0
+
+
+class Fields:
+    """The arrays that the written functions name, of every lane and shared by all."""
+
+    def __init__(self) -> None:
+        self.lane: dict[str, Field] = {}
+        self.shared: dict[str, Field] = {}
+
+    def add_lane(self, name: str, ctype: str, size: int) -> str:
+        """An array of every lane; its name in the program."""
+        self.lane.setdefault(name, Field(name, ctype, size))
+        return f"L.{name}"
+
+    def add_shared(self, name: str, ctype: str) -> str:
+        """An array that all lanes share; its name in the program."""
+        self.shared.setdefault(name, Field(name, ctype))
+        return f"S.{name}"
+
+    def place(self, variable: ArrayVariable) -> str:
+        """Where the values of a Brian2 variable are."""
+        name, ctype = f"{variable.owner.name}_{variable.name}", c_data_type(variable.dtype)
+        setting = variable.scalar and variable.constant
+        if isinstance(variable.owner, NeuronGroup) and not setting:
+            return self.add_lane(name, ctype, int(variable.size))
+        return self.add_shared(name, ctype)
+
+    def event(self, group: Any, eventspace: Any, *, flags: bool = False) -> tuple[str, int]:
+        """Name of an event and the number of its cells; a list, a count, perhaps flags."""
+        name, cells = f"{group.name}{eventspace.name}", len(group)
+        self.add_lane(f"list_{name}", "int32_t", cells)
+        self.add_lane(f"count_{name}", "int32_t", 1)
+        if flags:
+            self.add_lane(f"flags_{name}", "uint8_t", round_up(cells, 64))
+        return name, cells
+
+
+def round_up(size: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-size // multiple) * multiple
+
+
+# ------------------------------------------------------------------ statements
+
+
+def _value(fields: Fields, access: Access, rows: Mapping[str, str]) -> str:
+    variable = access.variable
+    if variable.name == "i" and isinstance(variable.owner, NeuronGroup):
+        return f"(int32_t){access.index}"
+    if variable.name in ("_synaptic_pre", "_synaptic_post"):
+        side = "pre" if variable.name == "_synaptic_pre" else "post"
+        return f"(int32_t)_{side}synaptic_idx"
+    place = fields.place(variable)
+    return rows[access.index].format(place) if access.index in rows else f"{place}[{access.index}]"
+
+
+def _read(fields: Fields, access: Access, written: set[str], rows: Mapping[str, str]) -> str:
+    constant = "" if access.name in written else "const "
+    ctype = c_data_type(access.variable.dtype)
+    return f"{constant}{ctype} {access.name} = {_value(fields, access, rows)};"
+
+
+def _lines(fields: Fields, block: Block, rows: Mapping[str, str] | None = None) -> list[str]:
+    """A block as C++: what it reads, computes and writes back."""
+    rows = rows or {}
+    written = {access.name for access in block.writes}
+    read = {access.name for access in block.reads}
+    lines = [_read(fields, access, written, rows) for access in block.reads]
+    lines += [
+        f"{c_data_type(access.variable.dtype)} {access.name};"
+        for access in block.writes
+        if access.name not in read
+    ]
+    lines += [step.code for step in block.steps]
+    return lines + [f"{_value(fields, a, rows)} = {a.name};" for a in block.writes]
+
+
+def _head(fields: Fields, piece: Piece) -> list[str]:
+    """Constants, and the statements that run once before a loop."""
+    render = CPPNodeRenderer()
+    constants = [
+        f"const {c_data_type(value.dtype)} {name} = {render.render_expr(repr(value.value))};"
+        for name, value in sorted(piece.variables.items())
+        if isinstance(value, Constant)
+    ]
+    return constants + _lines(fields, piece.scalar)
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(line for line in lines if line)
+
+
+def _function(name: str, piece: Piece, arguments: str, lines: Iterable[str]) -> str:
+    support = "\n".join(piece.support)
+    return (
+        f"namespace {name} {{\n{support}\n"
+        f"static inline void run({arguments}) {{\n{_text(lines)}\n}} }}\n"
+    )
+
+
+_ONE_LANE = "const Shared& S, Lane& L"
+_LOOP = "#pragma GCC ivdep"
+
+
+# ------------------------------------------------------------------ cells
+
+
+def state_update(fields: Fields, name: str, piece: Piece) -> str:
+    """Integration, or statements of one cell that run in every step."""
+    lines = _head(fields, piece)
+    if piece.vector.steps:
+        loop = f"for (int _idx = 0; _idx < {len(piece.owner)}; _idx++) {{"
+        lines += [_LOOP, loop, *_lines(fields, piece.vector), "}"]
+    return _function(name, piece, _ONE_LANE, lines)
+
+
+def gate_of(condition: str, variables: Mapping[str, Any]) -> tuple[str, bool]:
+    """The part of an event's condition that is alike for all cells.
+
+    Returns
+    -------
+    gate : str
+        Those terms, joined by ``and``, that name nothing but scalars; may be empty.
+    whole : bool
+        Whether there are no other terms: then all cells have the event, or none.
+    """
+    tree = ast.parse(condition.strip(), mode="eval").body
+    both = isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And)
+    terms = tree.values if both else [tree]  # type: ignore[attr-defined]
+    shared = [term for term in terms if _is_scalar(term, variables)]
+    return " and ".join(ast.unparse(term) for term in shared), len(shared) == len(terms)
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def _is_scalar(term: ast.AST, variables: Mapping[str, Any]) -> bool:
+    calls = any(isinstance(part, ast.Call) for part in ast.walk(term))
+    return not calls and all(
+        isinstance(variables.get(name), ArrayVariable) and variables[name].scalar
+        for name in _names(term)
+    )
+
+
+def threshold(fields: Fields, name: str, piece: Piece, condition: str, *, flags: bool) -> str:
+    """Decide which cells have an event: flags in a vectorised loop, then a list.
+
+    ``flags`` keeps the flags for synapses that learn on the event.
+    """
+    group = piece.owner
+    event, cells = fields.event(group, piece.details["eventspace_variable"], flags=flags)
+    size = round_up(cells, 64)
+    gate, whole = gate_of(condition, group.variables)
+    kept = f"uint8_t* const _flags = L.flags_{event};"
+    lines = [
+        f"int32_t& _count = *L.count_{event};",
+        f"int32_t* const _list = L.list_{event};",
+        kept if flags else f"alignas(64) uint8_t _flags[{size}];",
+    ]
+    if gate:
+        reads = {name: Access(name, group.variables[name], "0") for name in _names(ast.parse(gate))}
+        test = CPPNodeRenderer().render_expr(gate)
+        clear = f"if (_count) memset(_flags, 0, {size}); " * flags
+        lines += ["{", *(_read(fields, reads[n], set(), {}) for n in sorted(reads)),
+                  f"if (!({test})) {{ {clear}_count = 0; return; }} }}"]  # fmt: skip
+    if gate and whole:
+        everyone = [f"if (_count == {cells}) return;",
+                    f"for (int k = 0; k < {cells}; k++) _list[k] = k;",
+                    f"_count = {cells};", f"memset(_flags, 1, {cells});" * flags]  # fmt: skip
+        return _function(name, piece, _ONE_LANE, [*lines, *everyone])
+    lines += [
+        *_head(fields, piece),
+        _LOOP,
+        f"for (int _idx = 0; _idx < {cells}; _idx++) {{",
+        *_lines(fields, piece.vector),
+        "_flags[_idx] = _cond; }",
+        f"for (int k = {cells}; k < {size}; k++) _flags[k] = 0;" if cells < size else "",
+        f"_count = list_flags(_flags, {size}, _list);",
+    ]
+    return _function(name, piece, _ONE_LANE, lines)
+
+
+def over_events(
+    fields: Fields, name: str, piece: Piece, group: Any, inside: Iterable[str] | None = None
+) -> str:
+    """What cells do that had an event; when all had it, without their list."""
+    event, cells = fields.event(group, piece.details["eventspace_variable"])
+    body = _text(_lines(fields, piece.vector) if inside is None else inside)
+    lines = [
+        f"const int32_t _count = *L.count_{event}; if (!_count) return;",
+        f"const int32_t* const _list = L.list_{event};",
+        *_head(fields, piece),
+        f"if (_count == {cells}) {{",
+        _LOOP,
+        f"for (int _idx = 0; _idx < {cells}; _idx++) {{\n{body}\n}}",
+        "} else {",
+        _LOOP,
+        f"for (int _e = 0; _e < _count; _e++) {{ const int _idx = _list[_e];\n{body}\n}} }}",
+    ]
+    return _function(name, piece, _ONE_LANE, lines)
+
+
+def _only(block: Block, wanted: set[str]) -> Block:
+    """The statements that some variables need."""
+    steps, needed = [], set(wanted)
+    for step in reversed(block.steps):
+        if step.target in needed:
+            steps.insert(0, step)
+            needed |= step.uses
+    return Block(tuple(a for a in block.reads if a.name in needed), tuple(steps), ())
+
+
+def readout(fields: Fields, name: str, piece: Piece, result: str, variable: str, dtype: str) -> str:
+    """Note a variable of all cells, once per image."""
+    monitor = piece.owner
+    cells = len(monitor.source)
+    place = fields.add_shared(f"readout_{result}", dtype)
+    wanted = _only(piece.vector, {f"_to_record_{variable}"})
+    piece = dataclasses.replace(piece, scalar=_only(piece.scalar, _all_names(wanted)))
+    inside = [*_lines(fields, wanted),
+              f"{place}[L.row * {cells} + _idx] = _to_record_{variable};"]  # fmt: skip
+    return over_events(fields, name, piece, monitor.source, inside)
+
+
+def _all_names(block: Block) -> set[str]:
+    return {name for step in block.steps for name in step.uses}
+
+
+# ------------------------------------------------------------------ synapses
+
+
+def signal(fields: Fields, name: str, piece: Piece, pathway: Any, *, one_to_one: bool) -> str:
+    """Deliver events: several rows of synapses in one pass over the targets."""
+    synapses = pathway.synapses
+    sizes = len(synapses.source), len(synapses.target)
+    event, _ = fields.event(pathway.source, pathway.source.variables[pathway.eventspace_name])
+    start = [
+        f"const int32_t _count = *L.count_{event}; if (!_count) return;",
+        f"const int32_t* const _list = L.list_{event};",
+        *_head(fields, piece),
+    ]
+    if one_to_one:
+        inner = "const int _idx = _list[_e], _presynaptic_idx = _idx, _postsynaptic_idx = _idx;"
+        lines = [_LOOP, f"for (int _e = 0; _e < _count; _e++) {{ {inner}",
+                 *_lines(fields, piece.vector), "}"]  # fmt: skip
+        return _function(name, piece, _ONE_LANE, [*start, *lines])
+    forward = pathway.prepost == "pre"
+    sender, receiver = ("pre", "post") if forward else ("post", "pre")
+    if {access.index for access in piece.vector.writes} != {f"_{receiver}synaptic_idx"}:
+        lines = _event_by_event(fields, piece, sizes, forward)
+    else:
+        lines = _rows_at_once(fields, piece, sizes, sender, receiver)
+    return _function(name, piece, _ONE_LANE, [*start, *lines])
+
+
+def _event_by_event(
+    fields: Fields, piece: Piece, sizes: tuple[int, int], forward: bool
+) -> list[str]:
+    sender, receiver = ("pre", "post") if forward else ("post", "pre")
+    targets = sizes[1] if forward else sizes[0]
+    return [
+        f"for (int _e = 0; _e < _count; _e++) {{ const int _{sender}synaptic_idx = _list[_e];",
+        f"for (int _{receiver}synaptic_idx = 0; _{receiver}synaptic_idx < {targets}; "
+        f"_{receiver}synaptic_idx++) {{",
+        f"const size_t _idx = (size_t)_presynaptic_idx * {sizes[1]} + _postsynaptic_idx;",
+        *_lines(fields, piece.vector),
+        "} }",
+    ]
+
+
+def _rows_at_once(
+    fields: Fields, piece: Piece, sizes: tuple[int, int], sender: str, receiver: str
+) -> list[str]:
+    block, index = piece.vector, f"_{receiver}synaptic_idx"
+    targets = sizes[1] if receiver == "post" else sizes[0]
+    written = {access.name for access in block.writes}
+    own = [a for a in block.reads if a.index == f"_{sender}synaptic_idx"]
+    common = [a for a in block.reads if a.index == index]
+    each = [a for a in block.reads if a not in own and a not in common]
+    step = "" if receiver == "post" else f" * {sizes[1]}"
+    lines = ["int _e = 0;"]
+    for rows in (_ROWS, 1):
+        lines.append(f"for (; _e + {rows} <= _count; _e += {rows}) {{")
+        for k in range(rows):
+            offset = f"(size_t)_s{k} * {sizes[1]}" if sender == "pre" else f"_s{k}"
+            lines.append(f"const int _s{k} = _list[_e + {k}];")
+            lines += [
+                f"const {c_data_type(a.variable.dtype)} {a.name}_{k} = "
+                f"{_value(fields, dataclasses.replace(a, index=f'_s{k}'), {})};"
+                for a in own
+            ]
+            lines += [
+                f"const {c_data_type(a.variable.dtype)}* const __restrict _row_{a.name}_{k} = "
+                f"{fields.place(a.variable)} + {offset};"
+                for a in each
+                if not a.variable.name.startswith("_synaptic_")
+            ]
+        lines += [_LOOP, f"for (int {index} = 0; {index} < {targets}; {index}++) {{"]
+        lines += [_read(fields, a, written, {}) for a in common]
+        for k in range(rows):
+            lines.append(f"{{ const int _{sender}synaptic_idx = _s{k};")
+            lines += [f"const {c_data_type(a.variable.dtype)} {a.name} = {a.name}_{k};"
+                      for a in own]  # fmt: skip
+            for a in each:
+                if a.variable.name.startswith("_synaptic_"):
+                    lines.append(_read(fields, a, written, {}))
+                else:
+                    value = f"_row_{a.name}_{k}[{index}{step}]"
+                    lines.append(f"const {c_data_type(a.variable.dtype)} {a.name} = {value};")
+            lines += [*(step_.code for step_ in block.steps), "}"]
+        lines += [f"{_value(fields, a, {})} = {a.name};" for a in block.writes]
+        lines.append("} }")
+    return lines
+
+
+def learning(fields: Fields, name: str, piece: Piece, pathway: Any, *, one_to_one: bool) -> str:
+    """Change the synapses of cells that had the event, all lanes in order at each row."""
+    synapses = pathway.synapses
+    targets = len(synapses.target)
+    event, _ = fields.event(
+        pathway.source, pathway.source.variables[pathway.eventspace_name], flags=True
+    )
+    forward = pathway.prepost == "pre"
+    sender, receiver = ("pre", "post") if forward else ("post", "pre")
+    arguments = "const Shared& S, Lane* const lanes, const int active, const int from, const int to"
+    cell = f"_{sender}synaptic_idx"
+    lines = [
+        f"for (int {cell} = from; {cell} < to; {cell}++)",
+        "for (int _l = 0; _l < active; _l++) {",
+        "Lane& L = lanes[_l];",
+        f"if (!L.flags_{event}[{cell}]) continue;",
+        *_head(fields, piece),
+    ]
+    if one_to_one:
+        lines += [f"const int _{receiver}synaptic_idx = {cell}, _idx = {cell};",
+                  *_lines(fields, piece.vector), "}"]  # fmt: skip
+        return _function(name, piece, arguments, lines)
+    count = targets if forward else len(synapses.source)
+    index = f"_{receiver}synaptic_idx"
+    arrays = {
+        access.variable: c_data_type(access.variable.dtype)
+        for access in (*piece.vector.reads, *piece.vector.writes)
+        if access.index == "_idx" and not access.variable.name.startswith("_synaptic_")
+    }
+    offset = f"(size_t)_presynaptic_idx * {targets}" if forward else "_postsynaptic_idx"
+    lines += [
+        f"{ctype}* const __restrict _row_{variable.name} = {fields.place(variable)} + {offset};"
+        for variable, ctype in arrays.items()
+    ]
+    inner = index if forward else f"(size_t){index} * {targets}"
+    lines += [_LOOP, f"for (int {index} = 0; {index} < {count}; {index}++) {{"]
+    lines += _row_lines(fields, piece.vector, inner)
+    return _function(name, piece, arguments, [*lines, "} }"])
+
+
+def _row_lines(fields: Fields, block: Block, inner: str) -> list[str]:
+    """As :func:`_lines`, with the synapses of one cell as ``_row_`` pointers."""
+    written = {access.name for access in block.writes}
+    read = {access.name for access in block.reads}
+
+    def value(access: Access) -> str:
+        if access.index == "_idx" and not access.variable.name.startswith("_synaptic_"):
+            return f"_row_{access.variable.name}[{inner}]"
+        return _value(fields, access, {})
+
+    lines = [
+        f"{'' if a.name in written else 'const '}{c_data_type(a.variable.dtype)} {a.name} = "
+        f"{value(a)};"
+        for a in block.reads
+    ]
+    lines += [f"{c_data_type(a.variable.dtype)} {a.name};"
+              for a in block.writes if a.name not in read]  # fmt: skip
+    lines += [step.code for step in block.steps]
+    return lines + [f"{value(a)} = {a.name};" for a in block.writes]
