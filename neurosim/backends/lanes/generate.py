@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from brian2.codegen.generators.cpp_generator import c_data_type
-
-from neurosim.backends.brian.build import RHYTHM, BuiltNetwork, build_network
+from neurosim.backends.brian.build import BuiltNetwork, build_network
 from neurosim.backends.lanes import program
-from neurosim.backends.lanes.pieces import LaneCodeObject, collect
+from neurosim.backends.lanes.pieces import LaneCodeObject, Piece, collect
 from neurosim.backends.lanes.program import Field, Fields
-from neurosim.circuit import Circuit
+from neurosim.circuit import Circuit, Pathway, Projection
 
 __all__ = ["Program", "generate"]
 
@@ -35,146 +35,149 @@ class Program:
     lane: tuple[Field, ...]
     shared: tuple[Field, ...]
 
+    def layout(self) -> str:
+        """The arrays as JSON text."""
+        fields = {"lane": self.lane, "shared": self.shared}
+        return json.dumps(
+            {kind: [dataclasses.astuple(f) for f in found] for kind, found in fields.items()}
+        )
 
-def generate(circuit: Circuit, dtype: str) -> Program:
+
+def generate(
+    circuit: Circuit, *, real: str, record: Mapping[str, Iterable[str]] | None = None
+) -> Program:
     """Write the program of a circuit.
 
     Parameters
     ----------
     circuit : Circuit
         What to write.
-    dtype : str
-        ``"float32"`` or ``"float64"``; Brian2's ``core.default_float_dtype`` must be set to it.
+    real : {"float", "double"}
+        C++ type of states and weights; Brian2's ``core.default_float_dtype`` must agree.
+    record : mapping of str to iterable of str, optional
+        Variables to record in every step, by population.
 
     Returns
     -------
     Program
         Text and arrays.
+
+    Raises
+    ------
+    CircuitError
+        If an equation has wrong units or names something unknown.
     """
-    built = build_network(circuit, 1)
+    built = build_network(circuit, 1, record=record)
     _give_inputs(circuit, built)
-    pieces = collect(built.network, built.namespace)
-    return _Assembly(circuit, built, "float" if dtype == "float32" else "double").assemble(pieces)
+    assembly = _Assembly(circuit, real)
+    for part, piece in collect(built.network, built.namespace):
+        assembly.add(part.name, part, piece)
+    return assembly.program()
 
 
 def _give_inputs(circuit: Circuit, built: BuiltNetwork) -> None:
     """Let the inputs of a cycle be read from the row of the lane's image."""
     for item in circuit.inputs:
         array = built.inputs[item.name]
-        width = item.width
-        inside = f"L.row * {width} + (i)" if width else "L.row"
-        arguments = "(t, i)" if width else "(t)"
+        place = f"L.row * {item.width} + (i)" if item.width else "L.row"
+        arguments = "(t, i)" if item.width else "(t)"
+        macro = f"#define {array.name}{arguments} (S.input_{item.name}[{place}])"
         array.implementations.add_implementation(
-            LaneCodeObject,
-            code={"support_code": f"#define {array.name}{arguments} (S.input_{item.name}[{inside}])"},
-            name=array.name,
+            LaneCodeObject, code={"support_code": macro}, name=array.name
         )
 
 
 class _Assembly:
-    """Puts functions in the order of a step."""
+    """Writes pieces and keeps the order in which they run."""
 
-    def __init__(self, circuit: Circuit, built: BuiltNetwork, real: str) -> None:
-        self.circuit, self.built, self.real = circuit, built, real
-        self.fields = Fields()
-        self.functions: list[str] = []
-        self.before: list[str] = []
-        self.learns: list[tuple[str, int]] = []
-        self.after: list[str] = []
-        self.conditions = {
-            f"{population.name}_{event.name}_thresholder": event.condition
-            for population in circuit.populations
-            for event in population.events
-        }
-        self.pathways = {
+    def __init__(self, circuit: Circuit, real: str) -> None:
+        self._circuit = circuit
+        self._real = real
+        self._fields = Fields()
+        self._functions: list[str] = []
+        self._before: list[str] = []
+        self._learning: list[tuple[str, int]] = []
+        self._after: list[str] = []
+        self._pathways = {
             f"{projection.name}_{pathway.name}": (projection, pathway)
             for projection in circuit.projections
             for pathway in projection.pathways
         }
-        ends = {"pre": "source", "post": "target"}
-        self.learning_events = {
-            (getattr(projection, ends[pathway.side]), pathway.event)
-            for projection, pathway in self.pathways.values()
+        self._learning_events = {
+            (self._sender(projection, pathway), pathway.event)
+            for projection, pathway in self._pathways.values()
             if pathway.learns
         }
-        self.readouts = {f"readout_{r.name}": r for r in circuit.readouts}
+        for item in circuit.inputs:
+            self._fields.add_shared(f"input_{item.name}", "double")
 
-    def assemble(self, pieces: list[tuple[Any, Any]]) -> Program:
-        for item in self.circuit.inputs:
-            self.fields.add_shared(f"input_{item.name}", "double")
-        for part, piece in pieces:
-            self._add(part, piece)
-        lane = "\n".join(
-            f"    alignas(64) {f.ctype} {f.name}[{f.size}];" for f in self.fields.lane.values()
-        )
-        shared = "\n".join(f"    {f.ctype}* {f.name};" for f in self.fields.shared.values())
-        host = (_FOLDER / "host.inc").read_text()
-        text = "\n".join(
-            [
-                (_FOLDER / "lanes.h").read_text(),
-                f"struct Shared {{\n{shared}\n}};",
-                f"struct alignas(64) Lane {{\n    alignas(64) int64_t row;\n{lane}\n}};",
-                *self.functions,
-                _sequence("before_learning", self.before),
-                _sequence("after_learning", self.after),
-                self._learning(),
-                host,
-            ]
-        )
-        return Program(text, tuple(self.fields.lane.values()), tuple(self.fields.shared.values()))
+    @staticmethod
+    def _sender(projection: Projection, pathway: Pathway) -> str:
+        return projection.source if pathway.side == "pre" else projection.target
 
-    def _learning(self) -> str:
-        calls = "\n".join(
-            f"    f_{name}::run(S, lanes, active, share({rows}, part, parts), "
-            f"share({rows}, part + 1, parts));"
-            for name, rows in self.learns
-        )
-        return (
-            "static inline int share(int rows, int part, int parts) "
-            "{ return (int)((int64_t)rows * part / parts); }\n"
-            "static void learning(const Shared& S, Lane* const lanes, const int active, "
-            f"const int part, const int parts) {{\n{calls}\n}}"
-        )
-
-    def _add(self, part: Any, piece: Any) -> None:
-        name = f"f_{part.name}"
-        calls = self.after if self.learns else self.before
-        if piece.kind == "stateupdate":
-            text = program.state_update(self.fields, name, piece)
-        elif piece.kind == "threshold":
-            population = piece.owner.name
-            event = part.name.removeprefix(f"{population}_").removesuffix("_thresholder")
-            text = program.threshold(
-                self.fields, name, piece, self.conditions[part.name],
-                flags=(population, event) in self.learning_events,
-            )  # fmt: skip
-        elif piece.kind == "reset":
-            text = program.over_events(self.fields, name, piece, piece.owner)
-        elif piece.kind == "spikemonitor":
-            readout = self.readouts[part.name]
-            text = program.readout(
-                self.fields, name, piece, readout.name, readout.variable, self.real
-            )
-        elif piece.kind == "synapses":
-            projection, pathway = self.pathways[part.name]
+    def add(self, name: str, part: Any, piece: Piece) -> None:
+        """Write one piece."""
+        function = f"f_{name}"
+        if piece.kind == "synapses" and self._pathways[name][1].learns:
+            projection, pathway = self._pathways[name]
             single = projection.wiring == "one_to_one"
-            if pathway.learns:
-                self.functions.append(
-                    program.learning(self.fields, name, piece, part, one_to_one=single)
-                )
-                side = projection.source if pathway.side == "pre" else projection.target
-                self.learns.append((part.name, self.circuit.population(side).size))
-                return
-            text = program.signal(self.fields, name, piece, part, one_to_one=single)
+            text = program.learning(self._fields, function, piece, part, one_to_one=single)
+            rows = self._circuit.population(self._sender(projection, pathway)).size
+            self._learning.append((function, rows))
         else:
-            raise NotImplementedError(piece.kind)
-        self.functions.append(text)
-        calls.append(name)
+            text = self._in_lane(name, function, part, piece)
+            (self._after if self._learning else self._before).append(function)
+        self._functions.append(text)
+
+    def _in_lane(self, name: str, function: str, part: Any, piece: Piece) -> str:
+        fields = self._fields
+        if piece.kind == "stateupdate":
+            return program.state_update(fields, function, piece)
+        if piece.kind == "threshold":
+            population = self._circuit.population(piece.owner.name)
+            event = name.removeprefix(f"{population.name}_").removesuffix("_thresholder")
+            return program.threshold(
+                fields, function, piece, population.event(event).condition,
+                flags=(population.name, event) in self._learning_events,
+            )  # fmt: skip
+        if piece.kind == "reset":
+            return program.over_events(fields, function, piece, piece.owner)
+        if piece.kind == "synapses":
+            single = self._pathways[name][0].wiring == "one_to_one"
+            return program.signal(fields, function, piece, part, one_to_one=single)
+        if piece.kind == "spikemonitor":
+            (readout,) = (r for r in self._circuit.readouts if f"readout_{r.name}" == name)
+            return program.readout(
+                fields, function, piece, readout.name, readout.variable, self._real
+            )
+        return program.record(fields, function, piece, name.removeprefix("monitor_"))
+
+    def program(self) -> Program:
+        """Everything written, as one source."""
+        lane, shared = self._fields.lane.values(), self._fields.shared.values()
+        text = [
+            (_FOLDER / "lanes.h").read_text(),
+            _struct("Shared", (f"{f.ctype}* {f.name};" for f in shared)),
+            _struct("alignas(64) Lane", (
+                "alignas(64) int64_t row; int64_t step;",
+                *(f"alignas(64) {f.ctype} {f.name}[{f.size}];" for f in lane),
+            )),
+            *self._functions,
+            _calls("before_learning(const Shared& S, Lane& L)",
+                   (f"{name}::run(S, L);" for name in self._before)),
+            _calls("after_learning(const Shared& S, Lane& L)",
+                   (f"{name}::run(S, L);" for name in self._after)),
+            _calls("learning(const Shared& S, Lane* lanes, int active, int part, int parts)",
+                   (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
+                    f"share({rows}, part + 1, parts));" for name, rows in self._learning)),
+            (_FOLDER / "host.inc").read_text(),
+        ]  # fmt: skip
+        return Program("\n".join(text), tuple(lane), tuple(shared))
 
 
-def _sequence(name: str, calls: list[str]) -> str:
-    inside = "\n".join(f"    {call}::run(S, L);" for call in calls)
-    return f"static void {name}(const Shared& S, Lane& L) {{\n{inside}\n}}"
+def _struct(name: str, members: Iterable[str]) -> str:
+    return "\n    ".join([f"struct {name} {{", *members]) + "\n};"
 
 
-del RHYTHM, c_data_type
+def _calls(signature: str, calls: Iterable[str]) -> str:
+    return "\n    ".join([f"static void {signature} {{", *calls]) + "\n}"

@@ -19,6 +19,11 @@ template <> inline int int_(float value) { return (int)value; }
 template <> inline int int_(double value) { return (int)value; }
 template <> inline int int_(int value) { return value; }
 
+// First row of a thread's share of the rows.
+static inline int share(int rows, int part, int parts) {
+    return (int)((int64_t)rows * part / parts);
+}
+
 // Numbers of the cells whose flag is set, in rising order; `size` is a multiple of 64.
 static inline int32_t list_flags(const uint8_t* flags, int size, int32_t* list) {
     int32_t count = 0;
@@ -56,6 +61,7 @@ struct Barrier {
     int threads;
     explicit Barrier(int count) : threads(count) {}
     void wait() {
+        if (threads == 1) return;
         const int mine = generation.load(std::memory_order_acquire);
         if (waiting.fetch_add(1, std::memory_order_acq_rel) == threads - 1) {
             waiting.store(0, std::memory_order_relaxed);

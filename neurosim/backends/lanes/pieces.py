@@ -52,8 +52,8 @@ class Step:
     ----------
     target : str
         The variable that it sets.
-    declares : bool
-        Whether it introduces the variable.
+    declares : str
+        C++ type of the variable that it introduces; empty if it changes a known one.
     code : str
         The statement.
     uses : frozenset of str
@@ -61,7 +61,7 @@ class Step:
     """
 
     target: str
-    declares: bool
+    declares: str
     code: str
     uses: frozenset[str]
 
@@ -131,7 +131,12 @@ class _Generator(CPPCodeGenerator):
             )
 
         steps = tuple(
-            Step(s.var, s.op == ":=", self.translate_statement(s), frozenset(get_identifiers(s.expr)))
+            Step(
+                s.var,
+                self.c_data_type(s.dtype) if s.op == ":=" else "",
+                self.translate_statement(s),
+                frozenset(get_identifiers(s.expr)),
+            )
             for s in statements
         )
         return Block(accesses(read), steps, accesses(write))

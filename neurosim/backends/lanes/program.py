@@ -61,7 +61,8 @@ class Fields:
         name, ctype = f"{variable.owner.name}_{variable.name}", c_data_type(variable.dtype)
         setting = variable.scalar and variable.constant
         if isinstance(variable.owner, NeuronGroup) and not setting:
-            return self.add_lane(name, ctype, int(variable.size))
+            size = int(variable.size)
+            return self.add_lane(name, ctype, size if size == 1 else padded(size))
         return self.add_shared(name, ctype)
 
     def event(self, group: Any, eventspace: Any, *, flags: bool = False) -> tuple[str, int]:
@@ -72,6 +73,14 @@ class Fields:
         if flags:
             self.add_lane(f"flags_{name}", "uint8_t", round_up(cells, 64))
         return name, cells
+
+
+def padded(cells: int) -> int:
+    """Cells that loops run over: a multiple of 16, so that vectors need no rest.
+
+    The cells beyond the last compute numbers that nobody reads; they never have events.
+    """
+    return cells if cells == 1 else round_up(cells, 16)
 
 
 def round_up(size: int, multiple: int) -> int:
@@ -148,7 +157,7 @@ def state_update(fields: Fields, name: str, piece: Piece) -> str:
     """Integration, or statements of one cell that run in every step."""
     lines = _head(fields, piece)
     if piece.vector.steps:
-        loop = f"for (int _idx = 0; _idx < {len(piece.owner)}; _idx++) {{"
+        loop = f"for (int _idx = 0; _idx < {padded(len(piece.owner))}; _idx++) {{"
         lines += [_LOOP, loop, *_lines(fields, piece.vector), "}"]
     return _function(name, piece, _ONE_LANE, lines)
 
@@ -211,7 +220,7 @@ def threshold(fields: Fields, name: str, piece: Piece, condition: str, *, flags:
     lines += [
         *_head(fields, piece),
         _LOOP,
-        f"for (int _idx = 0; _idx < {cells}; _idx++) {{",
+        f"for (int _idx = 0; _idx < {padded(cells)}; _idx++) {{",
         *_lines(fields, piece.vector),
         "_flags[_idx] = _cond; }",
         f"for (int k = {cells}; k < {size}; k++) _flags[k] = 0;" if cells < size else "",
@@ -232,12 +241,40 @@ def over_events(
         *_head(fields, piece),
         f"if (_count == {cells}) {{",
         _LOOP,
-        f"for (int _idx = 0; _idx < {cells}; _idx++) {{\n{body}\n}}",
+        f"for (int _idx = 0; _idx < {padded(cells) if inside is None else cells}; _idx++) {{\n"
+        f"{body}\n}}",
         "} else {",
         _LOOP,
         f"for (int _e = 0; _e < _count; _e++) {{ const int _idx = _list[_e];\n{body}\n}} }}",
     ]
     return _function(name, piece, _ONE_LANE, lines)
+
+
+def _split(block: Block, sender: str) -> tuple[Block, Block]:
+    """What depends on the sending cell alone, and the rest.
+
+    The first part runs once per event; its variables stay visible to the second.
+    """
+    index = f"_{sender}synaptic_idx"
+    outer = [access for access in block.reads if access.index in (index, "0")]
+    written = {access.name for access in block.writes}
+    fixed = {access.name for access in outer} - written
+    varying = {access.name for access in block.reads} - fixed | written
+    before = []
+    for step in block.steps:
+        if step.declares and not step.uses & varying:
+            before.append(step)
+        else:
+            varying.add(step.target)
+    outer = [access for access in outer if access.name in fixed]
+    return (
+        Block(tuple(outer), tuple(before), ()),
+        Block(
+            tuple(access for access in block.reads if access not in outer),
+            tuple(step for step in block.steps if step not in before),
+            block.writes,
+        ),
+    )
 
 
 def _only(block: Block, wanted: set[str]) -> Block:
@@ -252,14 +289,35 @@ def _only(block: Block, wanted: set[str]) -> Block:
 
 def readout(fields: Fields, name: str, piece: Piece, result: str, variable: str, dtype: str) -> str:
     """Note a variable of all cells, once per image."""
+    source = piece.owner.source
+    place = fields.add_shared(f"readout_{result}", dtype)
+    piece = _noting(piece, {variable})
+    note = f"{place}[L.row * {len(source)} + _idx] = _to_record_{variable};"
+    return over_events(fields, name, piece, source, [*_lines(fields, piece.vector), note])
+
+
+def record(fields: Fields, name: str, piece: Piece, population: str) -> str:
+    """Note variables of all cells in every step of every image."""
     monitor = piece.owner
     cells = len(monitor.source)
-    place = fields.add_shared(f"readout_{result}", dtype)
-    wanted = _only(piece.vector, {f"_to_record_{variable}"})
-    piece = dataclasses.replace(piece, scalar=_only(piece.scalar, _all_names(wanted)))
-    inside = [*_lines(fields, wanted),
-              f"{place}[L.row * {cells} + _idx] = _to_record_{variable};"]  # fmt: skip
-    return over_events(fields, name, piece, monitor.source, inside)
+    types = {v: c_data_type(monitor.source.variables[v].dtype) for v in monitor.record_variables}
+    piece = _noting(piece, set(types))
+    notes = [
+        f"{fields.add_shared(f'record_{population}_{v}', ctype)}"
+        f"[(L.row * S.cycle_steps[0] + L.step) * {cells} + _idx] = _to_record_{v};"
+        for v, ctype in types.items()
+    ]
+    fields.add_shared("cycle_steps", "int64_t")
+    lines = [*_head(fields, piece), _LOOP, f"for (int _idx = 0; _idx < {cells}; _idx++) {{",
+             *_lines(fields, piece.vector), *notes, "}"]  # fmt: skip
+    return _function(name, piece, _ONE_LANE, lines)
+
+
+def _noting(piece: Piece, variables: set[str]) -> Piece:
+    """A monitor's piece without what only Brian2's own monitors need."""
+    vector = _only(piece.vector, {f"_to_record_{variable}" for variable in variables})
+    needed = _all_names(vector) | {f"_to_record_{variable}" for variable in variables}
+    return dataclasses.replace(piece, scalar=_only(piece.scalar, needed), vector=vector)
 
 
 def _all_names(block: Block) -> set[str]:
@@ -302,7 +360,7 @@ def _event_by_event(
         f"for (int _e = 0; _e < _count; _e++) {{ const int _{sender}synaptic_idx = _list[_e];",
         f"for (int _{receiver}synaptic_idx = 0; _{receiver}synaptic_idx < {targets}; "
         f"_{receiver}synaptic_idx++) {{",
-        f"const size_t _idx = (size_t)_presynaptic_idx * {sizes[1]} + _postsynaptic_idx;",
+        f"const size_t _idx = (size_t)_presynaptic_idx * {padded(sizes[1])} + _postsynaptic_idx;",
         *_lines(fields, piece.vector),
         "} }",
     ]
@@ -311,46 +369,49 @@ def _event_by_event(
 def _rows_at_once(
     fields: Fields, piece: Piece, sizes: tuple[int, int], sender: str, receiver: str
 ) -> list[str]:
-    block, index = piece.vector, f"_{receiver}synaptic_idx"
-    targets = sizes[1] if receiver == "post" else sizes[0]
-    written = {access.name for access in block.writes}
-    own = [a for a in block.reads if a.index == f"_{sender}synaptic_idx"]
-    common = [a for a in block.reads if a.index == index]
-    each = [a for a in block.reads if a not in own and a not in common]
-    step = "" if receiver == "post" else f" * {sizes[1]}"
+    outer, inner = _split(piece.vector, sender)
+    index, stride = f"_{receiver}synaptic_idx", padded(sizes[1])
+    targets = stride if receiver == "post" else sizes[0]
+    step = "" if receiver == "post" else f" * {stride}"
+    written = {access.name for access in inner.writes}
+    weights = [a for a in inner.reads if _is_synaptic(a)]
+    others = [a for a in inner.reads if not _is_synaptic(a) and a.index != index]
+    known = [(a.name, c_data_type(a.variable.dtype)) for a in outer.reads]
+    known += [(s.target, s.declares) for s in outer.steps]
     lines = ["int _e = 0;"]
     for rows in (_ROWS, 1):
         lines.append(f"for (; _e + {rows} <= _count; _e += {rows}) {{")
         for k in range(rows):
-            offset = f"(size_t)_s{k} * {sizes[1]}" if sender == "pre" else f"_s{k}"
+            offset = f"(size_t)_s{k} * {stride}" if sender == "pre" else f"_s{k}"
             lines.append(f"const int _s{k} = _list[_e + {k}];")
-            lines += [
-                f"const {c_data_type(a.variable.dtype)} {a.name}_{k} = "
-                f"{_value(fields, dataclasses.replace(a, index=f'_s{k}'), {})};"
-                for a in own
-            ]
+            lines += [f"{ctype} {name}_{k};" for name, ctype in known]
+            lines += ["{", f"const int _{sender}synaptic_idx = _s{k};", *_lines(fields, outer)]
+            lines += [f"{name}_{k} = {name};" for name, _ in known]
+            lines.append("}")
             lines += [
                 f"const {c_data_type(a.variable.dtype)}* const __restrict _row_{a.name}_{k} = "
                 f"{fields.place(a.variable)} + {offset};"
-                for a in each
-                if not a.variable.name.startswith("_synaptic_")
+                for a in weights
             ]
         lines += [_LOOP, f"for (int {index} = 0; {index} < {targets}; {index}++) {{"]
-        lines += [_read(fields, a, written, {}) for a in common]
+        lines += [_read(fields, a, written, {}) for a in inner.reads if a.index == index]
         for k in range(rows):
             lines.append(f"{{ const int _{sender}synaptic_idx = _s{k};")
-            lines += [f"const {c_data_type(a.variable.dtype)} {a.name} = {a.name}_{k};"
-                      for a in own]  # fmt: skip
-            for a in each:
-                if a.variable.name.startswith("_synaptic_"):
-                    lines.append(_read(fields, a, written, {}))
-                else:
-                    value = f"_row_{a.name}_{k}[{index}{step}]"
-                    lines.append(f"const {c_data_type(a.variable.dtype)} {a.name} = {value};")
-            lines += [*(step_.code for step_ in block.steps), "}"]
-        lines += [f"{_value(fields, a, {})} = {a.name};" for a in block.writes]
+            lines += [f"const {ctype} {name} = {name}_{k};" for name, ctype in known]
+            lines += [_read(fields, a, written, {}) for a in others]
+            lines += [
+                f"const {c_data_type(a.variable.dtype)} {a.name} = _row_{a.name}_{k}[{index}{step}];"
+                for a in weights
+            ]
+            lines += [*(part.code for part in inner.steps), "}"]
+        lines += [f"{_value(fields, a, {})} = {a.name};" for a in inner.writes]
         lines.append("} }")
     return lines
+
+
+def _is_synaptic(access: Access) -> bool:
+    """Whether it is a variable of the synapses, such as a weight."""
+    return access.index == "_idx" and not access.variable.name.startswith("_synaptic_")
 
 
 def learning(fields: Fields, name: str, piece: Piece, pathway: Any, *, one_to_one: bool) -> str:
@@ -375,21 +436,24 @@ def learning(fields: Fields, name: str, piece: Piece, pathway: Any, *, one_to_on
         lines += [f"const int _{receiver}synaptic_idx = {cell}, _idx = {cell};",
                   *_lines(fields, piece.vector), "}"]  # fmt: skip
         return _function(name, piece, arguments, lines)
-    count = targets if forward else len(synapses.source)
+    stride = padded(targets)
+    count = stride if forward else len(synapses.source)
     index = f"_{receiver}synaptic_idx"
     arrays = {
         access.variable: c_data_type(access.variable.dtype)
         for access in (*piece.vector.reads, *piece.vector.writes)
-        if access.index == "_idx" and not access.variable.name.startswith("_synaptic_")
+        if _is_synaptic(access)
     }
-    offset = f"(size_t)_presynaptic_idx * {targets}" if forward else "_postsynaptic_idx"
+    offset = f"(size_t)_presynaptic_idx * {stride}" if forward else "_postsynaptic_idx"
     lines += [
         f"{ctype}* const __restrict _row_{variable.name} = {fields.place(variable)} + {offset};"
         for variable, ctype in arrays.items()
     ]
-    inner = index if forward else f"(size_t){index} * {targets}"
+    inner = index if forward else f"(size_t){index} * {stride}"
+    outer, rest = _split(piece.vector, sender)
+    lines += _lines(fields, outer)
     lines += [_LOOP, f"for (int {index} = 0; {index} < {count}; {index}++) {{"]
-    lines += _row_lines(fields, piece.vector, inner)
+    lines += _row_lines(fields, rest, inner)
     return _function(name, piece, arguments, [*lines, "} }"])
 
 
@@ -399,7 +463,7 @@ def _row_lines(fields: Fields, block: Block, inner: str) -> list[str]:
     read = {access.name for access in block.reads}
 
     def value(access: Access) -> str:
-        if access.index == "_idx" and not access.variable.name.startswith("_synaptic_"):
+        if _is_synaptic(access):
             return f"_row_{access.variable.name}[{inner}]"
         return _value(fields, access, {})
 

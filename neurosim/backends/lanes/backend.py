@@ -1,0 +1,230 @@
+"""Back end that compiles a circuit to one program and calls it in this process.
+
+Images are in flight side by side in *lanes*, which share weights; threads share the lanes.
+Nothing of a run outlives it: any number of threads, forks and copies may run at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.backends.chunks import (
+    Chunk,
+    ChunkResult,
+    check_chunk,
+    counted_events,
+    parameter_values,
+)
+from neurosim.backends.interface import CHUNK_IMAGES, Backend
+from neurosim.backends.lanes.library import Library, open_library
+from neurosim.backends.lanes.memory import aligned_zeros, padded
+from neurosim.backends.weights import Weights, join_weights, split_weights
+from neurosim.circuit import Circuit, Projection
+from neurosim.circuit.readouts import noted_readouts
+from neurosim.errors import BuildError
+
+__all__ = ["LaneBackend"]
+
+#: How often the caller looks whether it was interrupted, in seconds.
+_PATIENCE = 0.05
+
+
+class LaneBackend(Backend):
+    """Runs chunks of a lane program.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What to run.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    max_cycles : int
+        Most cycles one chunk may have.
+    record : mapping of str to iterable of str, optional
+        Variables to record in every step, by population; another program is compiled
+        for them.
+    cells : mapping of str to sequence of int, optional
+        Numbers of the cells whose recording is kept, by population; all cells where not
+        given.
+
+    Raises
+    ------
+    CircuitError
+        If an equation has wrong units or names something unknown.
+    BuildError
+        If there is no compiler or the program cannot be built.
+    """
+
+    features: ClassVar[frozenset[str]] = frozenset({"compiled", "side by side", "records"})
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        *,
+        dtype: str = "float32",
+        max_cycles: int = CHUNK_IMAGES,
+        record: Mapping[str, Iterable[str]] | None = None,
+        cells: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__(circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells)
+        self._library: Library | None
+        self._library, self.build_seconds = open_library(circuit, self.dtype, self._record)
+
+    def close(self) -> None:
+        """Let the program go; harmless a second time."""
+        self._library = None
+
+    def run(self, chunk: Chunk) -> ChunkResult:
+        """Run a chunk; see :meth:`neurosim.backends.interface.Backend.run`."""
+        return self._run(chunk, threads=1)
+
+    def run_all(self, chunks: Sequence[Chunk], *, jobs: int = 1) -> list[ChunkResult]:
+        """Run independent chunks, ``jobs`` images at a time; see ``Backend.run_all``."""
+        return [self._run(chunk, threads=jobs) for chunk in chunks]
+
+    def _run(self, chunk: Chunk, threads: int) -> ChunkResult:
+        lengths = check_chunk(self.circuit, chunk, self.max_cycles)
+        library = self._library
+        if library is None:
+            raise BuildError("this back end is closed; open another one")
+        started = time.perf_counter()
+        lanes = 1 if chunk.learning else min(threads, chunk.cycles)
+        shared = self._shared(library, chunk, lengths)
+        memory = aligned_zeros((lanes, library.layout.lane_bytes), np.uint8)
+        library.layout.field(memory, "rhythm_cycle_step")[:] = -1
+        steps = tuple(lengths.values())
+        _interruptible(
+            lambda stop: library.run(
+                shared, memory, chunk.cycles, steps, threads=lanes, stop=stop
+            )
+        )
+        return ChunkResult(
+            weights=self._weights(shared),
+            readouts={
+                readout.name: shared[f"readout_{readout.name}"]
+                for readout in noted_readouts(self.circuit, lengths)
+            },
+            event_counts={
+                f"{population}.{event}": int(
+                    library.layout.field(memory, f"{population}_n_{event}")[
+                        :, : self.circuit.population(population).size
+                    ].sum()
+                )
+                for population, event in counted_events(self.circuit)
+            },
+            seconds=time.perf_counter() - started,
+            trajectories=self._trajectories(shared),
+        )
+
+    # ------------------------------------------------------------ arrays
+
+    def _shared(
+        self, library: Library, chunk: Chunk, lengths: Mapping[str, int]
+    ) -> dict[str, NDArray[Any]]:
+        """Every array that the program shares with its caller."""
+        steps = sum(lengths.values())
+        found: dict[str, Any] = {
+            f"input_{name}": np.ascontiguousarray(values, dtype=np.float64)
+            for name, values in chunk.inputs.items()
+        }
+        found |= {f"rhythm_steps_{phase}": count for phase, count in lengths.items()}
+        found |= {"rhythm_learning": chunk.learning, "cycle_steps": steps}
+        found["step_clock_dt"] = self.circuit.dt * 1e-3
+        found |= {
+            name.replace(".", "_"): value
+            for name, value in parameter_values(self.circuit, chunk).items()
+        }
+        flat = split_weights(self.circuit, chunk.weights, self.dtype)
+        found |= {f"{name}_{variable}": self._rows(name, values)
+                  for (name, variable), values in flat.items()}  # fmt: skip
+        for readout in self.circuit.readouts:
+            size = self.circuit.population(readout.population).size
+            found[f"readout_{readout.name}"] = np.zeros((chunk.cycles, size), self.dtype)
+        for population, variables in self._record.items():
+            shape = (chunk.cycles * steps, self.circuit.population(population).size)
+            for variable in variables:
+                name = f"record_{population}_{variable}"
+                found[name] = np.zeros(shape, library.layout.shared[name])
+        return {
+            name: np.atleast_1d(np.asarray(found[name], dtype=dtype))
+            for name, dtype in library.layout.shared.items()
+        }
+
+    def _rows(self, projection: str, flat: NDArray[Any]) -> NDArray[Any]:
+        """Synaptic values with a padded row for each source."""
+        shape = self._shape(self.circuit.projection(projection))
+        if len(shape) == 1:
+            return flat.copy()
+        rows = aligned_zeros((shape[0], padded(shape[1])), flat.dtype)
+        rows[:, : shape[1]] = flat.reshape(shape)
+        return rows
+
+    def _shape(self, projection: Projection) -> tuple[int, ...]:
+        source = self.circuit.population(projection.source).size
+        if projection.wiring == "one_to_one":
+            return (source,)
+        return source, self.circuit.population(projection.target).size
+
+    def _weights(self, shared: Mapping[str, NDArray[Any]]) -> Weights:
+        flat = {}
+        for weight in self.circuit.weights:
+            for part in weight.parts:
+                values = shared[f"{part.projection}_{part.variable}"]
+                shape = self._shape(self.circuit.projection(part.projection))
+                flat[part.projection, part.variable] = (
+                    values if len(shape) == 1 else values[:, : shape[1]]
+                )
+        return join_weights(self.circuit, flat, self.dtype)
+
+    def _trajectories(self, shared: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
+        return {
+            population: {
+                variable: shared[f"record_{population}_{variable}"][
+                    :, self._cells.get(population, slice(None))
+                ]
+                for variable in variables
+            }
+            for population, variables in self._record.items()
+        }
+
+
+def _interruptible(run: Any) -> int:
+    """Call the program so that an interrupt ends it after the images in flight."""
+    stop = ctypes.c_int(0)
+    if threading.current_thread() is not threading.main_thread():
+        # Python delivers signals to the main thread alone
+        return int(run(stop))
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.append(run(stop))
+        except BaseException as error:
+            outcome.append(error)
+        finally:
+            finished.set()
+
+    finished = threading.Event()
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    try:
+        while not finished.wait(_PATIENCE):
+            pass
+    except BaseException:
+        stop.value = 1
+        finished.wait()
+        raise
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return int(outcome[0])
+
+
+del os

@@ -1,0 +1,222 @@
+"""Compile a lane program into a shared library, once, and load it.
+
+Libraries are kept in the user's cache folder (``NEUROSIM_CACHE`` names another), under a
+key made of everything that was compiled: the circuit's structure, precision, versions, the
+engine's own source, the compiler and the processor. Parameter values, weights, phase
+lengths and images are handed over at every call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.backends.brian.preferences import brian2_settings
+from neurosim.backends.cpp.builder import cache_folder
+from neurosim.backends.cpp.compiler import (
+    compile_library,
+    compiler_flags,
+    compiler_identity,
+    find_compiler,
+)
+from neurosim.backends.cpp.work_folders import locked
+from neurosim.backends.lanes.memory import LaneLayout
+from neurosim.circuit import Circuit
+from neurosim.errors import BuildError
+
+__all__ = ["Library", "open_library"]
+
+_SOURCE, _BINARY, _LAYOUT = "program.cpp", "program.so", "layout.json"
+
+
+class Library:
+    """A loaded program; it holds no data, so any number of callers may share it.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the library and its layout.
+
+    Attributes
+    ----------
+    layout : LaneLayout
+        Its arrays.
+
+    Raises
+    ------
+    BuildError
+        If it cannot be loaded.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.layout = LaneLayout((folder / _LAYOUT).read_text())
+        try:
+            self._code = ctypes.CDLL(str(folder / _BINARY))
+        except OSError as error:
+            raise BuildError(
+                f"the compiled program in {folder} cannot be loaded: {error}; if its file system "
+                "is mounted noexec, set NEUROSIM_CACHE to a folder elsewhere, otherwise delete "
+                "the folder"
+            ) from error
+        self._code.lane_bytes.restype = ctypes.c_size_t
+        self._code.run_images.restype = ctypes.c_int64
+        if self._code.lane_bytes() != self.layout.lane_bytes:
+            raise BuildError(f"the compiled program in {folder} is damaged; delete the folder")
+
+    def run(
+        self,
+        shared: Mapping[str, NDArray[np.generic]],
+        lanes: NDArray[np.uint8],
+        images: int,
+        lengths: Sequence[int],
+        *,
+        threads: int,
+        stop: ctypes.c_int,
+    ) -> int:
+        """Run images; Python's other threads go on meanwhile.
+
+        Parameters
+        ----------
+        shared : mapping of str to ndarray
+            Every shared array of the layout; results are written into them.
+        lanes : ndarray of uint8, shape (n_lanes, lane_bytes)
+            Memory of the lanes.
+        images : int
+            How many.
+        lengths : sequence of int
+            Steps of every phase.
+        threads : int
+            Threads that share the work.
+        stop : ctypes.c_int
+            Set it to 1 to end the run before the next group of lanes.
+
+        Returns
+        -------
+        int
+            Images that were run.
+        """
+        pointers = (ctypes.c_void_p * len(shared))(
+            *(shared[name].ctypes.data for name in self.layout.shared)
+        )
+        return int(
+            self._code.run_images(
+                pointers,
+                ctypes.c_void_p(lanes.ctypes.data),
+                len(lanes),
+                ctypes.c_int64(images),
+                len(lengths),
+                (ctypes.c_int * len(lengths))(*lengths),
+                threads,
+                ctypes.byref(stop),
+            )
+        )
+
+
+def open_library(
+    circuit: Circuit, dtype: np.dtype[np.generic], record: Mapping[str, Sequence[str]]
+) -> tuple[Library, float]:
+    """The library of a circuit, which is compiled if it is not at hand.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What to run.
+    dtype : numpy.dtype
+        Precision of states and weights.
+    record : mapping of str to sequence of str
+        Variables to record in every step, by population.
+
+    Returns
+    -------
+    library : Library
+        Loaded.
+    seconds : float
+        Wall time of generating and compiling; 0 if it was at hand.
+
+    Raises
+    ------
+    CircuitError
+        If an equation has wrong units or names something unknown.
+    BuildError
+        If there is no compiler, or the program cannot be compiled, kept or loaded.
+    """
+    compiler = find_compiler()
+    libraries = cache_folder() / "programs"
+    folder = libraries / _key(circuit, dtype, record, compiler)
+    seconds = 0.0
+    try:
+        libraries.mkdir(parents=True, exist_ok=True)
+        with locked(libraries / f"{folder.name}.lock"):
+            if not (folder / _BINARY).exists():
+                started = time.perf_counter()
+                _build(circuit, dtype, record, folder, compiler)
+                seconds = time.perf_counter() - started
+            return Library(folder), seconds
+    except OSError as error:
+        raise BuildError(
+            f"cannot keep compiled programs in {libraries}: {error.strerror or error}; "
+            "set NEUROSIM_CACHE to a folder with room that you can write to"
+        ) from error
+
+
+def _key(
+    circuit: Circuit,
+    dtype: np.dtype[np.generic],
+    record: Mapping[str, Sequence[str]],
+    compiler: Sequence[str],
+) -> str:
+    parts = [
+        circuit.digest(),
+        dtype.name,
+        json.dumps(record, sort_keys=True),
+        *(importlib.metadata.version(name) for name in ("brian2", "numpy", "sympy")),
+        _source_digest(),
+        compiler_identity(compiler),
+        *compiler_flags(),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _source_digest() -> str:
+    """Hash of the engine's own source: a changed engine compiles anew."""
+    package = Path(__file__).parents[2]
+    digest = hashlib.sha256()
+    for name in ("circuit", "backends"):
+        for file in sorted((package / name).rglob("*.*")):
+            if file.suffix in (".py", ".h", ".inc"):
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _build(
+    circuit: Circuit,
+    dtype: np.dtype[np.generic],
+    record: Mapping[str, Sequence[str]],
+    folder: Path,
+    compiler: Sequence[str],
+) -> None:
+    # slow to import, and needed for a new program only
+    from neurosim.backends.lanes.generate import generate
+
+    with brian2_settings(dtype):
+        real = "float" if dtype == np.float32 else "double"
+        program = generate(circuit, real=real, record=record)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="building-") as name:
+        made = Path(name) / "program"
+        made.mkdir()
+        (made / _SOURCE).write_text(program.text)
+        (made / _LAYOUT).write_text(program.layout())
+        compile_library(made / _SOURCE, made / _BINARY, compiler)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.rename(made, folder)
