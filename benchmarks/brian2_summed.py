@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.contender import Contender, Outcome, Runner
 from benchmarks.problem import Problem
 from benchmarks.stopwatch import Stopwatch
-from neurosim.backends.brian.build import RHYTHM, BuiltNetwork, build_network
+from neurosim.backends.brian.build import BuiltNetwork, build_network
+from neurosim.backends.brian.rhythm import RHYTHM
 from neurosim.backends.cpp.compiler import compile_project, find_compiler
 from neurosim.backends.interface import join_weights, split_weights
 from neurosim.circuit import Circuit, Projection

@@ -29,8 +29,11 @@ from neurosim.errors import CircuitError
 
 
 def cells(name: str, size: int = 2, **more: Any) -> Population:
-    spike = Event("spike", "r > 0", "send", counted=True)
-    events = (spike, Event("end", "end_only", "phase_end"))
+    events = (
+        Event("onset", "onset", "onset", "r = 0\ns = 0"),
+        Event("spike", "r > 0", "send", counted=True),
+        Event("end", "end_only", "phase_end"),
+    )
     return Population(name, size, "r : 1\ns : 1", events, **more)
 
 

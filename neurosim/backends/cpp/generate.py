@@ -17,12 +17,8 @@ import brian2 as b2
 import numpy as np
 from brian2.core.base import BrianObjectException
 
-from neurosim.backends.brian.build import (
-    BuiltNetwork,
-    build_network,
-    counter_name,
-    explain_brian_error,
-)
+from neurosim.backends.brian.build import BuiltNetwork, build_network, counter_name
+from neurosim.backends.brian.messages import explain_brian_error
 from neurosim.backends.brian.parsing_cache import direct_parsing
 from neurosim.backends.cpp.backend import MISTAKE
 from neurosim.backends.cpp.device import activate

@@ -11,14 +11,10 @@ import numpy as np
 from brian2.core.base import BrianObjectException
 from numpy.typing import NDArray
 
-from neurosim.backends.brian.build import (
-    RHYTHM,
-    BuiltNetwork,
-    build_network,
-    counter_name,
-    explain_brian_error,
-)
+from neurosim.backends.brian.build import BuiltNetwork, build_network, counter_name
+from neurosim.backends.brian.messages import explain_brian_error
 from neurosim.backends.brian.parsing_cache import direct_parsing
+from neurosim.backends.brian.rhythm import RHYTHM
 from neurosim.backends.interface import (
     CHUNK_IMAGES,
     Backend,
