@@ -15,12 +15,12 @@ import sympy
 from brian2.parsing.sympytools import str_to_sympy
 
 from neurosim import CorInfoMax
+from neurosim.circuit.parser import parse_equations
 from neurosim.cli import main
 from neurosim.errors import ParameterError
 from neurosim.figures.formulas import (
     FORMATS,
     comment_of,
-    read_equations,
     render_equations,
     system_comments,
     unicode_name,
@@ -42,7 +42,7 @@ def test_every_printed_equation_is_the_one_that_runs(name: str) -> None:
     lines = [line for line in text.splitlines() if line.startswith("    ")]
     checked = 0
     for population in circuit.populations:
-        for line in read_equations(population.equations):
+        for line in parse_equations(population.equations):
             if not line.expression or "[" in line.expression or "int(" in line.expression:
                 continue
             right = str_to_sympy(line.expression)
@@ -105,7 +105,7 @@ def test_every_equation_says_where_it_is_from(name: str) -> None:
     for system in _made(name):
         circuit = system.circuit()
         for population in circuit.populations:
-            lines = [line for line in read_equations(population.equations) if line.expression]
+            lines = [line for line in parse_equations(population.equations) if line.expression]
             bare |= {line.name for line in lines if not SOURCE.search(line.comment)}
             checked += len(lines)
         for projection in circuit.projections:
