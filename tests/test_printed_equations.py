@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import inspect
 import re
-import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -155,23 +156,26 @@ def test_powers_and_negations_are_drawn_as_they_are_meant(code: str, drawn: str)
     assert re.findall(r"^ +x = (.*)$", text, re.M) == [drawn]
 
 
-def test_a_class_typed_into_a_terminal_has_equations() -> None:
-    """Guards `render_equations` where Python keeps no source: a bare OSError before."""
-    code = (
-        "import dataclasses\n"
-        "from neurosim import CorInfoMax\n"
-        "from neurosim.figures.formulas import render_equations\n"
-        "@dataclasses.dataclass(frozen=True)\n"
-        "class Mine(CorInfoMax):\n"
-        "    name = 'mine'\n"
-        "print(render_equations(Mine))\n"
-    )
-    for typed in (["-c", code], ["-"]):
-        done = subprocess.run(
-            [sys.executable, *typed], input=code, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert "eq. 26" in done.stdout
+@pytest.mark.parametrize("file", [None, "<stdin>"], ids=["no file", "a terminal"])
+def test_a_class_typed_into_a_terminal_has_equations(
+    file: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards `render_equations` where Python keeps no source: no bare OSError or TypeError."""
+    typed = types.ModuleType("typed_module")
+    if file:
+        typed.__file__ = file
+    monkeypatch.setitem(sys.modules, "typed_module", typed)
+    code = """
+import dataclasses
+from neurosim import CorInfoMax
+@dataclasses.dataclass(frozen=True)
+class Mine(CorInfoMax):
+    name = 'mine'
+"""
+    exec(compile(code, file or "<string>", "exec"), vars(typed))
+    with pytest.raises((OSError, TypeError)):
+        inspect.getsource(typed)
+    assert "eq. 26" in render_equations(typed.Mine)
 
 
 def test_the_comment_on_a_template_is_that_of_every_number() -> None:

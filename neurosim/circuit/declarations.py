@@ -23,9 +23,10 @@ def rhythm_names(circuit: Assembly) -> frozenset[str]:
     Returns
     -------
     frozenset of str
-        Counters and gates, and the inputs of one number per cycle.
+        Counters, gates and lengths of phases, and the inputs of one number per cycle.
     """
-    gates = (f"{kind}_{phase.name}" for phase in circuit.phases for kind in ("in", "end"))
+    kinds = ("in", "end", "steps")
+    gates = (f"{kind}_{phase.name}" for phase in circuit.phases for kind in kinds)
     scalars = (item.name for item in circuit.inputs if item.width == 0)
     return frozenset((*RHYTHM_VARIABLES, *gates, *scalars))
 
@@ -58,7 +59,6 @@ def check_declarations(circuit: Assembly) -> None:
 def _taken_names(circuit: Assembly) -> dict[str, str]:
     """Names of the rhythm and of the inputs, and what has them."""
     rhythm = dict.fromkeys((*rhythm_names(circuit), "cycle"), "the rhythm")
-    rhythm |= {f"steps_{phase.name}": "the rhythm" for phase in circuit.phases}
     inputs = (name for item in circuit.inputs for name in (item.name, f"{item.name}_given"))
     return rhythm | dict.fromkeys(inputs, "an input of the circuit")
 
@@ -69,7 +69,8 @@ def _check_names(owner: str, part: Population | Projection, taken: dict[str, str
         counters = {f"n_{e.name}": f"the count of event {e.name!r}" for e in part.events}
     seen: set[str] = set()
     for line in parse_equations(part.equations):
-        check_variable_name(owner, line.name)
+        if "summed" not in line.flags:
+            check_variable_name(owner, line.name)
         holder = (taken | counters).get(line.name)
         if line.name in seen:
             holder = "another of its variables"
