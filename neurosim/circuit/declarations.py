@@ -60,7 +60,7 @@ def _taken_names(circuit: Assembly) -> dict[str, str]:
     """Names of the rhythm and of the inputs, and what has them."""
     rhythm = dict.fromkeys((*rhythm_names(circuit), "cycle"), "the rhythm")
     inputs = (name for item in circuit.inputs for name in (item.name, f"{item.name}_given"))
-    return rhythm | dict.fromkeys(inputs, "an input of the circuit")
+    return dict.fromkeys(inputs, "an input of the circuit") | rhythm
 
 
 def _check_names(owner: str, part: Population | Projection, taken: dict[str, str]) -> None:

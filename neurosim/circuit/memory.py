@@ -158,7 +158,7 @@ def _check_onset_condition(
 ) -> None:
     if event.moment != "onset":
         return
-    read = dependencies(lines, identifiers(event.condition)) & set(changes)
+    read = dependencies(_computed(lines), identifiers(event.condition)) & set(changes)
     if read:
         raise CircuitError(
             f"condition of event {event.name!r} of population {population.name!r} reads "
@@ -181,7 +181,7 @@ def _reset_variables(
         assigned: set[str] = set()
         for statement in parse_statements(event.action):
             assigned.add(statement.target)
-            if dependencies(lines, statement.reads) & old:
+            if dependencies(_computed(lines), statement.reads) & old:
                 old.add(statement.target)
             elif statement.operator == "=":
                 old.discard(statement.target)
@@ -189,6 +189,11 @@ def _reset_variables(
         if canonical(event.condition) == "onset":
             reset |= assigned - old
     return reset - kept
+
+
+def _computed(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Equations whose value follows at once from others; integrated ones keep their own."""
+    return tuple(line for line in lines if line.kind == "subexpression")
 
 
 # ---------------------------------------------------------------- synapses

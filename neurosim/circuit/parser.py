@@ -33,7 +33,7 @@ Kind = Literal["differential", "subexpression", "parameter"]
 _NAME = r"[^\W\d]\w*"
 _LEFT = re.compile(rf"\s*(?:d({_NAME})\s*/\s*dt|({_NAME}))\s*\Z")
 _RIGHT = re.compile(r"\s*([^()]+?)\s*(?:\(([\w\s,-]*)\))?\s*\Z")
-_ASSIGNMENT = re.compile(rf"\s*({_NAME})\s*([-+*/%]?=)(?!=)\s*(.+?)\s*\Z", re.S)
+_ASSIGNMENT = re.compile(rf"\s*({_NAME})\s*([-+*/%]?=)(?!=)\s*(\S.*?)\s*\Z", re.S)
 _IDENTIFIER = re.compile(rf"(?<![\w.]){_NAME}")
 _TOKEN = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|\w+|\*\*|//|[<>=!]=|[^\w\s]")
 _WORDS = frozenset({"and", "or", "not", "True", "False"})

@@ -33,6 +33,7 @@ from neurosim.backends.brian.names import check_names
 from neurosim.backends.brian.rhythm import RHYTHM, linked_rhythm, rhythm_code, rhythm_equations
 from neurosim.backends.brian.units import check_units
 from neurosim.circuit import Circuit, Event, Population, Projection, Readout
+from neurosim.circuit.parser import parse_equations
 
 __all__ = ["BuiltNetwork", "build_network", "counter_name"]
 
@@ -270,7 +271,7 @@ def _make_synapses(circuit: Circuit, projection: Projection, built: BuiltNetwork
     synapses = b2.Synapses(
         built.groups[projection.source],
         built.groups[projection.target],
-        model=b2.Equations(projection.equations),
+        model=b2.Equations(_code_alone(projection.equations)),
         on_pre=on_pre or None,
         on_post=on_post or None,
         on_event={pathway.name: pathway.event for pathway in projection.pathways},
@@ -288,6 +289,10 @@ def _make_synapses(circuit: Circuit, projection: Projection, built: BuiltNetwork
     for name, value in projection.parameters.items():
         synapses.variables[name].set_value(value)
     return synapses
+
+
+def _code_alone(equations: str) -> str:
+    return "\n".join(line.code for line in parse_equations(equations))
 
 
 def _schedule_pathways(circuit: Circuit, projection: Projection, synapses: b2.Synapses) -> None:
