@@ -13,9 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon, Rectangle
 
@@ -62,7 +60,7 @@ _LOOKS = {
     "link": (Look(style.COLOURS[2], "-", "bar"), Look("#005c43", _DASHDOT, "bar")),
     "target": (Look("#B8860B", (0, (2, 2))),),
 }
-_RC: dict[Any, Any] = {"font.size": 10.5, "font.family": "DejaVu Sans", "hatch.linewidth": 0.5}
+_RC: dict[Any, Any] = {"font.size": 10.5, "hatch.linewidth": 0.5}
 
 
 def _looks(lines: Sequence[Connection]) -> dict[tuple[str, str], Look]:
@@ -139,9 +137,8 @@ class _Picture:
     def draw(self) -> Figure:
         rows = -(-(len(self.looks) + 1) // 2)
         floor = self.low - 0.75 - LEGEND_ROW * rows
-        with mpl.rc_context({**_RC, "svg.hashsalt": "neurosim"}):
-            figure = Figure(figsize=(self.right, self.roof + 0.35 - floor))
-            FigureCanvasAgg(figure)
+        figure = style.empty_figure(self.right, self.roof + 0.35 - floor)
+        with style.applied(_RC):
             axes = figure.add_axes((0, 0, 1, 1))
             axes.set(xlim=(0, self.right), ylim=(floor, self.roof + 0.35))
             axes.axis("off")

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from neurosim.errors import FigureError, RunFolderError, near_matches
@@ -160,7 +159,7 @@ def save(figure: Figure, path: Path) -> Path:
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(dict(style.RC)):
+        with style.applied():
             figure.savefig(path, metadata=dates.get(form))
     except OSError as error:
         raise RunFolderError(

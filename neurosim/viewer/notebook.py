@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from neurosim.errors import NeurosimError, ParameterError
+from neurosim.figures import style
 from neurosim.viewer.viewer import Viewer, open_source, said
 
 __all__ = ["NotebookView", "view"]
@@ -218,14 +219,9 @@ def view(
             "the view in a notebook needs ipywidgets: in the folder of this repository "
             "pip install -e '.[notebook]'"
         ) from error
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     source = open_source(what, images, labels, beta=beta)
-    figure = Figure(figsize=_SIZE)
-    FigureCanvasAgg(figure)
     viewer = Viewer(
-        source, figure, image=image, layer=layer, neuron=neuron, traces=traces, nudged=nudged,
-        explore=explore,
+        source, style.empty_figure(*_SIZE), image=image, layer=layer, neuron=neuron,
+        traces=traces, nudged=nudged, explore=explore,
     )  # fmt: skip
     return NotebookView(viewer)

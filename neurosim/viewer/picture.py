@@ -80,10 +80,10 @@ class Picture:
             self.bars = figure.add_axes(
                 (side[0] + 0.01, self._at(0.47), side[1] - 0.01, self._part(0.17))
             )
-        self._title = figure.text(_LEFT, 0.985, "", va="top", weight="bold", fontsize=10.5)
-        self.readout = figure.text(
-            _SIDE, self._at(0.36), "", va="top", family="monospace", fontsize=8
-        )
+            self._title = figure.text(_LEFT, 0.985, "", va="top", weight="bold", fontsize=10.5)
+            self.readout = figure.text(
+                _SIDE, self._at(0.36), "", va="top", family="monospace", fontsize=8
+            )
 
     def _at(self, part: float) -> float:
         return self._bottom + part * (self._top - self._bottom)

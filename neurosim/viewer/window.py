@@ -60,8 +60,8 @@ class Window:
         self._quiet = False
         self._background: Any = None
         self._checks: list[CheckButtons] = []
-        self.status = figure.text(0.085, 0.008, _KEYS, fontsize=8, color=style.INK)
         with style.applied():
+            self.status = figure.text(0.085, 0.008, _KEYS, fontsize=8, color=style.INK)
             self._add_sliders()
             self._add_switches()
             self._add_checks()
@@ -326,7 +326,8 @@ def open_window(source: Source, *, explore: bool = False, **start: Any) -> None:
         _switch_backend()
     from matplotlib import pyplot as plt
 
-    figure = plt.figure(figsize=SIZE, num="neurosim view")
+    with style.applied():
+        figure = plt.figure("neurosim view", figsize=SIZE, FigureClass=style.StyledFigure)
     try:
         figure.window = Window(source, figure, explore=explore, **start)  # type: ignore[attr-defined]
         plt.show()
