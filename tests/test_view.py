@@ -31,10 +31,12 @@ from neurosim.system import System
 from neurosim.system.parameters import parameter
 from neurosim.system.traces import TRACE_KINDS
 from neurosim.viewer.explorer import Explorer
+from neurosim.viewer.labels import phase_spans
+from neurosim.viewer.look import likely_shape
+from neurosim.viewer.opening import open_source
 from neurosim.viewer.page import write_page
-from neurosim.viewer.picture import phase_spans
-from neurosim.viewer.source import FileSource, likely_shape
-from neurosim.viewer.viewer import Viewer, open_source
+from neurosim.viewer.source import FileSource
+from neurosim.viewer.viewer import Viewer
 from neurosim.viewer.window import Window
 
 LABELS = [2, 0, 1]

@@ -64,7 +64,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.viewer.viewer import open_source
+    from neurosim.viewer.opening import open_source
 
     _check(options)
     source = open_source(

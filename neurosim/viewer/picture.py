@@ -12,41 +12,22 @@ from numpy.typing import NDArray
 
 from neurosim.figures import style
 from neurosim.system.traces import TRACE_KINDS
-from neurosim.viewer.source import Look
+from neurosim.viewer.labels import answer_words, heading, phase_spans, trace_names
+from neurosim.viewer.look import Look
 
-__all__ = ["Picture", "phase_spans", "shown_at_first", "trace_names"]
+__all__ = ["Picture"]
 
-#: Height of a panel beside the others'.
+#: Relative heights of the panels.
 _HEIGHTS = {"potential": 2.2, "rate": 1.3, "error": 1.4, "spikes": 1.4}
 _OSCILLATION = 0.55
-#: Neurons in the raster: the chosen one and its neighbours. More are no longer told apart.
+#: Neurons in the raster: the chosen one and its neighbours. More would run into each other.
 _RASTER = 100
 #: Left and right edge of the traces, the legends' left edge, and the column at the right.
 _LEFT, _RIGHT, _LEGEND, _SIDE = 0.085, 0.615, 0.625, 0.80
 
 
-def trace_names(data: Any) -> list[str]:
-    """Traces of a recorded layer, as it declares them, spikes included."""
-    return [str(name) for name, array in data.data_vars.items() if "kind" in array.attrs]
-
-
-def shown_at_first(data: Any) -> list[str]:
-    """Traces that are shown before anybody asks."""
-    return [name for name in trace_names(data) if data[name].attrs["shown"]]
-
-
-def phase_spans(data: Any) -> dict[str, tuple[float, float]]:
-    """Begin and end of each phase of a recording in ms."""
-    step = float(data.attrs["dt_ms"])
-    times, names = data.time.values, data.phase.values
-    return {
-        str(name): (float(times[names == name][0] - step), float(times[names == name][-1]))
-        for name in dict.fromkeys(names)
-    }
-
-
 class Picture:
-    """Draws a :class:`~neurosim.viewer.source.Look` into a figure.
+    """Draws a :class:`~neurosim.viewer.look.Look` into a figure.
 
     Parameters
     ----------
@@ -117,10 +98,8 @@ class Picture:
         nudged : bool
             With False, only the first phase is shown.
         """
+        look = look if nudged else look.first_phase()
         data = look.data
-        if not nudged:
-            data = data.sel(time=data.phase == data.phase.values[0])
-        look = Look(data, look.answer, look.target)
         names = [name for name in trace_names(data) if name in set(shown)]
         wanted = (data.attrs["layer"], tuple(names), tuple(phase_spans(data).items()))
         with style.applied():
@@ -131,15 +110,8 @@ class Picture:
             self._update(data, neuron)
             self._draw_image(look, image_shape)
             self._draw_answer(look)
-        self._title.set_text(self._headline(look, neuron))
-
-    def _headline(self, look: Look, neuron: int) -> str:
-        data = look.data
-        beta = f", nudge $\\beta$ = {data.attrs['beta']:g}" if data.attrs["nudged"] else ""
-        return (
-            f"{data.attrs['system']}: neuron {neuron} of layer {data.attrs['layer']} "
-            f"({data.attrs['role'] or data.attrs['population']}), image {int(data.image)}{beta}"
-        )
+        title = heading(data, neuron, int(data.image), beta=r"$\beta$")
+        self._title.set_text(title)
 
     # ------------------------------------------------------------ panels
 
@@ -298,8 +270,7 @@ class Picture:
             axes.imshow(pixels, cmap="gray_r", interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(True)
-        known = "" if look.label is None else f"label {look.label}, "
-        axes.set_title(f"{known}predicted {look.prediction}", loc="center", fontsize=9.5)
+        axes.set_title(answer_words(look), loc="center", fontsize=9.5)
 
     def _draw_answer(self, look: Look) -> None:
         axes = self.bars

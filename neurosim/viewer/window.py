@@ -13,7 +13,7 @@ from matplotlib.widgets import Button, CheckButtons, Slider
 from neurosim.errors import DataError, NeurosimError
 from neurosim.figures import style
 from neurosim.viewer.source import Source
-from neurosim.viewer.viewer import Viewer, said
+from neurosim.viewer.viewer import Viewer, one_line
 
 __all__ = ["Window", "check_display", "open_window"]
 
@@ -154,7 +154,7 @@ class Window:
             try:
                 act(*arguments)
             except NeurosimError as error:
-                message = said(error)
+                message = one_line(error)
                 self._sync_places()
             self.status.set_text(message)
             self.figure.canvas.draw_idle()
