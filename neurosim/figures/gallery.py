@@ -31,7 +31,7 @@ class FigureKind:
     draw : callable
         From a run, or several, to a figure.
     title, caption : str
-        Plain words for the page.
+        Words on the page.
     """
 
     draw: Callable[[Source], Figure]
@@ -89,12 +89,13 @@ FIGURES: Mapping[str, FigureKind] = {
     "convergence": FigureKind(
         dynamics.convergence,
         "Settling",
-        "Summed change of state per step: how far the network has come to rest when a phase ends.",
+        "Summed change of state per step. It is small at the end of a phase if the network has "
+        "settled.",
     ),
     "information": FigureKind(
         dynamics.information,
         "Layerwise correlative information",
-        "What neighbouring layers tell of each other through forward and backward predictions, "
+        "How well neighbouring layers predict each other through forward and backward weights, "
         "over all test images.",
     ),
 }
@@ -155,7 +156,7 @@ def save(figure: Figure, path: Path) -> Path:
     form = path.suffix.removeprefix(".")
     if form not in FORMATS:
         raise FigureError(f"cannot write {path}: {near_matches(form, FORMATS)}")
-    # no date: the same figure gives the same file
+    # without a date, the same figure gives the same file
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +226,7 @@ def save_all(
 
 
 def _check_writable(out: Path) -> None:
-    """Say so before a minute of drawing, not after it."""
+    """Refuse a folder that cannot be written before drawing, which takes a minute."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         refused = not os.access(out, os.W_OK | os.X_OK)

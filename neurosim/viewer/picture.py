@@ -116,7 +116,7 @@ class Picture:
     # ------------------------------------------------------------ panels
 
     def _build(self, data: Any, names: Sequence[str]) -> None:
-        """Make the panels anew for these traces."""
+        """Make new panels for these traces."""
         for axes in self.panels.values():
             axes.remove()
         self.lines, self._marks = {}, []
@@ -180,7 +180,7 @@ class Picture:
                 **style.series(number, markers=False),
             )
             self.lines[name] = line
-        # words above each other fit beside a low panel
+        # a low panel needs a label of several short lines
         narrow = " " in words or len(words) > len("potential")
         axes.set_ylabel("\n".join(words.split()) + (f"\n({unit})" if narrow else f" ({unit})"))
         axes.yaxis.set_major_locator(_few_ticks())
@@ -258,7 +258,7 @@ class Picture:
         axes = self.image
         pixels = np.asarray(look.data.stimulus.values).reshape(shape)
         if pixels.ndim == 3 and pixels.shape[0] == 3:
-            # colours are drawn as they are: normalised ones would be cut off
+            # imshow clips values outside 0 to 1, which normalised images have
             pixels = pixels.transpose(1, 2, 0) - pixels.min()
             pixels = pixels / (pixels.max() or 1)
         elif pixels.ndim == 3:
@@ -312,11 +312,11 @@ class Picture:
 
     @property
     def marks(self) -> list[Any]:
-        """What the cursor consists of: a line in every panel, and the values."""
+        """Artists of the cursor: a line in every panel, and the values."""
         return [*self._marks, self.readout]
 
     def mark(self, time: float | None) -> None:
-        """Put the cursor at a time in ms and write the values there, or take it away."""
+        """Put the cursor at a time in ms and write the values there; None removes it."""
         for line in self._marks:
             line.set_visible(time is not None)
         if time is None or self._look is None:
