@@ -21,6 +21,7 @@ from neurosim import Simulator, figures
 from neurosim.cli import main
 from neurosim.errors import FigureError, RunFolderError
 from neurosim.figures import activity as activity_figures
+from neurosim.figures import style
 from neurosim.figures import weights as weight_figures
 from neurosim.figures.run import Run
 from neurosim.learning.metrics import angle_degrees, sparsity
@@ -453,11 +454,12 @@ def test_plot_writes_figures_and_a_page(
     assert 'src="learning-curve.svg"' in page
     assert "2 runs" in page
     assert "accuracy (%)" in (out / "learning-curve.svg").read_text()
-    first = (out / "weights.svg").read_bytes()
+    first = (out / "learning-curve.svg").read_bytes()
+    command.remove("weights")
     assert main([*command, "--format", "svg"]) == 0
-    assert (out / "weights.svg").read_bytes() == first, "the same figure gives another file"
+    assert (out / "learning-curve.svg").read_bytes() == first, "the same figure, another file"
     assert main([*command, "--format", "pdf"]) == 0
-    assert (out / "weights.pdf").read_bytes().startswith(b"%PDF")
+    assert (out / "learning-curve.pdf").read_bytes().startswith(b"%PDF")
     capsys.readouterr()
 
 
@@ -498,20 +500,35 @@ def test_mistakes_are_told_in_one_line(
     assert told in line
 
 
+def write_empty_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare a test the writing of pictures, which takes most of the time."""
+    monkeypatch.setattr(style.StyledFigure, "savefig", lambda figure, path, **_: path.touch())
+
+
 def test_a_figure_with_nothing_to_show_is_left_out_unless_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards networks without hidden layers, which have neither angle nor raster."""
     settings = resolve(
         {**SMALL, "hidden": [], "epochs": 1, "parameters": {"mu_ff": (0.1,), "mu_fb": ()}}
     )
     start_training(settings, tmp_path / "run", progress=False)
+    write_empty_files(monkeypatch)
     saved = figures.save_all(tmp_path / "run", tmp_path / "out")
     assert set(figures.FIGURES) - set(saved) == {"angle", "activity", "tsne"}
+    assert all(path.exists() for path in saved.values())
     with pytest.raises(FigureError, match="no hidden layer"):
         figures.draw("tsne", tmp_path / "run")
-    with pytest.raises(RunFolderError):
-        figures.save(figures.draw("weights", tmp_path / "run"), Path("/proc/no/weights.png"))
+
+
+def test_a_figure_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """Guards the message that names the way out, and the formats."""
+    figure = style.empty_figure(1, 1)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match="choose another --out"):
+        figures.save(figure, tmp_path / "file" / "weights.png")
+    with pytest.raises(FigureError, match=r"weights\.gif"):
+        figures.save(figure, tmp_path / "weights.gif")
 
 
 def test_a_simulator_can_be_drawn_without_a_folder(run: Run) -> None:
@@ -535,9 +552,10 @@ def test_own_images_are_drawn_in_their_own_shape(
 
 
 def test_training_can_end_with_a_gallery(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards `make train`: every figure and a page in the run folder."""
+    write_empty_files(monkeypatch)
     out = tmp_path / "run"
     command = ["train", "--dataset", "digits", "--hidden", "5", "--backend", "runtime"]
     command += ["--train-images", "6", "--test-images", "8", "--epochs", "1", "--gallery"]

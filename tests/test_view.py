@@ -584,6 +584,22 @@ def test_what_a_recording_cannot_follow_is_refused(tree: Any, images: np.ndarray
         open_source(tree, ids=[10, 10])
     with pytest.raises(DataError, match=r"split .--split. chooses images of a run"):
         open_source(tree, split="train")
+    with pytest.raises(DataError, match=r"data_dir .--data-dir. is where a run's data set lies"):
+        open_source(tree, data_dir=Path("data"))
+
+
+def test_the_folder_of_the_data_reaches_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards runs whose data set has moved."""
+
+    def refuse(folder: Path, *, data_dir: Path, **others: Any) -> Any:
+        raise DataError(f"looked in {data_dir}")
+
+    monkeypatch.setattr("neurosim.runs.opened.open_run", refuse)
+    for open_view in (open_source, view):
+        with pytest.raises(DataError, match="looked in elsewhere"):
+            open_view(tmp_path, data_dir=Path("elsewhere"))
 
 
 def test_some_output_cells_are_no_answer(simulator: Simulator, images: np.ndarray) -> None:

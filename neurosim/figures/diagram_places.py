@@ -82,7 +82,20 @@ class Places:
         return self.system.compartments(layer) or (Compartment("cell", self.state[layer]),)
 
     def height(self, layer: str, variable: str) -> float:
-        """Height of a compartment; the soma's, if there is none of that name."""
+        """Height of a compartment.
+
+        Parameters
+        ----------
+        layer : str
+            The layer's population.
+        variable : str
+            The compartment's variable.
+
+        Returns
+        -------
+        float
+            Its middle; that of the soma, if there is no such compartment.
+        """
         parts = self.parts(layer)
         if len(parts) == 1:
             return MIDDLE
@@ -103,7 +116,20 @@ class Places:
         return self.x[layer] + (0.5 if layer == self.layers[0].population else 0.45)
 
     def edge(self, layer: str, variable: str) -> float:
-        """Half the width of a compartment where a line meets it from the side."""
+        """Half the width of a compartment where a line meets it from the side.
+
+        Parameters
+        ----------
+        layer : str
+            The layer's population.
+        variable : str
+            The compartment's variable.
+
+        Returns
+        -------
+        float
+            That of a soma or of a dendrite.
+        """
         soma = variable == self.state[layer] or len(self.parts(layer)) == 1
         return 0.48 if soma else HALF[0]
 
@@ -112,7 +138,20 @@ class Places:
         return population in {cells.name for cells in self.shared}
 
     def beside_at(self, layer: str, number: int) -> Point:
-        """Place of the ``number``-th population beside a layer."""
+        """Place of a population beside a layer.
+
+        Parameters
+        ----------
+        layer : str
+            The layer's population.
+        number : int
+            Its position among the populations beside the layer, from 0.
+
+        Returns
+        -------
+        (float, float)
+            Its middle.
+        """
         return self.x[layer] + BESIDE, 4.65 - 1.85 * number
 
     def of_cells(self, name: str) -> Point:
