@@ -27,7 +27,7 @@ from benchmarks.stopwatch import Stopwatch
 from neurosim.backends.brian.build import BuiltNetwork, build_network
 from neurosim.backends.brian.rhythm import RHYTHM
 from neurosim.backends.cpp.compiler import compile_project, find_compiler
-from neurosim.backends.interface import join_weights, split_weights
+from neurosim.backends.weights import join_weights, split_weights
 from neurosim.circuit import Circuit, Projection
 from neurosim.errors import CircuitError
 
