@@ -176,7 +176,7 @@ def test_words_are_found(tmp_path: Path) -> None:
     """Guards the guard: in pages, comments and docstrings, across lines, but not in names."""
     page, code = tmp_path / "page.md", tmp_path / "code.py"
     page.write_text("Departures from the first\nsketch.")
-    code.write_text('def f():\n    """The project was\n    asked."""  # a straw man\n')
+    code.write_text('def aloud():\n    """The project was\n    asked."""  # a straw man\n')
     assert found_in(words_for_people(page), OBSCURE_WORDS) == ["departures", "first sketch"]
     assert found_in(words_for_people(code), OBSCURE_WORDS) == ["the project was asked", "straw man"]
     assert {ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "setup.cfg"} <= {*texts()}
