@@ -59,6 +59,7 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     # pytest-xdist gives each worker a folder inside that of the session
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = Path(os.environ.get("NEUROSIM_CACHE") or shared / "compiled")
+    folder.mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEUROSIM_CACHE", str(folder))
         patch.setenv("NEUROSIM_CXXFLAGS", os.environ.get("NEUROSIM_CXXFLAGS", "-O1"))
