@@ -1,4 +1,4 @@
-"""Do all contenders compute the same update? Asked before anything is timed.
+"""Check, before anything is timed, that all contenders compute the same update.
 
 ==============================  ==========================================
 contender                       compared with
@@ -13,7 +13,7 @@ thresholds above 0, all others  the C program (itself checked against the
 A weight array passes if its distance from the expected one (root of the sum of
 squares) is at most a share of the distance the array has moved by learning, plus
 a few roundings of its entries. With thresholds both sides have the same precision:
-a rate that passes a threshold one step earlier in the other precision is no mistake.
+in the other precision a rate may pass a threshold one step earlier, which is no mistake.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from neurosim.models.numpy.corinfomax import (
 __all__ = ["Check", "Oracle", "check_outcome", "learn_batches"]
 
 #: Share of the distance moved, and roundings, by precision and by whether all sums are exact.
-#: In single precision even another order of sums moves an event now and then, and in deep
-#: networks the changes themselves are small: up to 0.09 was seen where double precision,
-#: the same code, agrees to 1e-13.
+#: In single precision another order of sums is enough to move an event now and then, and in
+#: deep networks the changes themselves are small: differences reach 0.09 where the same code
+#: in double precision agrees to 1e-13.
 _TOLERANCE = {
     ("float64", True): (1e-8, 16),
     ("float64", False): (1e-8, 16),
@@ -91,7 +91,7 @@ class Oracle:
         self._known: dict[tuple[Any, ...], tuple[str, Outcome]] = {}
 
     def expected(self, contender: Contender, images: int) -> tuple[str, Outcome]:
-        """Who says what the contender should have learnt, and what that is."""
+        """Name of the reference, and what the contender should have learnt."""
         if contender.exact:
             key: tuple[Any, ...] = (images, contender.batch)
         else:
@@ -125,11 +125,11 @@ def check_outcome(
     Parameters
     ----------
     oracle : Oracle
-        Knows what to expect.
+        Gives the expected weights.
     problem : Problem
         Network and images, with the weights before.
     contender : Contender
-        Who learnt.
+        The contender to check.
     outcome : Outcome
         Its weights and event counts.
     images : int

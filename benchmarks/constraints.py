@@ -1,4 +1,4 @@
-"""How well layers keep to their domains: ``python -m benchmarks.constraints``.
+"""How well the rates of layers stay in their domains: ``python -m benchmarks.constraints``.
 
 Trains CorInfoMax on polytopes and shows it the test images: accuracy, l1 norms and
 multipliers at the end of the free phase, and by how much the sum that the interneuron
@@ -164,7 +164,7 @@ def keep_to_domains(
 def _show(
     system: CorInfoMaxSparse, simulator: Simulator, images: NDArray[Any], backend: str
 ) -> dict[str, NDArray[Any]]:
-    """What the trained network shows at the end of the free phase, by readout."""
+    """Readouts of the trained network at the end of the free phase, by name."""
     weights, phases = simulator.weights.arrays(), system.evaluation_phases()
     parts = []
     with open_backend(backend, watched(system), dtype="float32", max_cycles=IMAGES) as opened:

@@ -90,7 +90,7 @@ class Outcome:
     cpu_seconds : float
         Processor time of the same, children included.
     startup_seconds : float
-        What of it does not depend on the number of images: handing over weights,
+        The part that does not depend on the number of images: handing over weights,
         starting a program, reading its results.
     weights : dict of str to ndarray
         Weights afterwards.
@@ -128,11 +128,11 @@ class Runner(abc.ABC):
         """Show the first images; with ``learning`` both phases and the update, else one."""
 
     def close(self) -> None:
-        """Give back what lies outside this process."""
+        """Remove files and end processes of the runner."""
         return
 
     def fixed_images(self, *, learning: bool) -> int | None:
-        """How many images every run shows, if that was compiled in."""
+        """How many images every run shows, if that is compiled in."""
         del learning
         return None
 

@@ -5,8 +5,8 @@ All cells of layers 1 to P stand in one vector. One Euler step is then
     u <- decay u + pull r + drive + K r,    r <- clip(u, 0, 1)
 
 with every synapse between these cells in the blocks of ``K``, already multiplied
-by step and conductance. One matrix product per step is the least a dense
-simulation can do. Learning changes the blocks in place.
+by step and conductance. A dense simulation needs at least one matrix product per
+step. Learning changes the blocks in place.
 """
 
 from __future__ import annotations

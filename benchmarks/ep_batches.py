@@ -1,4 +1,4 @@
-"""Does one image per update reach what batches reach? Equilibrium propagation in NumPy.
+"""Does learning image by image reach the accuracy of batches? Equilibrium propagation in NumPy.
 
     python -m benchmarks.ep_batches [--dataset mnist] [--batches 1 20] [--epochs 2] [--seeds 0 1]
 

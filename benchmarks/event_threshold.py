@@ -1,4 +1,4 @@
-"""What events cost and what they save: ``python -m benchmarks.event_threshold``.
+"""Accuracy, events and time over event thresholds: ``python -m benchmarks.event_threshold``.
 
 Trains the same network at several event thresholds (and thresholds of the lateral
 circuit) and notes test accuracy, graded spikes, synaptic operations, time per image
@@ -43,7 +43,7 @@ __all__ = ["build_parser", "draw_figure", "main", "make_figure", "sweep", "train
 
 RESULTS = Path(__file__).resolve().parent / "results" / "event_threshold.json"
 
-#: Exact, and then what the accuracy bears and what it does not.
+#: From exact signals to a threshold that costs accuracy.
 EVENT_THRESHOLDS = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 SST_THRESHOLDS = (0.1,)
 
@@ -193,7 +193,7 @@ def sweep(
     seeds : sequence of int
         Seeds of weights, order and nudges.
     say : callable
-        Told what came out.
+        Receives a line after each training.
     **settings
         Further arguments of :class:`neurosim.Simulator`.
 

@@ -45,7 +45,7 @@ class NeurosimRunner(Runner):
 
     def _loop_seconds(self) -> float:
         """What the program itself says its time steps took."""
-        info = self._backend._work / "job-0" / "results" / "last_run_info.txt"
+        info = self._backend.work_folder / "job-0" / "results" / "last_run_info.txt"
         return float(info.read_text().split()[0])
 
     def input_bytes(self) -> int:

@@ -1,7 +1,7 @@
-"""How long the compartment view makes one wait: ``python -m benchmarks.explore``.
+"""How long the compartment view takes to respond: ``python -m benchmarks.explore``.
 
-Turns each slider of ``neurosim view RUN --explore`` a little, by turns, and times the change:
-the image shown anew by the compiled program, and the window drawn. Then times
+Moves the sliders of ``neurosim view RUN --explore`` a little, in turn, and times each change:
+the compiled program shows the image again, and the window is drawn. Then times
 ``neurosim view RUN --save FILE`` as a program of its own, from its start to its end, on a run
 on the embedded digits that is made here.
 """
@@ -48,8 +48,8 @@ def time_changes(source: LiveSource, turns: int) -> dict[str, list[float]]:
     Returns
     -------
     dict of str to list of float
-        Milliseconds of every change, by slider: image shown anew and window drawn. The
-        window is drawn into memory; a screen is not part of it.
+        Milliseconds of every change, by slider: image shown again and window drawn. The
+        window is drawn into memory, not on a screen.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import shutil
 import subprocess
@@ -45,7 +46,7 @@ class _Network(ctypes.Structure):
 
 
 def find_c_compiler() -> str:
-    """The C compiler: ``$CC`` if set, else gcc, clang or cc from the path.
+    """Find the C compiler: ``$CC`` if set, else gcc, clang or cc from the path.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def find_c_compiler() -> str:
     )
 
 
-def compile_floor(folder: Path, dtype: str) -> Path:
+def compile_floor(folder: Path, dtype: str, compiler: str) -> Path:
     """Compile ``floor.c`` for one precision.
 
     Parameters
@@ -73,6 +74,8 @@ def compile_floor(folder: Path, dtype: str) -> Path:
         Where the library goes.
     dtype : str
         ``"float32"`` or ``"float64"``.
+    compiler : str
+        The C compiler, see :func:`find_c_compiler`.
 
     Returns
     -------
@@ -82,15 +85,27 @@ def compile_floor(folder: Path, dtype: str) -> Path:
     Raises
     ------
     BuildError
-        If there is no compiler, or it fails.
+        If the compiler fails.
     """
     library = folder / f"floor_{dtype}.so"
     real = {"float32": "float", "float64": "double"}[dtype]
-    command = [find_c_compiler(), *FLAGS, f"-DREAL={real}", str(SOURCE), "-o", str(library), "-lm"]
+    command = [compiler, *FLAGS, f"-DREAL={real}", str(SOURCE), "-o", str(library), "-lm"]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         first = (done.stderr.strip().splitlines() or ["no message"])[0]
         raise BuildError(f"{command[0]} could not compile {SOURCE.name}: {first}")
+    return library
+
+
+@functools.cache
+def _load(dtype: str, compiler: str) -> ctypes.CDLL:
+    """The compiled program, once per process and precision."""
+    with tempfile.TemporaryDirectory(prefix="benchmarks-floor-") as folder:
+        # the library stays mapped when its file is gone
+        library = ctypes.CDLL(str(compile_floor(Path(folder), dtype, compiler)))
+    if library.floor_network_bytes() != ctypes.sizeof(_Network):
+        raise BuildError("floor.c and floor.py describe the network differently; fix one")
+    library.floor_run.restype = None
     return library
 
 
@@ -100,12 +115,7 @@ class FloorRunner(Runner):
     def __init__(self, contender: Contender, problem: Problem) -> None:
         super().__init__(contender, problem)
         self._dtype = np.dtype(contender.dtype)
-        with tempfile.TemporaryDirectory(prefix="benchmarks-floor-") as folder:
-            # the library stays mapped when its file is gone
-            self._library = ctypes.CDLL(str(compile_floor(Path(folder), contender.dtype)))
-        if self._library.floor_network_bytes() != ctypes.sizeof(_Network):
-            raise BuildError("floor.c and floor.py describe the network differently; fix one")
-        self._library.floor_run.restype = None
+        self._library = _load(contender.dtype, find_c_compiler())
 
     def run(self, images: int, *, learning: bool) -> Outcome:
         """One call; see :class:`~benchmarks.contender.Runner`."""

@@ -3,8 +3,8 @@
 Every round runs each contender once, in the same order, so that a machine that
 slows down or warms up does so for all. The time per image is that of a chunk of
 :data:`~neurosim.backends.interface.CHUNK_IMAGES` images, the start of the program
-included: what a run takes apart from its time steps is told apart, so contenders
-too slow for so many images are not charged a start every few images.
+included: the time a run takes besides its time steps is measured separately, so that
+contenders too slow for so many images are not charged a start every few images.
 """
 
 from __future__ import annotations
@@ -86,16 +86,16 @@ def measure_size(
     layers : tuple of int
         Layer sizes.
     contenders : sequence of Contender
-        Who takes part.
+        The contenders to measure.
     settings : Settings
         How long to measure.
     say : callable
-        Told in words what is going on.
+        Receives messages about the progress.
 
     Returns
     -------
     dict
-        JSON-able: the problem, and per contender its check, memory and the times
+        Can be written as JSON: the problem, and per contender its check, memory and the times
         of all rounds. Those that could not run are listed under ``"left_out"``.
     """
     name = "-".join(map(str, layers))
@@ -158,7 +158,7 @@ def _prepare(worker: Worker, oracle: Oracle, problem: Problem, settings: Setting
 
 
 def _choose_images(worker: Worker, learning: bool, settings: Settings) -> int:
-    """As many images as fill a turn, whole batches of them."""
+    """Number of images that fills a turn, in whole batches."""
     fixed = worker.fixed_images(learning=learning)
     if fixed is not None:
         return fixed

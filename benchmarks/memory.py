@@ -1,6 +1,6 @@
 """Peak memory of processes, read from ``/proc``.
 
-``getrusage`` is of no use here: a child's figure begins with the size its parent
+``getrusage`` does not serve here: a child's figure begins with the size its parent
 had when it forked, and a Python process is larger than the programs it starts. The
 kernel's own high-water mark (``VmHWM``) belongs to one program only.
 """
@@ -46,7 +46,7 @@ def proportional_bytes(pid: int) -> int:
 
 
 def reset_peak() -> None:
-    """Let :func:`peak_bytes` of this process begin anew."""
+    """Reset :func:`peak_bytes` of this process."""
     (_PROC / "self" / "clear_refs").write_text("5")
 
 
@@ -66,7 +66,7 @@ def _field(path: Path, name: str) -> int:
 
 
 class Process:
-    """A running process and what it calls itself.
+    """A running process and its command line.
 
     Attributes
     ----------

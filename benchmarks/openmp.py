@@ -49,7 +49,7 @@ def build_program(problem: Problem, threads: int, folder: str) -> None:
 
     from neurosim.backends.brian.build import build_network
     from neurosim.backends.cpp.compiler import FLAGS
-    from neurosim.backends.interface import split_weights
+    from neurosim.backends.weights import split_weights
 
     b2.prefs.core.default_float_dtype = np.float32
     b2.prefs.devices.cpp_standalone.openmp_threads = threads

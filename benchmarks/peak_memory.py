@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status of the command; 2 if none was given.
+        Exit status of the command; 2 if there is none.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     out = None
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out, words = Path(words[1]), words[2:]
     if not words or words[0] in ("-h", "--help"):
         print(__doc__)
-        return 2
+        return 0 if words else 2
     status, peaks = watch([sys.executable, "-m", "neurosim", *words])
     for kind, peak in peaks.items():
         print(f"{kind:20s} {peak / 2**20:8.1f} MiB", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What every contender is given: a network, trained weights, images and nudges."""
+"""The problem for all contenders: a network, trained weights, images and nudges."""
 
 from __future__ import annotations
 

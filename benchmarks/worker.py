@@ -1,4 +1,4 @@
-"""A contender in a process of its own: nobody's memory or threads are another's."""
+"""A contender in a process of its own, so that memory and threads are not shared."""
 
 from __future__ import annotations
 

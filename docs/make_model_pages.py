@@ -18,21 +18,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from brian2.equations.equations import DIFFERENTIAL_EQUATION
-
 from neurosim.circuit import MOMENTS, Circuit, Event, Pathway, Population, Projection
+from neurosim.circuit.parser import Line, parse_equations
 from neurosim.data import DATASETS
 from neurosim.figures.formulas import (
-    Line,
     Printer,
-    alike,
     comment_of,
     equation_block,
+    group_populations,
+    group_projections,
     latex_text,
-    like_projections,
     math_block,
     printer_for,
-    read_equations,
     render_equations,
     statement,
     system_comments,
@@ -409,21 +406,21 @@ def _equations(circuit: Circuit, printer: Printer) -> str:
     words = r"In these formulas $[\,\cdot\,]$ is 1 where the condition in it holds and 0 elsewhere."
     numbered = any("eq. " in population.equations for population in circuit.populations)
     parts = [f"{words} {_SOURCES}" if numbered else words]
-    for group in alike(circuit.populations):
-        block = equation_block(read_equations(group[0].equations), printer)
+    for group in group_populations(circuit.populations):
+        block = equation_block(parse_equations(group[0].equations), printer)
         parts.append(f"### {group[0].role} ({_names(group)})\n\n{block}")
     return "\n\n".join(parts)
 
 
 def _variants(system: type[System], printer: Printer) -> str:
     parts = []
-    usual = {p.name: set(read_equations(p.equations)) for p in system().circuit().populations}
+    usual = {p.name: set(parse_equations(p.equations)) for p in system().circuit().populations}
     for title, options in VARIANTS.get(system.name, ()):
         parts.append(f"### {title}")
-        for group in alike(system(**options).circuit().populations):
+        for group in group_populations(system(**options).circuit().populations):
             changed = [
                 line
-                for line in read_equations(group[0].equations)
+                for line in parse_equations(group[0].equations)
                 if line.expression and line not in usual.get(group[0].name, set())
             ]
             if changed:
@@ -433,7 +430,7 @@ def _variants(system: type[System], printer: Printer) -> str:
 
 def _synapses(circuit: Circuit, printer: Printer, comments: dict[str, str]) -> str:
     parts = []
-    for projections in like_projections(circuit.projections):
+    for projections in group_projections(circuit.projections):
         first = projections[0]
         names = ", ".join(f"`{p.name}`" for p in projections)
         rows = [row for p in first.pathways for row in _pathway_rows(p, printer, comments)]
@@ -468,7 +465,7 @@ def _pathway_rows(pathway: Pathway, printer: Printer, comments: dict[str, str]) 
 
 def _events(circuit: Circuit) -> str:
     rows = []
-    for group in alike(circuit.populations):
+    for group in group_populations(circuit.populations):
         for event in group[0].events:
             rows.append(
                 (
@@ -497,10 +494,10 @@ def _parameters(system: type[System]) -> str:
 
 def _state_variables(circuit: Circuit, printer: Printer) -> str:
     parts = []
-    for group in alike(circuit.populations):
+    for group in group_populations(circuit.populations):
         rows = []
-        for line in read_equations(group[0].equations):
-            if "constant" in line.flags or (line.expression and line.kind != DIFFERENTIAL_EQUATION):
+        for line in parse_equations(group[0].equations):
+            if "constant" in line.flags or (line.expression and line.kind != "differential"):
                 continue
             writers = "; ".join(_writers(circuit, group[0], line))
             symbol = formula(printer.name(line.name))
@@ -513,7 +510,7 @@ def _state_variables(circuit: Circuit, printer: Printer) -> str:
 def _writers(circuit: Circuit, population: Population, line: Line) -> list[str]:
     """What changes a variable of a population: its equation, events, synapses or a link."""
     writers = []
-    if line.kind == DIFFERENTIAL_EQUATION:
+    if line.kind == "differential":
         writers.append("its differential equation")
     if line.name in population.links:
         other, variable = population.links[line.name]

@@ -23,7 +23,7 @@ Lagrange multiplier    q                   1                  output of the inhi
 ||r||_1                l1                  1                  what it receives: sum of abs(r)
 dt / eta_q, hidden     tau_q_hidden        ms      1e6        its time constant, hidden layers
 dt / eta_q, output     tau_q_output        ms      100        its time constant, output layer
-signed set I_s         signed              1                  1 for signed cells of a mixed layer
+signed set I_s         member_s            1                  1 for signed cells of a mixed layer
 J_l                    member_l            1                  1 for members of sparse group l
 =====================  ==================  ======  =========  ====================================
 
@@ -102,13 +102,14 @@ r = sign(u)*clip(abs(u) - q, 0, inf) : 1         # ICLR 2023, B_1: soft threshol
 """
 
 RATE_MIXED = """
-r = signed*sign(u)*clip(abs(u) - q, 0, 1) + (1 - signed)*clip(u - q, 0, 1) : 1   # ICLR 2023, mixed
-signed = int(i < n_signed) : 1                   # ICLR 2023, member of I_s
+r = member_s*sign(u)*clip(abs(u) - q, 0, 1) +
+    (1 - member_s)*clip(u - q, 0, 1) : 1         # ICLR 2023, mixed
+member_s = int(i < n_signed) : 1                 # ICLR 2023, member of I_s
 n_signed : integer (shared, constant)
 """
 
 #: Beyond these potentials the rate of a cell in a mixed layer does not change.
-RESTART_MIXED = "\nu = clip(u, q - signed*(2*q + 1), q + 1)"
+RESTART_MIXED = "\nu = clip(u, q - member_s*(2*q + 1), q + 1)"
 
 # ------------------------------------------------------------------ cells: inhibition
 

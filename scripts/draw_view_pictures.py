@@ -30,7 +30,8 @@ def draw(run: Path, out: Path) -> None:
     from matplotlib.figure import Figure
 
     from neurosim.figures import style
-    from neurosim.viewer.viewer import Viewer, open_source
+    from neurosim.viewer.opening import open_source
+    from neurosim.viewer.viewer import Viewer
     from neurosim.viewer.window import SIZE, Window
 
     source = open_source(run)

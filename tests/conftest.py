@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, settings
 
 from neurosim.data import default_data_dir
 
-# A test that fails does so again, and on every machine: the same examples each time, and no
-# verdict that hangs on how busy the machine is. ``make test-slow`` draws others.
+# The same examples each time, and no time limits, so that a failure repeats on every machine.
+# ``make test-slow`` draws others.
 settings.register_profile(
     "fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -34,23 +34,32 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave out warnings that only Brian2's authors can act on: old names of pyparsing."""
+    """Hide warnings that only Brian2's authors can act on: old names of pyparsing."""
     for module in ("brian2", "pyparsing"):
         config.addinivalue_line("filterwarnings", rf"ignore::DeprecationWarning:{module}\.")
-    # pytest.warns raises what it did not wait for anew, in the name of no module
+    # pytest.warns raises other warnings again, without their module
     config.addinivalue_line("filterwarnings", "ignore:'scanString' deprecated:DeprecationWarning")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep compiled programs for this session only, each built once, and fast.
+    """Keep compiled programs in one folder for all tests and workers, each built once.
 
-    Set ``NEUROSIM_CACHE`` yourself to keep them from one session to the next, and
-    ``NEUROSIM_CXXFLAGS`` to the empty string to have them as users do. Compiling takes
+    Compiling takes seconds, running milliseconds. Tests in any file share a program if they
+    agree in the structure of the circuit (sizes, equations, wiring), in ``dtype``, in the
+    most images of a chunk and in what is recorded; values of parameters, weights, images and
+    lengths of phases may differ. So take the networks of ``oracles.py``, leave
+    ``chunk_images`` alone, and use ``backend="runtime"`` where compiling proves nothing.
+
+    Set ``NEUROSIM_CACHE`` to keep programs from one session to the next, and
+    ``NEUROSIM_CXXFLAGS`` to the empty string to compile as users do. Compiling takes
     half as long with -O1; ``test_compiled_programs`` shows that no bit depends on it.
     """
-    chosen = os.environ.get("NEUROSIM_CACHE")
-    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("compiled")
+    base = tmp_path_factory.getbasetemp()
+    # pytest-xdist gives each worker a folder inside that of the session
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = Path(os.environ.get("NEUROSIM_CACHE") or shared / "compiled")
+    folder.mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEUROSIM_CACHE", str(folder))
         patch.setenv("NEUROSIM_CXXFLAGS", os.environ.get("NEUROSIM_CXXFLAGS", "-O1"))
@@ -59,10 +68,10 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_brian2() -> None:
-    """Spare Brian2 what costs time and tells nothing.
+    """Keep Brian2 from two things that cost time.
 
-    Before every run it tidies up all that was ever loaded; and at the first network that is
-    made outside of a back end it tries, for up to a minute, whether it can compile.
+    Before every run it collects garbage among everything that is loaded; and at the first
+    network outside of a back end it tries, for up to a minute, whether Cython can compile.
     """
     import brian2
 
@@ -71,7 +80,7 @@ def quick_brian2() -> None:
     gc.freeze()
 
 
-#: Brian2 appends its own folder when it first asks whether Cython works, whoever made it ask.
+#: Brian2 appends its own folder to this when it first checks whether Cython works.
 _ADDED_TO_BY_BRIAN2 = "codegen.cpp.include_dirs"
 
 
@@ -81,7 +90,7 @@ def untouched_global_state() -> Iterator[None]:
     generator, brian = _numpy_state(), _brian_state()
     yield
     assert _numpy_state() == generator, "the test moved numpy's global random state"
-    # a test that imports Brian2 first has nothing to compare with
+    # the first test that imports Brian2 has nothing to compare with
     if brian is not None:
         now = _brian_state()
         assert now is not None

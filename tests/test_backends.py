@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import os
-import signal
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
-import brian2 as b2
 import numpy as np
 import pytest
 from oracles import (
@@ -21,28 +14,14 @@ from oracles import (
     check_learning,
     deep_system,
     make_problem,
-    small_system,
 )
+from symmetric import OPENED, symmetric_circuit, symmetric_loops, symmetric_problem
 
 from neurosim import CorInfoMax, Simulator
-from neurosim.backends import open_backend
-from neurosim.backends.brian.parsing_cache import _CALLERS
+from neurosim.backends import BACKENDS, backend_class, open_backend
 from neurosim.backends.cpp.backend import CppBackend
 from neurosim.backends.interface import Backend, Chunk, ChunkResult
-from neurosim.backends.runtime import backend as runtime
 from neurosim.backends.runtime.backend import RuntimeBackend
-from neurosim.circuit import (
-    Circuit,
-    CycleInput,
-    Event,
-    Pathway,
-    Phase,
-    Population,
-    Projection,
-    Readout,
-    Weight,
-    WeightPart,
-)
 from neurosim.errors import CircuitError, DataError, ParameterError
 
 IMAGES = 7
@@ -306,23 +285,6 @@ def test_chunks_run_side_by_side_come_back_in_order(
         assert_bitwise_equal({"answer": got}, {"answer": expected})
 
 
-@pytest.mark.parametrize("kind", [RuntimeBackend, CppBackend])
-def test_trajectories_are_those_of_the_last_run(kind: type[Any]) -> None:
-    """Guards two back ends that mean different things by one word, and memory that only grows."""
-    circuit = SYSTEM.circuit()
-    recorded = {"pyramidal_1": ("u",)}
-    with kind(circuit, dtype="float64", max_cycles=8, record=recorded) as backend:
-        lengths, answers = [], []
-        for images in (3, 1, 3):
-            result = backend.run(make_problem(SYSTEM, images=images).chunk(learning=False))
-            lengths.append(len(result.trajectories["pyramidal_1"]["u"]))
-            answers.append(result.readouts["answer"])
-        assert lengths == [images * circuit.cycle_steps() for images in (3, 1, 3)]
-    np.testing.assert_array_equal(answers[0], answers[2])
-    # harmless, as a close at the end of a with block after one by hand
-    backend.close()
-
-
 def test_notes_of_earlier_runs_are_given_back() -> None:
     """Guards memory that grows with every chunk of a training on the runtime back end."""
     problem = make_problem(SYSTEM)
@@ -402,6 +364,14 @@ def test_unknown_back_ends_and_precisions_are_refused_with_the_nearest() -> None
         open_backend("runtime", circuit, dtype="float46", max_cycles=8)
 
 
+def test_features_tell_what_a_back_end_does() -> None:
+    """Guards against questions for a name where a feature is meant."""
+    features = {name: backend_class(name).features for name in BACKENDS}
+    assert {name for name in BACKENDS if "compiled" in features[name]} == {"cpp"}
+    assert {name for name in BACKENDS if "side by side" in features[name]} == {"cpp"}
+    assert all("records" in of_one for of_one in features.values())
+
+
 # ------------------------------------------------------------------ values handed over
 
 
@@ -413,146 +383,28 @@ def test_parameters_given_as_numpy_numbers_run_as_plain_ones() -> None:
         check_learning(backend, system, make_problem(system))
 
 
-# ------------------------------------------------------------------ Brian2's own state
-
-
-def test_brian2s_default_clock_is_left_as_the_user_set_it() -> None:
-    """Guards against a simulation that changes the time step of a user's own Brian2 code."""
-    before = b2.defaultclock.dt
-    try:
-        b2.defaultclock.dt = 0.25 * b2.ms
-        with RuntimeBackend(small_system().circuit(), dtype="float64", max_cycles=3) as backend:
-            backend.run(make_problem(small_system()).chunk(learning=False))
-        assert float(b2.defaultclock.dt) == pytest.approx(0.25e-3, rel=1e-12)
-    finally:
-        b2.defaultclock.dt = before
-
-
-def test_systems_of_different_time_steps_do_not_disturb_each_other() -> None:
-    """Guards against a second simulator that halves the time step of the first."""
-    before = b2.defaultclock.dt
-    system, finer = small_system(), small_system(dt=0.5)
-    problem = make_problem(system)
-    try:
-        with (
-            RuntimeBackend(system.circuit(), dtype="float64", max_cycles=3) as one,
-            RuntimeBackend(finer.circuit(), dtype="float64", max_cycles=3) as two,
-        ):
-            check_learning(one, system, problem)
-            check_learning(two, finer, problem)
-            check_learning(one, system, problem)
-    finally:
-        b2.defaultclock.dt = before
-
-
 # ------------------------------------------------------------------ symmetric wiring
 
 
-def relay(name: str, size: int, drive: str, onset: str, *events: Event) -> Population:
-    """Cells that follow their drive within 2 ms and send every change above 0.01."""
-    return Population(
-        name,
-        size,
-        f"dr/dt = ({drive} - r)/tau : 1\nx : 1\ns : 1\nd : 1\nsent : 1\n"
-        "tau : second (shared, constant)",
-        (
-            Event("onset", "onset", "onset", f"x = {onset}\nr = 0\ns = 0\nd = 0\nsent = 0"),
-            Event("spike", "abs(r - sent) > 0.01", "send", "sent = r", counted=True),
-            *events,
-        ),
-        parameters={"tau": 0.002},
-    )
+@pytest.mark.parametrize("name", BACKENDS)
+def test_one_set_of_weights_carries_signal_both_ways(name: str) -> None:
+    """Guards against an engine that serves only one-way wiring, or walks columns as rows.
 
-
-def symmetric_circuit() -> Circuit:
-    """Layers joined by one set of weights that carries signal both ways.
-
-    A system whose weights are symmetric is wired so. The projection from the upper layer
-    to its twin does the same cell by cell.
+    Then against two back ends that mean different things by a trajectory, and against notes
+    of earlier runs that stay in it.
     """
-    learn_and_end = (
-        Event("learn", "end_only and learning", "learn"),
-        Event("end", "end_only", "phase_end"),
-    )
-    both_ways = (
-        Pathway("up", "spike", "s_post += w*(r_pre - sent_pre)"),
-        Pathway("down", "spike", "s_pre += w*(r_post - sent_post)", side="post"),
-        Pathway("plasticity", "learn", "w += 0.01*r_pre*r_post", learns=True, side="post"),
-    )
-    cell_by_cell = (
-        Pathway("across", "spike", "d_post += v*(r_pre - sent_pre)"),
-        Pathway("back", "spike", "d_pre += v*(r_post - sent_post)", side="post"),
-    )
-    return Circuit(
-        name="symmetric",
-        dt=1.0,
-        phases=(Phase("only", 6),),
-        inputs=(CycleInput("image", 4),),
-        populations=(
-            relay("lower", 4, "x + 0.1*s", "image(cycle_time, i)"),
-            relay("upper", 3, "clip(s, -1, 1) + 0.2*d", "0", *learn_and_end),
-            relay("twin", 3, "2*d", "0"),
-        ),
-        projections=(
-            Projection("joined", "lower", "upper", "w : 1", both_ways),
-            Projection("paired", "upper", "twin", "v : 1", cell_by_cell, wiring="one_to_one"),
-        ),
-        weights=(
-            Weight("W", (3, 4), (WeightPart("joined", "w"),)),
-            Weight("V", (3, 3), (WeightPart("paired", "v", "diagonal"),)),
-        ),
-        readouts=(Readout("answer", "upper", "end", "s"), Readout("back", "upper", "end", "d")),
-        answer="answer",
-    )
-
-
-def symmetric_loops(weights: dict[str, Any], images: Any) -> ChunkResult:
-    """The symmetric circuit in NumPy, learning included."""
-    W, v = weights["W"].copy(), np.diagonal(weights["V"])
-    answers, backs, counts = [], [], dict.fromkeys(("lower", "upper", "twin"), 0)
-    for x in images:
-        r = {"lower": np.zeros(4), "upper": np.zeros(3), "twin": np.zeros(3)}
-        sent = {name: rates.copy() for name, rates in r.items()}
-        s_lower, s_upper, d_upper, d_twin = (np.zeros(n) for n in (4, 3, 3, 3))
-        for _ in range(6):
-            r["lower"] = r["lower"] + 0.5 * (x + 0.1 * s_lower - r["lower"])
-            drive = np.clip(s_upper, -1, 1) + 0.2 * d_upper
-            r["upper"] = r["upper"] + 0.5 * (drive - r["upper"])
-            r["twin"] = r["twin"] + 0.5 * (2 * d_twin - r["twin"])
-            change = {}
-            for name in r:
-                moved = np.abs(r[name] - sent[name]) > 0.01
-                change[name] = np.where(moved, r[name] - sent[name], 0)
-                sent[name] = np.where(moved, r[name], sent[name])
-                counts[name] += int(moved.sum())
-            s_upper = s_upper + W @ change["lower"]
-            s_lower = s_lower + change["upper"] @ W
-            d_twin = d_twin + v * change["upper"]
-            d_upper = d_upper + v * change["twin"]
-        answers.append(s_upper)
-        backs.append(d_upper)
-        W = W + 0.01 * np.outer(r["upper"], r["lower"])
-    return ChunkResult(
-        {"W": W, "V": weights["V"]},
-        {"answer": np.array(answers), "back": np.array(backs)},
-        {f"{name}.spike": count for name, count in counts.items()},
-        0.0,
-    )
-
-
-@pytest.mark.parametrize("path", ["runtime", "compiled"])
-def test_one_set_of_weights_carries_signal_both_ways(path: str) -> None:
-    """Guards against an engine that serves only one-way wiring, or walks columns as rows."""
-    circuit, rng = symmetric_circuit(), np.random.default_rng(3)
-    weights = {"W": rng.normal(size=(3, 4)), "V": np.diag(rng.uniform(0.2, 0.8, size=3))}
-    images = rng.uniform(-1, 1, size=(4, 4))
-    expected = symmetric_loops(weights, images)
-    kind = RuntimeBackend if path == "runtime" else CppBackend
-    with kind(circuit, dtype="float64", max_cycles=4) as backend:
-        result = backend.run(Chunk({"image": images}, weights, learning=True))
+    circuit, chunk = symmetric_circuit(), symmetric_problem()
+    expected = symmetric_loops(chunk.weights, chunk.inputs["image"])
+    with open_backend(name, circuit, **OPENED) as backend:
+        for images in (4, 1, 4):
+            result = backend.run(symmetric_problem(images=images))
+            assert result.trajectories["upper"]["r"].shape == (images * circuit.cycle_steps(), 3)
     assert_same_weights(result.weights, expected.weights)
-    for name, values in expected.readouts.items():
-        np.testing.assert_allclose(result.readouts[name], values, rtol=0, atol=1e-12)
+    for readout, values in expected.readouts.items():
+        np.testing.assert_allclose(result.readouts[readout], values, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        result.trajectories["upper"]["r"], expected.trajectories["upper"]["r"], rtol=0, atol=1e-12
+    )
     assert result.event_counts == expected.event_counts
     assert min(expected.event_counts.values()) > 0
 
@@ -570,59 +422,3 @@ def test_simulators_on_both_back_ends_learn_the_same() -> None:
         with Simulator(system, seed=4, backend=name, dtype="float64", chunk_images=8) as simulator:
             learnt[name] = simulator.fit(x, y, epochs=2, progress=False).weights.arrays()
     assert_same_weights(learnt["cpp"], learnt["runtime"])
-
-
-# ------------------------------------------------------------------ parsing
-
-
-def test_parsing_without_brian2s_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards a shortcut that finds other code, or that stays in the user's Brian2."""
-    callers = [importlib.import_module(name) for name in _CALLERS]
-    before = [module.make_statements for module in callers]
-    chunk = make_problem(SYSTEM).chunk(learning=True)
-    with make_backend("runtime float64") as backend:
-        shortened = backend.run(chunk)
-    assert [module.make_statements for module in callers] == before
-    # without this nothing was shortened
-    assert all(hasattr(function, "__wrapped__") for function in before)
-    monkeypatch.setattr(runtime, "direct_parsing", contextlib.nullcontext)
-    with make_backend("runtime float64") as backend:
-        usual = backend.run(chunk)
-    assert_bitwise_equal(shortened.weights, usual.weights)
-    assert_bitwise_equal(shortened.readouts, usual.readouts)
-    assert shortened.event_counts == usual.event_counts
-
-
-# ------------------------------------------------------------------ interrupts
-
-
-def test_an_interrupt_comes_through_and_leaves_a_back_end_that_can_go_on() -> None:
-    """Guards a run cut short in silence, whose readouts then fit nothing, and a spoilt state."""
-    problem = make_problem(SYSTEM)
-    chunk = problem.chunk(learning=True)
-    with make_backend("runtime float64") as backend:
-        expected = backend.run(chunk)
-        with pytest.raises(KeyboardInterrupt):
-            interrupted(backend, problem.chunk(learning=True, phases={"free": 100_000}))
-        again = backend.run(chunk)
-    assert_bitwise_equal(again.weights, expected.weights)
-    assert_bitwise_equal(again.readouts, expected.readouts)
-    assert again.event_counts == expected.event_counts
-    assert b2.prefs.core.stop_on_keyboard_interrupt
-
-
-def interrupted(backend: Backend, chunk: Chunk) -> None:
-    """Run a chunk that takes minutes and press Ctrl-C soon after it has begun."""
-    steps = backend._built.groups["rhythm"].variables["cycle_step"]  # type: ignore[attr-defined]
-
-    def press() -> None:
-        while steps.get_value()[0] < 20:
-            time.sleep(0.001)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    try:
-        backend.run(chunk)
-    finally:
-        thread.join()

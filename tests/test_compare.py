@@ -14,7 +14,7 @@ from neurosim import CorInfoMax
 from neurosim.cli import build_parser
 from neurosim.commands.compare import _default_out
 from neurosim.errors import ParameterError, RunFolderError
-from neurosim.figures.comparison import comparison
+from neurosim.figures.groups import comparison
 from neurosim.runs import comparison as module
 from neurosim.runs.comparison import Spread, comparison_markdown, load_groups, train_missing
 from neurosim.runs.settings import resolve

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -16,25 +17,27 @@ from pathlib import Path
 import pytest
 from command_line import children_of, is_running
 from oracles import assert_bitwise_equal, deep_system, make_problem
+from symmetric import OPENED, symmetric_circuit, symmetric_problem
 
 from benchmarks.machine import describe_machine
-from neurosim.backends.cpp import backend as cpp
-from neurosim.backends.cpp.backend import CppBackend, cache_folder
+from neurosim.backends.cpp import program
+from neurosim.backends.cpp.backend import CppBackend
+from neurosim.backends.cpp.builder import Recipe, cache_folder, remove_abandoned_builds
 from neurosim.backends.cpp.compiler import (
     FLAGS,
     compile_project,
-    compiler_cache,
     compiler_flags,
     compiler_identity,
     compiler_version,
     find_compiler,
 )
-from neurosim.backends.interface import Backend, Chunk
+from neurosim.backends.interface import Chunk
 from neurosim.errors import BuildError
 from neurosim.runs.folder import environment
 
 #: A circuit that other files compile too.
 SYSTEM = deep_system()
+RECIPE = Recipe(SYSTEM.circuit(), "float64", 8)
 
 
 def make_backend() -> CppBackend:
@@ -79,6 +82,35 @@ def test_the_home_folder_may_be_abbreviated(monkeypatch: pytest.MonkeyPatch) -> 
     assert cache_folder() == Path.home() / "programs"
 
 
+def test_a_user_without_a_home_needs_a_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards a folder named ~ in the working folder, and a traceback in a container."""
+    monkeypatch.setattr(pwd, "getpwuid", lambda user: {}[user])
+    for name in ("HOME", "NEUROSIM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for given in ("", "~/programs"):
+        monkeypatch.setenv("NEUROSIM_CACHE", given)
+        with pytest.raises(BuildError, match=r"no home folder: set NEUROSIM_CACHE .* or HOME"):
+            cache_folder()
+    monkeypatch.setenv("NEUROSIM_CACHE", "/programs")
+    assert cache_folder() == Path("/programs")
+
+
+def test_a_cache_from_which_no_program_may_run_is_named(
+    disk_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a traceback after a minute of compiling for a file system mounted noexec."""
+    disk = disk_of("1m,noexec")
+    monkeypatch.setenv("NEUROSIM_CACHE", str(disk))
+    with pytest.raises(BuildError, match="mounted noexec; set NEUROSIM_CACHE") as caught:
+        make_backend()
+    assert str(disk / "builds") in str(caught.value)
+    script = disk / "main"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    with pytest.raises(BuildError, match=r"cannot start .*main: Permission denied; set NEURO"):
+        program.run_program(script, [], 1)
+
+
 def test_a_full_disk_of_the_cache_is_named(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,19 +131,19 @@ def test_the_flags_users_have_give_the_same_bits(monkeypatch: pytest.MonkeyPatch
     results = []
     for flags in ("-O1", ""):
         monkeypatch.setenv("NEUROSIM_CXXFLAGS", flags)
-        with CppBackend(SYSTEM.circuit(), dtype="float32", max_cycles=8) as backend:
-            results.append(backend.run(make_problem(SYSTEM, images=8).chunk(learning=True)))
+        with CppBackend(symmetric_circuit(), **OPENED) as backend:
+            results.append(backend.run(symmetric_problem(images=8)))
     assert_bitwise_equal(results[0].weights, results[1].weights)
     assert_bitwise_equal(results[0].readouts, results[1].readouts)
 
 
-def test_flags_are_part_of_the_key(backend: CppBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards a program compiled with other flags than those asked for."""
     keys = set()
     for flags in ("", "-O1", "-O1 -g", "-O1  -g"):
         monkeypatch.setenv("NEUROSIM_CXXFLAGS", flags)
         assert compiler_flags() == (*FLAGS, *flags.split())
-        keys.add(backend._key(["g++"]))
+        keys.add(RECIPE.key(["g++"]))
     assert len(keys) == 3
     monkeypatch.setenv("NEUROSIM_CXXFLAGS", "'-O1")
     with pytest.raises(BuildError, match="NEUROSIM_CXXFLAGS='-O1 cannot be read: No closing quot"):
@@ -121,7 +153,7 @@ def test_flags_are_part_of_the_key(backend: CppBackend, monkeypatch: pytest.Monk
 def test_a_compiler_may_have_options_and_a_path_with_spaces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards `ccache g++`, which is no program of that name."""
+    """Guards a compiler behind another program, as in `env g++`."""
     script = tmp_path / "my compilers" / "g++"
     script.parent.mkdir()
     script.write_text("#!/bin/sh\n")
@@ -198,23 +230,6 @@ def test_an_unreadable_setting_names_no_compiler(monkeypatch: pytest.MonkeyPatch
     assert compiler_version() == "none found"
 
 
-# ------------------------------------------------------------------ ccache
-
-#: Notes what it was called for, and does that.
-FAKE_CCACHE = '#!/bin/sh\necho "$@" >> "{log}"\nexec "$@"\n'
-
-
-@pytest.fixture
-def fake_ccache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A ccache that keeps nothing, first on the path; the file is its log."""
-    log = tmp_path / "ccache.log"
-    script = write_script(tmp_path / "bin" / "ccache", FAKE_CCACHE.format(log=log))
-    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
-    monkeypatch.delenv("NEUROSIM_CCACHE", raising=False)
-    log.touch()
-    return log
-
-
 def write_project(folder: Path) -> Path:
     """As little as can be compiled."""
     folder.mkdir()
@@ -224,60 +239,16 @@ def write_project(folder: Path) -> Path:
     return folder
 
 
-def test_ccache_is_asked_for_every_unit_wherever_the_project_lies(
-    fake_ccache: Path, tmp_path: Path
-) -> None:
-    """Guards minutes of compiling what was compiled before, in a folder of another name."""
-    calls = []
-    for name in ("one", "two"):
-        program = compile_project(write_project(tmp_path / name), find_compiler(), jobs=1)
-        assert subprocess.run([program], check=False).returncode == 7
-        calls.append(sorted(fake_ccache.read_text().splitlines()))
-        fake_ccache.write_text("")
-    assert calls[0] == calls[1]
-    assert len(calls[0]) == 6
-    compiler = find_compiler()[0]
-    assert all(call.startswith(f"{compiler} -DNEUROSIM_COMPILER=") for call in calls[0])
-    assert all(" -c " in call for call in calls[0])
-
-
-def test_ccache_changes_neither_the_key_nor_what_is_made(
-    fake_ccache: Path, backend: CppBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards a program compiled anew because of who called the compiler."""
-    with_cache = backend._key(find_compiler())
-    monkeypatch.setenv("NEUROSIM_CCACHE", "0")
-    assert backend._key(find_compiler()) == with_cache
-    assert not fake_ccache.read_text()
-
-
-def test_ccache_is_left_out_where_it_is_not_wanted_or_already_there(
-    fake_ccache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards ccache calling itself, which it refuses."""
-    ccache = str(shutil.which("ccache"))
-    assert Path(ccache).parent == tmp_path / "bin"
-    assert compiler_cache(["/usr/bin/g++", "-O1"]) == (ccache,)
-    assert compiler_cache([ccache, "g++"]) == ()
-    assert compiler_cache(["/usr/bin/env", "ccache", "g++"]) == ()
-    link = tmp_path / "links" / "g++"
-    link.parent.mkdir()
-    link.symlink_to(ccache)
-    assert compiler_cache([str(link)]) == ()
-    monkeypatch.setenv("NEUROSIM_CCACHE", "0")
-    assert compiler_cache(["/usr/bin/g++"]) == ()
-    compile_project(write_project(tmp_path / "project"), find_compiler(), jobs=1)
-    assert not fake_ccache.read_text()
-
-
-def test_a_failure_behind_ccache_names_the_compiler_and_the_way_round(
-    fake_ccache: Path, tmp_path: Path
-) -> None:
-    """Guards a complaint about ccache where the compiler is to blame, and the other way round."""
+def test_a_c_compiler_in_place_of_a_cpp_compiler_is_named(tmp_path: Path) -> None:
+    """Guards pages of undefined references where CXX=gcc is to blame."""
+    gcc = shutil.which("gcc")
+    if gcc is None:
+        pytest.skip("gcc is not installed")
     project = write_project(tmp_path / "project")
-    (project / "main.cpp").write_text("no code")
-    with pytest.raises(BuildError, match=r"^g\+\+ failed .*error.*NEUROSIM_CCACHE=0 leaves"):
-        compile_project(project, ["g++"], jobs=1)
+    (project / "main.cpp").write_text("#include <iostream>\nint main() { std::cout << 7; }\n")
+    with pytest.raises(BuildError, match=r"^gcc compiles C\+\+ but .* name .*CXX=g\+\+") as caught:
+        compile_project(project, [gcc], jobs=1)
+    assert "\n" not in str(caught.value)
 
 
 # ------------------------------------------------------------------ temporary files
@@ -327,7 +298,7 @@ def compiler_without_room(folder: Path) -> str:
 
 def test_a_disk_that_fills_up_during_a_run_is_named(backend: CppBackend) -> None:
     """Guards a traceback at the chunk for whose images there was no room."""
-    folder = backend._work / "job-0"
+    folder = backend.work_folder / "job-0"
     folder.mkdir()
     (folder / "input_stimulus").symlink_to("/dev/full")
     with pytest.raises(BuildError, match=r"cannot write the input of a run.*set TMPDIR elsewhere"):
@@ -338,7 +309,7 @@ def test_a_work_folder_that_was_removed_is_made_again(backend: CppBackend) -> No
     """Guards a long run ended by a program that tidies /tmp."""
     chunk = make_problem(SYSTEM).chunk(learning=True)
     first = backend.run(chunk)
-    shutil.rmtree(backend._work)
+    shutil.rmtree(backend.work_folder)
     again = backend.run(chunk)
     assert again.weights["W_ff_0"].tobytes() == first.weights["W_ff_0"].tobytes()
 
@@ -348,7 +319,7 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from test_compiled_programs import make_backend
 backend = make_backend()
-print(backend._work, flush=True)
+print(backend.work_folder, flush=True)
 if sys.argv[2] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -371,7 +342,7 @@ def test_work_folders_go_with_their_owners(tmp_path: Path, monkeypatch: pytest.M
     assert dead.exists()
     backend = make_backend()
     assert not dead.exists()
-    work = backend._work
+    work = backend.work_folder
     assert work.parent == tmp_path
     backend.run(make_problem(SYSTEM).chunk(learning=True))
     del backend
@@ -384,7 +355,7 @@ def test_the_work_folder_of_a_process_that_cannot_be_seen_stays(
     backend: CppBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards the files of a living run in another container, whose processes have other numbers."""
-    monkeypatch.setenv("TMPDIR", str(backend._work.parent))
+    monkeypatch.setenv("TMPDIR", str(backend.work_folder.parent))
     problem = make_problem(SYSTEM).chunk(learning=True)
     backend.run(problem)
     command = [sys.executable, "-c", LEFT_BEHIND, str(Path(__file__).parent), "ended"]
@@ -394,7 +365,7 @@ def test_the_work_folder_of_a_process_that_cannot_be_seen_stays(
     if done.returncode and "unshare" in done.stderr:
         pytest.skip(f"needs the right to start a container: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    assert (backend._work / "job-0" / "results").is_dir()
+    assert (backend.work_folder / "job-0" / "results").is_dir()
     assert not Path(done.stdout.strip()).exists()
 
 
@@ -403,7 +374,7 @@ def test_builds_that_were_killed_are_removed_and_those_under_way_stay(
 ) -> None:
     """Guards a cache that keeps half-built programs for ever, and somebody else's build."""
     builds = tmp_path / "builds"
-    own = CppBackend._key(make_unbuilt(), find_compiler())
+    own = RECIPE.key(find_compiler())
     folders = [builds / f"building-{key}-abc" for key in (own, "dead", "alive", "unknown")]
     for folder in folders:
         (folder / "project").mkdir(parents=True)
@@ -418,16 +389,8 @@ def test_builds_that_were_killed_are_removed_and_those_under_way_stay(
     # the failing compiler's own key is another one: its build removes that of nobody
     assert [folder.exists() for folder in folders] == [True, False, True, True]
     (builds / f"{own}.lock").touch()
-    cpp._remove_abandoned_builds(builds / own)
+    remove_abandoned_builds(builds / own)
     assert [folder.exists() for folder in folders] == [False, False, False, True]
-
-
-def make_unbuilt() -> CppBackend:
-    """A back end that knows its key and has built nothing."""
-    backend = CppBackend.__new__(CppBackend)
-    Backend.__init__(backend, SYSTEM.circuit(), dtype="float64", max_cycles=8)
-    backend.dense, backend._record = True, {}
-    return backend
 
 
 def lasting_chunk() -> Chunk:
@@ -450,7 +413,7 @@ def disturb(monkeypatch: pytest.MonkeyPatch, times: int, *, after: float) -> lis
             hit.append(process.pid)
         return process
 
-    monkeypatch.setattr(cpp.subprocess, "Popen", disturbed)
+    monkeypatch.setattr(program.subprocess, "Popen", disturbed)
     return hit
 
 
@@ -514,6 +477,6 @@ def test_a_program_whose_starter_is_gone_before_it_begins_does_not_begin(
     backend: CppBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards the moment between the start of a program and its wish to end with its starter."""
-    monkeypatch.setattr(cpp.os, "getpid", lambda: 1)
+    monkeypatch.setattr(program.os, "getpid", lambda: 1)
     with pytest.raises(BuildError, match="status 1"):
         backend.run(make_problem(SYSTEM).chunk(learning=True))

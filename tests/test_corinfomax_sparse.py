@@ -140,13 +140,13 @@ SABOTAGES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "mixed: restart from beyond the bounds": (
         {"domains": (MIXED,)},
         "RESTART_MIXED",
-        "u = clip(u, q - signed*(2*q + 1), q + 1)",
+        "u = clip(u, q - member_s*(2*q + 1), q + 1)",
         "u = u",
     ),
     "mixed: restart that forgets the threshold": (
         {"domains": (MIXED,)},
         "RESTART_MIXED",
-        "clip(u, q - signed*(2*q + 1), q + 1)",
+        "clip(u, q - member_s*(2*q + 1), q + 1)",
         "r",
     ),
     # ---------------------------------------------------------------- inhibition

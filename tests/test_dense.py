@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosim import CorInfoMax
+from neurosim.backends.cpp.builder import Recipe, generate_project
 from neurosim.backends.cpp.compiler import FLAGS
 
 WORKER = Path(__file__).with_name("dense_worker.py")
 
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
-each_seed = given(seed=st.integers(0, 10_000))
 
 
-def run_worker(seed: int, dtype: str, path: str, folder: Path):
+def run_worker(seed: int, dtype: str, path: str, base: Path):
     """Arrays and pathway report of one network, built in a process of its own."""
+    folder = base / path
     folder.mkdir()
     subprocess.run(
         [sys.executable, str(WORKER), str(seed), dtype, path, str(folder)],
@@ -38,10 +39,13 @@ def run_worker(seed: int, dtype: str, path: str, folder: Path):
     return arrays, json.loads((folder / "report.json").read_text())
 
 
-def assert_dense_rows_equal_the_standard_path(seed: int, dtype: str, base: Path) -> None:
+def check_dense_rows(seed: int, dtype: str, base: Path) -> dict[str, str]:
     """Build and run a random network both ways and compare all its arrays bit for bit."""
-    dense, report = run_worker(seed, dtype, "dense", base / "dense")
-    standard, plain_report = run_worker(seed, dtype, "standard", base / "standard")
+    with ThreadPoolExecutor(2) as pool:
+        dense_run, standard_run = (
+            pool.submit(run_worker, seed, dtype, path, base) for path in ("dense", "standard")
+        )
+    (dense, report), (standard, plain_report) = dense_run.result(), standard_run.result()
     assert set(plain_report.values()) == {"standard: dense rows are switched off"}
     assert set(report.values()) >= {"dense rows", "direct", "standard: delayed"}
     moved = [name for name, array in standard.items() if name.endswith(".w") and array.any()]
@@ -50,43 +54,33 @@ def assert_dense_rows_equal_the_standard_path(seed: int, dtype: str, base: Path)
     assert floats == {np.dtype(dtype)}
     for name, expected in standard.items():
         np.testing.assert_array_equal(dense[name], expected, err_msg=name)
+    return report
 
 
 @each_dtype
-@settings(max_examples=2)
-@each_seed
-def test_dense_rows_equal_the_standard_path_bit_for_bit(dtype, seed, tmp_path_factory):
+def test_dense_rows_equal_the_standard_path_bit_for_bit(dtype, tmp_path):
     """Guards against rows, columns or orders mixed up by the shortened loops.
 
-    Few networks, for each costs a compilation. All have several pathways, both directions,
-    plastic weights, delayed, conditional and one-to-one projections; the order of
-    additions is the same on both paths, so nothing may differ at all.
+    One network for each precision, since each costs two compilations. It has several
+    pathways, both directions, plastic weights, delayed, conditional and one-to-one
+    projections; the order of additions is the same on both paths, so nothing may differ.
+    Only projections whose synapses are in computed order may run as dense rows.
     """
-    assert_dense_rows_equal_the_standard_path(seed, dtype, tmp_path_factory.mktemp("dense"))
-
-
-@pytest.mark.slow
-@each_dtype
-@settings(max_examples=10, derandomize=False)
-@each_seed
-def test_dense_rows_of_other_networks_equal_the_standard_path(dtype, seed, tmp_path_factory):
-    """Guards the same on networks that nobody has seen before: twenty, others every time."""
-    assert_dense_rows_equal_the_standard_path(seed, dtype, tmp_path_factory.mktemp("dense"))
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    """Pathway report of one network with dense rows."""
-    return run_worker(1, "float32", "dense", tmp_path_factory.mktemp("report") / "dense")[1]
-
-
-def test_only_projections_that_qualify_run_as_dense_rows(report):
-    """Guards against shortening a projection whose synapses are not in computed order."""
+    report = check_dense_rows(1, dtype, tmp_path)
     assert report["synapses_0_signal"] == report["synapses_1_signal"] == "dense rows"
     assert report["synapses_2_signal"] == "standard: delayed"
     assert report["synapses_3_signal"] == "direct"
     for name in ("synapses_4_signal", "synapses_5_signal"):
         assert report[name].startswith("standard: connected by a rule")
+
+
+@pytest.mark.slow
+@each_dtype
+@settings(max_examples=10, derandomize=False)
+@given(seed=st.integers(0, 10_000))
+def test_dense_rows_of_other_networks_equal_the_standard_path(dtype, seed, tmp_path_factory):
+    """Guards the same on twenty other networks, new ones every time."""
+    check_dense_rows(seed, dtype, tmp_path_factory.mktemp("dense"))
 
 
 # ------------------------------------------------------------------ vectorised
@@ -96,16 +90,10 @@ def test_only_projections_that_qualify_run_as_dense_rows(report):
 def project(tmp_path_factory) -> Path:
     """The C++ of the default network, 784-500-10, as users get it; nothing is compiled."""
     folder = tmp_path_factory.mktemp("vectorised")
-    spec = {
-        "circuit": dataclasses.asdict(CorInfoMax().circuit()),
-        "dtype": "float32",
-        "max_cycles": 1,
-        "dense": True,
-        "record": {},
-    }
-    (folder / "spec.json").write_text(json.dumps(spec))
-    command = [sys.executable, "-m", "neurosim.backends.cpp.generate", str(folder / "spec.json")]
-    subprocess.run([*command, str(folder / "project")], check=True, capture_output=True)
+    recipe = Recipe(CorInfoMax().circuit(), "float32", 1)
+    (folder / "spec.json").write_text(json.dumps(recipe.spec()))
+    (folder / "project").mkdir()
+    generate_project(folder / "spec.json", folder / "project")
     return folder / "project"
 
 
@@ -128,18 +116,17 @@ def vectorised_lines(compiler: str, source: Path, output: Path, *flags: str) -> 
 
 
 @pytest.mark.parametrize("compiler", REPORTS)
-@pytest.mark.parametrize("pathway", ["ff_0_signal", "fb_1_signal", "lateral_1_signal"])
-def test_the_inner_loop_of_a_dense_row_is_vectorised(compiler, pathway, project, tmp_path):
+def test_the_inner_loop_of_a_dense_row_is_vectorised(compiler, project, tmp_path):
     """Guards the reason for dense rows: a statement or a flag that makes the loop a slow one."""
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
     manifest = json.loads((project / "manifest.json").read_text())
-    assert manifest["pathways"][pathway] == "dense rows"
-    source = project / "code_objects" / f"{pathway}_codeobject.cpp"
-    lines = source.read_text().splitlines()
-    (inner,) = (number for number, line in enumerate(lines, 1) if INNER_LOOP in line)
     output = tmp_path / "unit.o"
-    assert inner in vectorised_lines(compiler, source, output)
-    # and the compiler's word is not to be had for nothing
-    off = REPORTS[compiler][2]
-    assert inner not in vectorised_lines(compiler, source, output, off)
+    for pathway in ("ff_0_signal", "fb_1_signal", "lateral_1_signal"):
+        assert manifest["pathways"][pathway] == "dense rows"
+        source = project / "code_objects" / f"{pathway}_codeobject.cpp"
+        lines = source.read_text().splitlines()
+        (inner,) = (number for number, line in enumerate(lines, 1) if INNER_LOOP in line)
+        assert inner in vectorised_lines(compiler, source, output), pathway
+    # the compiler does not say so of every loop
+    assert inner not in vectorised_lines(compiler, source, output, REPORTS[compiler][2])

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
+from user_style import png, user_style
 
 from neurosim.circuit import Population
 from neurosim.circuit.graph import carries_both_ways, depends_on
@@ -188,6 +189,14 @@ def test_the_command_writes_every_format(
         assert main(["diagram", "corinfomax", "--layers", "6", "5", "4", "--out", str(out)]) == 0
         assert out.read_bytes() == first
     assert "circuit.svg" in capsys.readouterr().out
+
+
+def test_the_user_s_style_changes_no_diagram() -> None:
+    """Guards diagrams against the matplotlibrc."""
+    system = system_with_layers("corinfomax", (6, 5, 4))
+    expected = png(circuit_diagram(system))
+    with user_style():
+        assert png(circuit_diagram(system)) == expected
 
 
 def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

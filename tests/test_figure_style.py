@@ -7,6 +7,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+from user_style import png, user_style
 
 from neurosim.figures import style
 
@@ -27,12 +28,15 @@ def test_series_differ_without_colour() -> None:
 
 
 def test_a_figure_leaves_no_global_state() -> None:
-    """Guards programs that use matplotlib's settings for themselves."""
-    before = dict(mpl.rcParams)
-    with style.applied():
-        figure, axes = style.new_figure(3, columns=2)
-        assert mpl.rcParams["font.size"] == style.RC["font.size"]
-    assert dict(mpl.rcParams) == before
+    """Guards programs that have matplotlib settings of their own."""
+    with user_style():
+        before = dict(mpl.rcParams)
+        with style.applied():
+            figure, axes = style.new_figure(3, columns=2)
+            assert mpl.rcParams["font.size"] == style.RC["font.size"]
+            assert not mpl.rcParams["text.usetex"]
+        png(figure)
+        assert dict(mpl.rcParams) == before
     assert len(axes) == len(figure.axes) == 3
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
@@ -56,3 +60,21 @@ def test_every_second_phase_is_shaded(start: float) -> None:
     (patch,) = axes.patches
     box = patch.get_extents().transformed(axes.transData.inverted())
     assert (box.x0, box.x1) == pytest.approx((start + 30, start + 40))
+
+
+def test_a_figure_looks_the_same_whatever_the_user_has_set() -> None:
+    """Guards figures against the matplotlibrc; ticks are made when a figure is drawn."""
+
+    def draw() -> bytes:
+        with style.applied():
+            figure, (axes,) = style.new_figure(1)
+            axes.plot([-2000, 3000], [0.001, 0.002], **style.series(0), label="$x_1$")
+            axes.imshow([[0, 1], [1, 0]], extent=(0, 1000, 0, 0.001), aspect="auto")
+            axes.legend()
+        style.label(axes, "title", "time", "potential", "1", x_unit="ms")
+        figure.canvas.draw()
+        return png(figure)
+
+    expected = draw()
+    with user_style():
+        assert draw() == expected

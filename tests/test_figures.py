@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
+import pkgutil
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +15,18 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from user_style import png, user_style
 
 from neurosim import Simulator, figures
 from neurosim.cli import main
 from neurosim.errors import FigureError, RunFolderError
 from neurosim.figures import activity as activity_figures
+from neurosim.figures import style
 from neurosim.figures import weights as weight_figures
 from neurosim.figures.run import Run
 from neurosim.learning.metrics import angle_degrees, sparsity
 from neurosim.models import CorInfoMax
+from neurosim.runs.comparison import Group
 from neurosim.runs.settings import resolve
 from neurosim.runs.training import start_training
 
@@ -56,11 +62,20 @@ def run(folder: Path) -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def drawn(run: Run) -> dict[str, Figure]:
-    """All figures of the run."""
-    return {name: figures.draw(name, run) for name in figures.FIGURES}
+    """All figures of the run, as a user with settings of their own draws them."""
+    with user_style():
+        return {name: figures.draw(name, run) for name in figures.FIGURES}
 
 
 # ------------------------------------------------------------------ all figures
+
+
+def test_no_module_hides_a_figure() -> None:
+    """Guards ``figures.comparison``, which its module hid once that was imported."""
+    for module in pkgutil.iter_modules(figures.__path__):
+        importlib.import_module(f"neurosim.figures.{module.name}")
+    for name in set(figures.__all__) - {"style"}:
+        assert not isinstance(getattr(figures, name), types.ModuleType), name
 
 
 def test_every_figure_names_its_axes_with_units(drawn: dict[str, Figure]) -> None:
@@ -75,6 +90,16 @@ def test_every_figure_names_its_axes_with_units(drawn: dict[str, Figure]) -> Non
                 assert label, f"{name}: an axis has no label"
                 unit = label.endswith(")")
                 assert unit or any(word in label for word in counted), f"{name}: {label!r}"
+
+
+@pytest.mark.parametrize(
+    "name", ["events", "weights", "receptive-fields", "activity", "confusion", "convergence"]
+)
+def test_the_user_s_style_changes_no_figure(name: str, run: Run, drawn: dict[str, Figure]) -> None:
+    """Guards figures against the matplotlibrc, from the first line to the file."""
+    with user_style():
+        got = png(drawn[name])
+    assert got == png(figures.draw(name, run))
 
 
 def test_figures_leave_no_global_state(drawn: dict[str, Figure]) -> None:
@@ -145,6 +170,37 @@ def test_events_are_those_of_the_metrics(run: Run) -> None:
         assert list(line.get_ydata()) == [row[name] for row in run.rows]
     # 64-7-10 with feedback, laterals and autapses, in 11 steps
     assert dense.get_ydata()[0] == 11 * (64 * 7 + 2 * 7 * 10 + 7 * 7 + 10 * 10 + 7 + 10)
+
+
+def _count(run: Run, **counts: float) -> Run:
+    """The run with other kinds of events in its metrics."""
+    common = ("graded_spikes_per_image", "lateral_samples_per_image")
+    rest = [{k: v for k, v in row.items() if k not in common} for row in run.rows]
+    other = Run(run.path)
+    other.rows = [row | counts for row in rest]
+    return other
+
+
+def test_every_kind_of_event_that_occurs_is_a_line(run: Run) -> None:
+    """Guards systems whose cells send other events, and those that never send some."""
+    other = _count(run, burst_spikes_per_image=7.0, lateral_samples_per_image=0)
+    (line,) = figures.events(other).axes[0].lines
+    assert line.get_label() == "burst spikes"
+    assert list(line.get_ydata()) == [7.0, 7.0]
+
+
+def test_a_comparison_has_a_panel_for_the_events_that_all_groups_count(run: Run) -> None:
+    """Guards against an axis that names events which one of the systems does not have."""
+    both = _count(run, graded_spikes_per_image=5.0, burst_spikes_per_image=2.0)
+    one = _count(run, graded_spikes_per_image=5.0, burst_spikes_per_image=0)
+    for runs, kinds in (([both], ["graded spikes", "burst spikes"]),
+                        ([both, one], ["graded spikes"])):  # fmt: skip
+        groups = [Group("a", item.settings, {0: item.rows}) for item in runs]
+        titles = [axes.get_title(loc="left") for axes in figures.comparison(groups).axes]
+        costs = ["training time", *kinds, "synaptic operations"]
+        assert titles == [
+            "by images seen", *(f"by {cost}" for cost in costs), "alignment of feedback"
+        ]  # fmt: skip
 
 
 def test_seeds_are_drawn_as_mean_and_range(folder: Path) -> None:
@@ -398,11 +454,12 @@ def test_plot_writes_figures_and_a_page(
     assert 'src="learning-curve.svg"' in page
     assert "2 runs" in page
     assert "accuracy (%)" in (out / "learning-curve.svg").read_text()
-    first = (out / "weights.svg").read_bytes()
+    first = (out / "learning-curve.svg").read_bytes()
+    command.remove("weights")
     assert main([*command, "--format", "svg"]) == 0
-    assert (out / "weights.svg").read_bytes() == first, "the same figure gives another file"
+    assert (out / "learning-curve.svg").read_bytes() == first, "the same figure, another file"
     assert main([*command, "--format", "pdf"]) == 0
-    assert (out / "weights.pdf").read_bytes().startswith(b"%PDF")
+    assert (out / "learning-curve.pdf").read_bytes().startswith(b"%PDF")
     capsys.readouterr()
 
 
@@ -443,20 +500,35 @@ def test_mistakes_are_told_in_one_line(
     assert told in line
 
 
+def write_empty_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare a test the writing of pictures, which takes most of the time."""
+    monkeypatch.setattr(style.StyledFigure, "savefig", lambda figure, path, **_: path.touch())
+
+
 def test_a_figure_with_nothing_to_show_is_left_out_unless_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards networks without hidden layers, which have neither angle nor raster."""
     settings = resolve(
         {**SMALL, "hidden": [], "epochs": 1, "parameters": {"mu_ff": (0.1,), "mu_fb": ()}}
     )
     start_training(settings, tmp_path / "run", progress=False)
+    write_empty_files(monkeypatch)
     saved = figures.save_all(tmp_path / "run", tmp_path / "out")
     assert set(figures.FIGURES) - set(saved) == {"angle", "activity", "tsne"}
+    assert all(path.exists() for path in saved.values())
     with pytest.raises(FigureError, match="no hidden layer"):
         figures.draw("tsne", tmp_path / "run")
-    with pytest.raises(RunFolderError):
-        figures.save(figures.draw("weights", tmp_path / "run"), Path("/proc/no/weights.png"))
+
+
+def test_a_figure_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """Guards the message that names the way out, and the formats."""
+    figure = style.empty_figure(1, 1)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match="choose another --out"):
+        figures.save(figure, tmp_path / "file" / "weights.png")
+    with pytest.raises(FigureError, match=r"weights\.gif"):
+        figures.save(figure, tmp_path / "weights.gif")
 
 
 def test_a_simulator_can_be_drawn_without_a_folder(run: Run) -> None:
@@ -480,9 +552,10 @@ def test_own_images_are_drawn_in_their_own_shape(
 
 
 def test_training_can_end_with_a_gallery(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards `make train`: every figure and a page in the run folder."""
+    write_empty_files(monkeypatch)
     out = tmp_path / "run"
     command = ["train", "--dataset", "digits", "--hidden", "5", "--backend", "runtime"]
     command += ["--train-images", "6", "--test-images", "8", "--epochs", "1", "--gallery"]

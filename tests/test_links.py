@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import brian2 as b2
@@ -133,11 +134,14 @@ def problem() -> tuple[Any, Any]:
 
 @pytest.fixture(scope="module")
 def backends() -> Iterator[dict[str, Backend]]:
-    made: dict[str, Backend] = {
-        "runtime": RuntimeBackend(circuit(), dtype="float64", max_cycles=5),
-        "dense rows": CppBackend(circuit(), dtype="float64", max_cycles=5),
-        "standard path": CppBackend(circuit(), dtype="float64", max_cycles=5, dense=False),
-    }
+    made: dict[str, Backend] = {"runtime": RuntimeBackend(circuit(), dtype="float64", max_cycles=5)}
+    # compiled side by side
+    with ThreadPoolExecutor(2) as pool:
+        programs = {
+            name: pool.submit(CppBackend, circuit(), dtype="float64", max_cycles=5, dense=dense)
+            for name, dense in (("dense rows", True), ("standard path", False))
+        }
+    made |= {name: program.result() for name, program in programs.items()}
     yield made
     for backend in made.values():
         backend.close()
@@ -184,8 +188,10 @@ def chained(*links: tuple[str, str], equations: str = "dr/dt = -q/tau : 1") -> t
     """Populations of one variable each, linked in pairs (reader, source)."""
     read = dict(links)
     text = f"{equations}\nq : 1 (linked)\ntau : second (shared, constant)"
-    alone = "dr/dt = -r/tau : 1\ntau : second (shared, constant)"
-    end = (Event("end", "end_only", "phase_end"),)
+    alone = f"{'dr/dt = -r/tau' if 'dr/dt' in equations else 'r'} : 1\n"
+    alone += "tau : second (shared, constant)"
+    onset = Event("onset", "onset", "onset", "r = 0" if "dr/dt" in equations else "")
+    end = (onset, Event("end", "end_only", "phase_end"))
     names = sorted({name for link in links for name in link})
     return tuple(
         Population(name, 2, text, end, TAU, {"q": (read[name], "r")})
@@ -221,5 +227,7 @@ def test_links_that_show_no_integrated_state_may_be_mutual() -> None:
     assert set(build_network(linked(mutual), 1).groups) == {"one", "other", "rhythm"}
     # a value read back through another population is the cell's own
     value, error = chained(("value", "error"), ("error", "value"))[::-1]
-    error = dataclasses.replace(error, equations="r = q : 1\nq : 1 (linked)", parameters={})
+    error = dataclasses.replace(
+        error, equations="r = q : 1\nq : 1 (linked)", parameters={}, events=value.events[1:]
+    )
     assert set(build_network(linked((value, error)), 1).groups) == {"value", "error", "rhythm"}

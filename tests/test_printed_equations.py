@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import inspect
 import re
-import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ import sympy
 from brian2.parsing.sympytools import str_to_sympy
 
 from neurosim import CorInfoMax
+from neurosim.circuit.parser import parse_equations
 from neurosim.cli import main
 from neurosim.errors import ParameterError
 from neurosim.figures.formulas import (
     FORMATS,
     comment_of,
-    read_equations,
     render_equations,
     system_comments,
     unicode_name,
@@ -42,7 +43,7 @@ def test_every_printed_equation_is_the_one_that_runs(name: str) -> None:
     lines = [line for line in text.splitlines() if line.startswith("    ")]
     checked = 0
     for population in circuit.populations:
-        for line in read_equations(population.equations):
+        for line in parse_equations(population.equations):
             if not line.expression or "[" in line.expression or "int(" in line.expression:
                 continue
             right = str_to_sympy(line.expression)
@@ -105,7 +106,7 @@ def test_every_equation_says_where_it_is_from(name: str) -> None:
     for system in _made(name):
         circuit = system.circuit()
         for population in circuit.populations:
-            lines = [line for line in read_equations(population.equations) if line.expression]
+            lines = [line for line in parse_equations(population.equations) if line.expression]
             bare |= {line.name for line in lines if not SOURCE.search(line.comment)}
             checked += len(lines)
         for projection in circuit.projections:
@@ -155,23 +156,26 @@ def test_powers_and_negations_are_drawn_as_they_are_meant(code: str, drawn: str)
     assert re.findall(r"^ +x = (.*)$", text, re.M) == [drawn]
 
 
-def test_a_class_typed_into_a_terminal_has_equations() -> None:
-    """Guards `render_equations` where Python keeps no source: a bare OSError before."""
-    code = (
-        "import dataclasses\n"
-        "from neurosim import CorInfoMax\n"
-        "from neurosim.figures.formulas import render_equations\n"
-        "@dataclasses.dataclass(frozen=True)\n"
-        "class Mine(CorInfoMax):\n"
-        "    name = 'mine'\n"
-        "print(render_equations(Mine))\n"
-    )
-    for typed in (["-c", code], ["-"]):
-        done = subprocess.run(
-            [sys.executable, *typed], input=code, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert "eq. 26" in done.stdout
+@pytest.mark.parametrize("file", [None, "<stdin>"], ids=["no file", "a terminal"])
+def test_a_class_typed_into_a_terminal_has_equations(
+    file: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards `render_equations` where Python keeps no source: no bare OSError or TypeError."""
+    typed = types.ModuleType("typed_module")
+    if file:
+        typed.__file__ = file
+    monkeypatch.setitem(sys.modules, "typed_module", typed)
+    code = """
+import dataclasses
+from neurosim import CorInfoMax
+@dataclasses.dataclass(frozen=True)
+class Mine(CorInfoMax):
+    name = 'mine'
+"""
+    exec(compile(code, file or "<string>", "exec"), vars(typed))
+    with pytest.raises((OSError, TypeError)):
+        inspect.getsource(typed)
+    assert "eq. 26" in render_equations(typed.Mine)
 
 
 def test_the_comment_on_a_template_is_that_of_every_number() -> None:

@@ -16,8 +16,9 @@ from oracles import Problem, make_problem, small_system
 
 from neurosim import Simulator, open_recording, save_recording, select_layer
 from neurosim.backends.brian.build import build_network
-from neurosim.backends.interface import Chunk, ChunkResult, split_weights
+from neurosim.backends.interface import Chunk, ChunkResult
 from neurosim.backends.runtime.backend import RuntimeBackend
+from neurosim.backends.weights import split_weights
 from neurosim.circuit import Circuit
 from neurosim.circuit.graph import cell_variables
 from neurosim.errors import CircuitError, DataError, ParameterError

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import brian2 as b2
-import numpy as np
 import pytest
 from brian2.codegen.translation import analyse_identifiers
 from brian2.equations.unitcheck import check_units_statements
@@ -17,8 +16,6 @@ from oracles import deep_system, small_system
 
 from neurosim import CorInfoMax
 from neurosim.backends.brian.build import BuiltNetwork, build_network
-from neurosim.backends.interface import Chunk
-from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import Circuit, circuit_from_dict
 from neurosim.errors import CircuitError
 
@@ -50,14 +47,6 @@ def variables_of(owner: Any, code: str) -> dict[str, Any]:
     return dict(owner.resolve_all(known | unknown, run_namespace={}))
 
 
-def run_once(circuit: Circuit) -> None:
-    """Build the circuit and show it one blank image."""
-    inputs = {item.name: np.ones((1, item.width) if item.width else 1) for item in circuit.inputs}
-    weights = {weight.name: np.zeros(weight.shape) for weight in circuit.weights}
-    with RuntimeBackend(circuit, dtype="float64", max_cycles=1) as backend:
-        backend.run(Chunk(inputs, weights))
-
-
 def check_statements(built: BuiltNetwork, circuit: Circuit) -> int:
     """Check conditions, actions and synaptic statements with Brian2; how many there were."""
     checked = 0
@@ -77,9 +66,15 @@ def check_statements(built: BuiltNetwork, circuit: Circuit) -> int:
     return checked
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
-def test_every_equation_and_statement_passes_brian2s_unit_check(name: str) -> None:
-    """Guards against a unit error that only a run, or only one form of the model, would show."""
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "published form"])
+def test_every_form_of_the_model_passes_the_unit_check_of_the_build(name: str) -> None:
+    """Guards against a unit error that only one form of the model shows, and false alarms."""
+    build_network(SYSTEMS[name].circuit(), 2)
+
+
+def test_every_equation_and_statement_passes_brian2s_unit_check() -> None:
+    """Guards the check of the build: Brian2's own search for names comes to the same."""
+    name = "published form"
     circuit = SYSTEMS[name].circuit()
     built = build_network(circuit, 2)
     for part in (*circuit.populations, *circuit.projections):
@@ -148,9 +143,10 @@ def test_a_wrong_unit_in_a_linked_variable_is_refused_by_population() -> None:
 def test_a_wrong_unit_in_a_condition_action_or_synapse_is_refused_by_name(
     old: str, new: str, owner: str
 ) -> None:
-    """Guards against the half of a model whose units Brian2 checks only when it runs."""
-    with pytest.raises(CircuitError, match=rf"\b{owner}"):
-        run_once(changed(small_system().circuit(), old, new))
+    """Guards the build: Brian2 itself checks the units of this half of a model when it runs."""
+    with pytest.raises(CircuitError, match=rf"\b{owner}") as caught:
+        build_network(changed(small_system().circuit(), old, new), 2)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -166,9 +162,10 @@ def test_an_unknown_name_is_refused_where_it_stands(
     old: str, new: str, owner: str, unknown: str
 ) -> None:
     """Guards against a misspelt variable that is reported in the words of another program."""
-    circuit = changed(SYSTEMS["published form"].circuit(), old, new)
-    with pytest.raises(CircuitError, match=rf"\b{owner}.*\b{unknown}\b") as caught:
-        run_once(circuit)
+    circuit = changed(small_system().circuit(), old, new)
+    with pytest.raises(CircuitError, match=rf"\b{unknown}\b") as caught:
+        build_network(circuit, 2)
+    assert owner in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -177,8 +174,3 @@ def test_an_equation_that_is_no_mathematics_is_refused_by_population() -> None:
     circuit = changed(small_system().circuit(), "g_B*(v_B - u) : 1", "g_B*(v_B - u : 1")
     with pytest.raises(CircuitError, match=r"\bpyramidal_1\b"):
         build_network(circuit, 2)
-
-
-def test_the_sound_circuit_that_is_changed_here_runs() -> None:
-    """Guards against refusals that have another cause than the one meant."""
-    run_once(SYSTEMS["published form"].circuit())

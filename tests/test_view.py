@@ -18,23 +18,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import call, refusal, run
+from command_line import call, refusal
 from matplotlib.backend_bases import KeyEvent, MouseEvent
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from oracles import make_problem, small_system
+from user_style import MATPLOTLIBRC, png, user_style
 
 from neurosim import CorInfoMax, Simulator, save_recording, select_layer, view
 from neurosim.errors import DataError, ParameterError, RunFolderError
+from neurosim.figures import style
 from neurosim.models import CorInfoMaxSparse
 from neurosim.system import System
 from neurosim.system.parameters import parameter
 from neurosim.system.traces import TRACE_KINDS
 from neurosim.viewer.explorer import Explorer
+from neurosim.viewer.labels import default_layer, phase_spans
+from neurosim.viewer.look import likely_shape
+from neurosim.viewer.notebook import NotebookView
+from neurosim.viewer.opening import open_source
 from neurosim.viewer.page import write_page
-from neurosim.viewer.picture import phase_spans
-from neurosim.viewer.source import FileSource, likely_shape
-from neurosim.viewer.viewer import Viewer, open_source
+from neurosim.viewer.source import FileSource
+from neurosim.viewer.viewer import Viewer
 from neurosim.viewer.window import Window
 
 LABELS = [2, 0, 1]
@@ -64,9 +69,17 @@ def file_source(tree: Any) -> FileSource:
     return FileSource(tree)
 
 
+class LazyCanvas(FigureCanvasAgg):
+    """A canvas that draws when it is told to, and not after every change."""
+
+    def draw_idle(self, *arguments: Any, **keywords: Any) -> None:
+        """Do nothing."""
+        del arguments, keywords
+
+
 def new_figure() -> Figure:
-    figure = Figure(figsize=(12, 8.4))
-    FigureCanvasAgg(figure)
+    figure = style.empty_figure(12, 8.4)
+    LazyCanvas(figure)
     return figure
 
 
@@ -188,6 +201,26 @@ def test_inhibition_by_a_domain_is_not_called_sst_input() -> None:
     assert picture.panels["inhibition"].get_ylabel() == "inhibition\n(1)"
 
 
+def test_the_user_s_style_changes_no_view(tree: Any) -> None:
+    """Guards picture, window and notebook against the matplotlibrc."""
+
+    def draw() -> list[bytes]:
+        window = Window(FileSource(tree), new_figure(), layer=1, neuron=3)
+        press(window, "right")
+        window.viewer.picture.mark(7.0)
+        return [png(window.figure), view(tree, layer=2)._picture.value]
+
+    expected = draw()
+    with user_style():
+        assert draw() == expected
+
+
+@pytest.mark.parametrize(("layers", "first"), [([0, 1, 2], 1), ([0], 0), ([2], 2)])
+def test_the_view_begins_above_the_input(layers: list[int], first: int) -> None:
+    """Guards recordings of one layer, which may be the input."""
+    assert default_layer(layers) == first
+
+
 # ------------------------------------------------------------------ the window
 
 
@@ -288,6 +321,14 @@ def test_a_recording_says_that_its_nudge_is_fixed(file_source: FileSource) -> No
 # ------------------------------------------------------------------ exploring
 
 
+@pytest.fixture(scope="module")
+def live(simulator: Simulator, images: np.ndarray) -> Iterator[Any]:
+    """The network with one compiled program, for all tests that turn sliders."""
+    source = open_source(simulator, images, LABELS)
+    yield source
+    source.close()
+
+
 def test_sliders_reach_the_circuit_as_the_system_would(simulator: Simulator) -> None:
     """Guards against a slider that sets half of what a parameter means."""
     explorer = Explorer(simulator.system, beta=1.0)
@@ -319,11 +360,10 @@ def test_a_system_offers_what_reaches_its_cells() -> None:
 
 
 def test_a_turned_slider_shows_what_a_system_with_that_value_does(
-    simulator: Simulator, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    live: Any, simulator: Simulator, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against a rerun with other weights, phases or images; one compiled program."""
-    source = open_source(simulator, images, LABELS)
-    window = Window(source, new_figure(), explore=True, layer=1, neuron=2, image=1)
+    window = Window(live, new_figure(), explore=True, layer=1, neuron=2, image=1)
     # from here on, nothing may be compiled
     monkeypatch.delattr("neurosim.backends.cpp.backend.compile_project")
     window.sliders["g_l"].set_val(0.9)
@@ -341,15 +381,11 @@ def test_a_turned_slider_shows_what_a_system_with_that_value_does(
     assert "unstable" in window.status.get_text()
     soma = window.viewer.picture.lines["soma"].get_ydata()
     np.testing.assert_allclose(soma, expected.soma[0, :, 2], rtol=0, atol=1e-9)
-    source.close()
 
 
-def test_another_layer_has_other_sliders(
-    simulator: Simulator, images: np.ndarray, tree: Any
-) -> None:
+def test_another_layer_has_other_sliders(live: Any) -> None:
     """Guards against sliders of cells that are not looked at: the input has no dendrites."""
-    source = open_source(simulator, images, LABELS)
-    window = Window(source, new_figure(), explore=True, layer=1)
+    window = Window(live, new_figure(), explore=True, layer=1)
     hidden = list(window.sliders)
     assert {"g_B", "g_A"} <= set(hidden)
     gone = window.sliders["g_B"]
@@ -365,20 +401,21 @@ def test_another_layer_has_other_sliders(
     assert explorer is not None
     assert explorer.parameters()["pyramidal_1.g_B"] == 5.0
     window.figure.canvas.draw()
-    # the same in a notebook, which begins where there is less
-    shown = view(simulator, images, LABELS, layer=0, explore=True)
+
+
+def test_another_layer_has_other_sliders_in_a_notebook(live: Any) -> None:
+    """Guards the notebook's sliders of cells that are not looked at."""
+    shown = NotebookView(Viewer(live, new_figure(), layer=0, explore=True))
     assert "g_B" not in shown.controls
     shown.controls["layer"].value = 1
     assert {"g_B", "g_A", "soma"} <= set(shown.controls)
     shown.controls["g_B"].value = 5.0
     assert shown._status.value == ""
-    expected = window.viewer.source.try_out(0, 1, 1.0, {"pyramidal_1.g_B": 5.0})  # type: ignore[attr-defined]
+    expected = live.try_out(0, 1, 1.0, {"pyramidal_1.g_B": 5.0})
     soma = shown.viewer.picture.lines["soma"].get_ydata()
     np.testing.assert_array_equal(soma, expected.data.soma.sel(neuron=0))
     shown.controls["layer"].value = 0
     assert not {"g_B", "soma"} & set(shown.controls)
-    shown.viewer.source.close()
-    source.close()
 
 
 def test_a_slider_of_other_cells_is_refused_by_name(simulator: Simulator) -> None:
@@ -464,12 +501,16 @@ def display(tmp_path: Path) -> Iterator[str]:
 def test_the_command_opens_a_window_that_hands_can_use(
     display: str, tree: Any, tmp_path: Path
 ) -> None:
-    """Guards what only a toolkit does: its event loop, the screen, closing the window."""
+    """Guards what only a toolkit does: its event loop, the screen, closing the window.
+
+    The user has a matplotlibrc that would break the picture, and a backend without windows.
+    """
     recording = save_recording(tree, tmp_path / "small.nc")
+    (tmp_path / "matplotlibrc").write_text(MATPLOTLIBRC + "backend: pdf\n")
     driver = Path(__file__).with_name("window_driver.py")
     done = subprocess.run(
         [sys.executable, driver, recording, tmp_path],
-        env={**os.environ, "DISPLAY": display, "MPLBACKEND": "TkAgg"},
+        env={**os.environ, "DISPLAY": display, "MATPLOTLIBRC": str(tmp_path)},
         capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -543,6 +584,22 @@ def test_what_a_recording_cannot_follow_is_refused(tree: Any, images: np.ndarray
         open_source(tree, ids=[10, 10])
     with pytest.raises(DataError, match=r"split .--split. chooses images of a run"):
         open_source(tree, split="train")
+    with pytest.raises(DataError, match=r"data_dir .--data-dir. is where a run's data set lies"):
+        open_source(tree, data_dir=Path("data"))
+
+
+def test_the_folder_of_the_data_reaches_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards runs whose data set has moved."""
+
+    def refuse(folder: Path, *, data_dir: Path, **others: Any) -> Any:
+        raise DataError(f"looked in {data_dir}")
+
+    monkeypatch.setattr("neurosim.runs.opened.open_run", refuse)
+    for open_view in (open_source, view):
+        with pytest.raises(DataError, match="looked in elsewhere"):
+            open_view(tmp_path, data_dir=Path("elsewhere"))
 
 
 def test_some_output_cells_are_no_answer(simulator: Simulator, images: np.ndarray) -> None:
@@ -606,14 +663,12 @@ def page(tree: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_page(FileSource(tree), folder / "view.html", layer=1, neuron=3)
 
 
-@pytest.fixture(params=[(1400, 1000), (760, 900)], ids=["wide", "narrow"])
-def browser(
-    request: pytest.FixtureRequest, page: Path, tmp_path: Path
-) -> Iterator[tuple[Any, int]]:
+@pytest.fixture
+def browser(page: Path, tmp_path: Path) -> Iterator[Any]:
     missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"{' and '.join(missing)} not installed (Debian: chromium, chromium-driver)")
-    driver = page_driver(tmp_path / "profile", request.param)
+    driver = page_driver(tmp_path / "profile", (1400, 1000))
     try:
         driver.get(page.as_uri())
         deadline = time.monotonic() + 100
@@ -621,7 +676,7 @@ def browser(
         while not driver.execute_script(ready):
             assert time.monotonic() < deadline, "the page did not load in 100 s"
             time.sleep(0.05)
-        yield driver, request.param[0]
+        yield driver
     finally:
         driver.quit()
 
@@ -632,11 +687,9 @@ def test_the_page_names_no_other_file(page: Path) -> None:
     assert not re.search(r"<script[^>]+\bsrc=|<link[^>]+\bhref=|<img[^>]+\bsrc=.?http", text)
 
 
-def test_sliders_and_checkboxes_of_the_page_move_traces(
-    browser: tuple[Any, int], tree: Any
-) -> None:
+def test_sliders_and_checkboxes_of_the_page_move_traces(browser: Any, tree: Any) -> None:
     """Guards against a page that loads with errors, or whose controls do nothing."""
-    driver, width = browser
+    driver = browser
     model = "Bokeh.documents[0].get_model_by_name"
     soma = f"return Array.from({model}('drawn').data.soma)"
 
@@ -657,8 +710,11 @@ def test_sliders_and_checkboxes_of_the_page_move_traces(
     driver.execute_script(f"{model}('checks').active = [1, 2]")
     assert not driver.execute_script(visible)
     assert driver.execute_script("return performance.getEntriesByType('resource').length") == 0
-    # nothing sticks out at the side, and nothing went wrong
-    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    # nothing sticks out at the side
+    for width in (1400, 760):
+        driver.set_window_size(width, 900)
+        assert driver.execute_script("return window.innerWidth") == width
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     errors = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
     assert not errors
 
@@ -688,31 +744,39 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_command_draws_pictures_and_pages(run_folder: Path, tmp_path: Path) -> None:
     """Guards the way from a run folder, and from a recording, to a file."""
-    for name, begin in (("a.png", b"\x89PNG"), ("a.pdf", b"%PDF"), ("a.svg", b"<?xml")):
-        result = call(
-            "view", run_folder, "--image", "3", "--neuron", "7", "--save", tmp_path / name
-        )
+    svg, recording = tmp_path / "a.svg", tmp_path / "r.nc"
+    for arguments in (
+        ("view", run_folder, "--image", "3", "--neuron", "7", "--save", svg),
+        ("record", run_folder, "--images", "0-1", "--layer", "1", "--out", recording),
+        ("view", recording, "--save", tmp_path / "a.png", "--html", tmp_path / "a.html"),
+        ("view", recording, "--save", tmp_path / "a.pdf"),
+    ):
+        result = call(*arguments)
         assert result.status == 0, result.err
+    for name, begin in (("a.png", b"\x89PNG"), ("a.pdf", b"%PDF"), ("a.svg", b"<?xml")):
         assert (tmp_path / name).read_bytes().startswith(begin)
-    svg = (tmp_path / "a.svg").read_text()
-    assert "neuron 7 of layer 1" in svg
-    assert "time in the cycle (ms)" in svg
-    result = call(
-        "record", run_folder, "--images", "0-1", "--layer", "1", "--out", tmp_path / "r.nc"
-    )
-    assert result.status == 0, result.err
-    result = call("view", tmp_path / "r.nc", "--html", tmp_path / "a.html")
-    assert result.status == 0, result.err
+    assert "neuron 7 of layer 1" in svg.read_text()
+    assert "time in the cycle (ms)" in svg.read_text()
     assert (tmp_path / "a.html").stat().st_size > 500_000
 
 
-def test_a_picture_of_a_recording_shows_the_image_asked_for(tree: Any, tmp_path: Path) -> None:
+def test_a_picture_of_a_recording_shows_the_image_asked_for(
+    tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Guards against the first image under the number of another."""
+    titles: list[str] = []
+
+    def note(figure: Figure, path: Path) -> None:
+        del path
+        titles.append(figure.texts[0].get_text())
+
+    monkeypatch.setattr(style.StyledFigure, "savefig", note)
     recording = save_recording(tree, tmp_path / "rec.nc")
     for options in (("--images", "12"), ("--image", "12"), ("--images", "10", "--image", "12")):
         result = call("view", recording, *options, "--save", tmp_path / "a.svg")
         assert result.status == 0, result.err
-        assert "image 12" in (tmp_path / "a.svg").read_text()
+    assert len(titles) == 3
+    assert all("image 12" in title for title in titles)
     result = call("view", recording, "--images", "12,11", "--html", tmp_path / "a.html")
     assert result.status == 0, result.err
     assert '"ids",[12,11]' in (tmp_path / "a.html").read_text()
@@ -724,7 +788,6 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     assert "no neuron 12" in refusal("view", run_folder, "--neuron", "12", *save)
     assert "no layer 3" in refusal("view", run_folder, "--layer", "3", *save)
     assert "run from 0 to 29" in refusal("view", run_folder, "--image", "30", *save)
-    assert "did you mean 'soma'" in refusal("view", run_folder, "--traces", "somma", *save)
     assert "no run folder" in refusal("view", tmp_path / "absent", *save)
     assert ".png" in refusal("view", run_folder, "--save", tmp_path / "x.gif")
     assert "--explore" in refusal("view", run_folder, "--explore", *save)
@@ -741,6 +804,7 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     text.write_text("not a recording")
     assert "not a recording" in refusal("view", text, *save)
     recording = save_recording(tree, tmp_path / "small.nc")
+    assert "did you mean 'soma'" in refusal("view", recording, "--traces", "somma", *save)
     assert "no neuron 6" in refusal("view", recording, "--image", "10", "--neuron", "6", *save)
     assert "--split" in refusal("view", recording, "--split", "train", *save)
     assert "nudge 1" in refusal("view", recording, "--beta", "-1", *save)
@@ -759,9 +823,12 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     assert not (tmp_path / "x.png").exists()
 
 
-def test_without_a_display_the_way_out_is_named(run_folder: Path) -> None:
+def test_without_a_display_the_way_out_is_named(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Guards against a crash of the toolkit on a server."""
-    result = run("view", run_folder, DISPLAY=None, WAYLAND_DISPLAY=None)
-    assert result.status == 2
-    assert "--save" in result.complaint
-    assert "--html" in result.complaint
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    told = refusal("view", run_folder)
+    assert "--save" in told
+    assert "--html" in told

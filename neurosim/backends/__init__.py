@@ -5,16 +5,66 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from neurosim.backends.interface import BACKENDS, DTYPES, Backend, check_choices
+from neurosim.backends.interface import DTYPES, Backend
 from neurosim.circuit import Circuit
+from neurosim.errors import ParameterError, near_matches
 
-__all__ = ["BACKENDS", "DTYPES", "Backend", "check_choices", "open_backend"]
+__all__ = ["BACKENDS", "DTYPES", "Backend", "backend_class", "check_choices", "open_backend"]
 
-#: Where each back end lives; imported when used, since each needs other packages.
-_HOMES = {
+#: The class of each back end; imported when used, since each needs other packages.
+_CLASSES = {
     "cpp": "neurosim.backends.cpp.backend:CppBackend",
     "runtime": "neurosim.backends.runtime.backend:RuntimeBackend",
 }
+
+#: Names of the back ends.
+BACKENDS = tuple(_CLASSES)
+
+
+def check_choices(*, backend: object = BACKENDS[0], dtype: object = DTYPES[0]) -> None:
+    """Refuse the name of a back end or a precision that does not exist.
+
+    Parameters
+    ----------
+    backend : object
+        To be one of :data:`BACKENDS`.
+    dtype : object
+        To be one of :data:`DTYPES`.
+
+    Raises
+    ------
+    ParameterError
+        If one is no such name; the message lists the names.
+    """
+    choices = (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES))
+    for what, given, allowed in choices:
+        # numpy.dtype equals its name, but is not a word that a file could keep
+        if not isinstance(given, str) or given not in allowed:
+            raise ParameterError(f"unknown {what} {given!r}; {near_matches(given, allowed)}")
+
+
+def backend_class(name: str) -> type[Backend]:
+    """Class of a back end; its ``features`` say what it can do.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`BACKENDS`.
+
+    Returns
+    -------
+    type
+        A subclass of :class:`~neurosim.backends.interface.Backend`.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such back end.
+    """
+    check_choices(backend=name)
+    module, kind = _CLASSES[name].split(":")
+    found: type[Backend] = getattr(importlib.import_module(module), kind)
+    return found
 
 
 def open_backend(
@@ -31,7 +81,7 @@ def open_backend(
     Parameters
     ----------
     name : str
-        ``"cpp"`` or ``"runtime"``, see :data:`BACKENDS`.
+        One of :data:`BACKENDS`.
     circuit : Circuit
         What to build.
     dtype : str
@@ -55,9 +105,7 @@ def open_backend(
     BuildError
         If the circuit cannot be built.
     """
-    check_choices(backend=name, dtype=dtype)
-    module, kind = _HOMES[name].split(":")
-    backend: Backend = getattr(importlib.import_module(module), kind)(
+    check_choices(dtype=dtype)
+    return backend_class(name)(
         circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells
     )
-    return backend

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from neurosim.circuit.circuit import (
+from neurosim.circuit.circuit import Circuit, circuit_from_dict
+from neurosim.circuit.onset import reset_action
+from neurosim.circuit.parts import (
     MAX_CYCLE_STEPS,
     MOMENTS,
     RHYTHM_VARIABLES,
-    Circuit,
     CycleInput,
     Event,
     Pathway,
@@ -16,9 +17,7 @@ from neurosim.circuit.circuit import (
     Readout,
     Weight,
     WeightPart,
-    circuit_from_dict,
 )
-from neurosim.circuit.onset import reset_action
 
 __all__ = [
     "MAX_CYCLE_STEPS",

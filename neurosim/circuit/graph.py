@@ -1,14 +1,13 @@
-"""What a circuit's wiring says of itself: layers, forward and backward weights, what acts on what.
+"""What follows from a circuit's wiring: layers, forward and backward weights, what acts on what.
 
 Analyses and pictures need to know which populations are layers and which
-weights carry signal up or down. All of it follows from the description; a
-system that is wired differently overrules it (see :class:`neurosim.system.System`).
+weights carry signal up or down. A system that is wired in another way overrules
+what is found here (see :class:`neurosim.system.System`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.circuit import Circuit, Population, Projection
+from neurosim.circuit.parser import dependencies, parse_equations
 from neurosim.errors import CircuitError
 
 __all__ = [
@@ -155,8 +155,8 @@ def _next_layer(
 
 
 def _state(population: Population, rate: str) -> str:
-    integrated = re.search(r"^\s*d(\w+)/dt\s*=", population.equations, re.M)
-    return integrated.group(1) if integrated else rate
+    lines = parse_equations(population.equations)
+    return next((line.name for line in lines if line.kind == "differential"), rate)
 
 
 # ---------------------------------------------------------------- weights
@@ -229,7 +229,7 @@ def signal_weight(circuit: Circuit, source: str, target: str) -> WeightView | No
 
 
 def cell_variables(population: Population) -> tuple[str, ...]:
-    """What each cell of a population has a value of its own of.
+    """Names of the per-cell variables of a population.
 
     Parameters
     ----------
@@ -239,22 +239,10 @@ def cell_variables(population: Population) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Variables of its equations in their order, but for those that are shared by
-        the cells or constant.
+        Variables of its equations in their order, without those that all cells share
+        or that are constant.
     """
-    found = []
-    for line in population.equations.splitlines():
-        code = line.partition("#")[0]
-        left, unit = code.partition("=")[0].partition(":")[0], code.rpartition(":")[2]
-        name = _LEFT_SIDE.match(left)
-        flags = set(re.findall(r"\w+", unit.partition("(")[2]))
-        if name and not flags & {"shared", "constant"}:
-            found.append(name.group(1) or name.group(2))
-    return tuple(found)
-
-
-#: The variable that a line of equations is about, alone or as a derivative.
-_LEFT_SIDE = re.compile(r"\s*(?:d(\w+)/dt|(\w+))\s*\Z")
+    return tuple(line.name for line in parse_equations(population.equations) if line.is_own)
 
 
 def depends_on(
@@ -276,21 +264,4 @@ def depends_on(
     frozenset of str
         Variables, parameters and functions, and ``variable`` itself.
     """
-    direct = _direct(population)
-    known, new = {variable}, {variable}
-    while new:
-        inside = new - (stop - {variable})
-        new = {other for name in inside for other in direct.get(name, ())} - known
-        known |= new
-    return frozenset(known)
-
-
-def _direct(population: Population) -> dict[str, set[str]]:
-    found = {}
-    for line in population.equations.splitlines():
-        code = line.partition("#")[0].rpartition(":")[0]
-        left, equals, right = code.partition("=")
-        name = _LEFT_SIDE.match(left)
-        if equals and name:
-            found[name.group(1) or name.group(2)] = set(re.findall(r"[A-Za-z_]\w*", right))
-    return found
+    return dependencies(parse_equations(population.equations), [variable], stop)

@@ -1,4 +1,4 @@
-"""What a cell does at the onset of a cycle: it starts anew, so that no image is remembered."""
+"""What cells do at the onset of a cycle: they start anew, so that no image is remembered."""
 
 from __future__ import annotations
 
@@ -37,11 +37,7 @@ def reset_action(equations: str, **values: str) -> str:
     u = 0
     y = target(cycle_time, i)
     """
-    stored = [
-        line.name
-        for line in parse_equations(equations)
-        if line.kind != "subexpression" and not {"shared", "constant", "linked"} & set(line.flags)
-    ]
+    stored = [line.name for line in parse_equations(equations) if line.is_stored and line.is_own]
     for name in values:
         if name not in stored:
             raise CircuitError(

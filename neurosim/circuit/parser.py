@@ -2,28 +2,40 @@
 
 Equations are written as Brian2 reads them, ``x = a*b : 1 (flags)  # comment`` or
 ``dx/dt = ... : unit``; an expression may go on over several lines. Statements are
-assignments such as ``w += mu*x``, one per line or separated by ``;``. Names and units
-are checked when a circuit is built, by Brian2 itself.
+assignments such as ``w += mu*x``, one per line or separated by ``;``. Nothing here knows
+which names and units there are: a circuit's checks and its build do.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from neurosim.errors import CircuitError
 
-__all__ = ["Line", "Statement", "identifiers", "parse_equations", "parse_statements"]
+__all__ = [
+    "Line",
+    "Statement",
+    "canonical",
+    "dependencies",
+    "identifiers",
+    "parse_equations",
+    "parse_statements",
+    "reads_outside",
+]
 
 Kind = Literal["differential", "subexpression", "parameter"]
 
-_NAME = r"[A-Za-z_]\w*"
+# letters of any alphabet, so that a name in Greek letters can be refused by name
+_NAME = r"[^\W\d]\w*"
 _LEFT = re.compile(rf"\s*(?:d({_NAME})\s*/\s*dt|({_NAME}))\s*\Z")
-_RIGHT = re.compile(r"\s*([^()]+?)\s*(?:\(([\w\s,]*)\))?\s*\Z")
-_ASSIGNMENT = re.compile(rf"\s*({_NAME})\s*(\*\*=|//=|[-+*/%]?=)(?!=)\s*(.+?)\s*\Z", re.S)
+_RIGHT = re.compile(r"\s*([^()]+?)\s*(?:\(([\w\s,-]*)\))?\s*\Z")
+_ASSIGNMENT = re.compile(rf"\s*({_NAME})\s*([-+*/%]?=)(?!=)\s*(\S.*?)\s*\Z", re.S)
 _IDENTIFIER = re.compile(rf"(?<![\w.]){_NAME}")
+_TOKEN = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|\w+|\*\*|//|[<>=!]=|[^\w\s]")
 _WORDS = frozenset({"and", "or", "not", "True", "False"})
 
 
@@ -55,6 +67,24 @@ class Line:
         """Whether it is a value given from outside: shared by all and constant in a run."""
         return self.kind == "parameter" and {"shared", "constant"} <= set(self.flags)
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether it keeps a value from step to step that statements or integration change."""
+        return self.kind != "subexpression" and not {"constant", "linked"} & set(self.flags)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether each cell or synapse has a value of its own, stored or computed."""
+        return not {"shared", "constant"} & set(self.flags)
+
+    @property
+    def code(self) -> str:
+        """The line as Brian2 reads it, without its comment."""
+        left = f"d{self.name}/dt" if self.kind == "differential" else self.name
+        right = f" = {self.expression}" if self.expression else ""
+        flags = f" ({', '.join(self.flags)})" if self.flags else ""
+        return f"{left}{right} : {self.unit}{flags}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
@@ -81,6 +111,7 @@ class Statement:
         return identifiers(self.expression) | own
 
 
+@functools.cache
 def identifiers(text: str) -> frozenset[str]:
     """Names in an expression, a condition or statements.
 
@@ -99,10 +130,62 @@ def identifiers(text: str) -> frozenset[str]:
     >>> sorted(identifiers("clip(u, 0, 1) > 1e-3 and not onset"))
     ['clip', 'onset', 'u']
     """
-    code = "\n".join(line.partition("#")[0] for line in text.splitlines())
-    return frozenset(_IDENTIFIER.findall(code)) - _WORDS
+    return frozenset(_IDENTIFIER.findall(_without_comments(text))) - _WORDS
 
 
+def _without_comments(text: str) -> str:
+    return "\n".join(line.partition("#")[0] for line in text.splitlines())
+
+
+def canonical(expression: str) -> str:
+    """An expression with one space between its symbols, and no comments.
+
+    Parameters
+    ----------
+    expression : str
+        Expression or condition.
+
+    Returns
+    -------
+    str
+        The same for all ways to space it.
+
+    Examples
+    --------
+    >>> canonical("w*( r_pre-1e-3 )  # eq. 1")
+    'w * ( r_pre - 1e-3 )'
+    """
+    return " ".join(_TOKEN.findall(_without_comments(expression)))
+
+
+def reads_outside(text: str, name: str, functions: Iterable[str]) -> bool:
+    """Whether code names something elsewhere than as the first argument of some functions.
+
+    Parameters
+    ----------
+    text : str
+        Expression, condition or statements.
+    name : str
+        What is looked for.
+    functions : iterable of str
+        Functions that may have it as their first argument.
+
+    Returns
+    -------
+    bool
+        Whether ``name`` stands anywhere else.
+
+    Examples
+    --------
+    >>> reads_outside("y = target(cycle_time, i)", "cycle_time", ["target"])
+    False
+    """
+    calls = "|".join(map(re.escape, functions))
+    rest = re.sub(rf"\b(?:{calls})\s*\(\s*{name}\b", "(", text) if calls else text
+    return name in identifiers(rest)
+
+
+@functools.cache
 def parse_equations(text: str) -> tuple[Line, ...]:
     """Take an equation string apart, keeping what its comments say.
 
@@ -160,11 +243,48 @@ def _line(code: str, comment: str) -> Line:
         )
     kind: Kind = "differential" if name[1] else "subexpression" if equals else "parameter"
     if kind == "differential" and not equals:
-        raise CircuitError(f"the equation {code!r} has no right-hand side")
+        raise CircuitError(
+            f"the equation {code!r} has no right-hand side; write 'd{name[1]}/dt = expression : "
+            "unit'"
+        )
     flags = tuple(flag.strip() for flag in (unit[2] or "").split(",") if flag.strip())
     return Line(name[1] or name[2], unit[1], comment, expression.strip(), kind, flags)
 
 
+def dependencies(
+    lines: Iterable[Line], names: Iterable[str], stop: Iterable[str] = ()
+) -> frozenset[str]:
+    r"""Names that some names depend on, directly or through equations.
+
+    Parameters
+    ----------
+    lines : iterable of Line
+        Equations.
+    names : iterable of str
+        What is asked about; always looked into.
+    stop : iterable of str
+        Variables that are named, but not looked into.
+
+    Returns
+    -------
+    frozenset of str
+        Variables, parameters and functions, and ``names`` themselves.
+
+    Examples
+    --------
+    >>> sorted(dependencies(parse_equations("a = b : 1\nb = 2*c : 1\nc : 1"), ["a"]))
+    ['a', 'b', 'c']
+    """
+    direct = {line.name: identifiers(line.expression) for line in lines}
+    first = frozenset(names)
+    known, new, closed = set(first), set(first), frozenset(stop) - first
+    while new:
+        new = {other for name in new - closed for other in direct.get(name, ())} - known
+        known |= new
+    return frozenset(known)
+
+
+@functools.cache
 def parse_statements(code: str) -> tuple[Statement, ...]:
     """Take statements apart.
 

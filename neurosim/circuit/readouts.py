@@ -7,11 +7,11 @@ have none but the answer. An analysis builds the same circuit with more.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 
 from neurosim.circuit import Circuit, Event, Population, Readout
 from neurosim.circuit.graph import Layer
+from neurosim.circuit.parser import canonical, identifiers
 
 __all__ = ["STATE_CHANGE", "noted_readouts", "readout_name", "with_readouts", "with_state_changes"]
 
@@ -66,10 +66,10 @@ def with_readouts(circuit: Circuit, layers: Sequence[Layer]) -> Circuit:
 
 
 def _ending(population: Population, phase: str) -> tuple[Population, str]:
-    """A population with an event of all its cells at the end of a phase, and its name."""
+    """The population with an event of all its cells at the end of a phase, and its name."""
     condition = f"end_{phase}"
     for event in population.events:
-        if event.condition == condition and event.moment == "phase_end":
+        if canonical(event.condition) == condition and event.moment == "phase_end":
             return population, event.name
     added = Event(f"noted_{phase}", condition, "phase_end")
     return dataclasses.replace(population, events=(*population.events, added)), added.name
@@ -107,13 +107,14 @@ def with_state_changes(circuit: Circuit, layers: Sequence[Layer]) -> Circuit:
 
 def _watched(population: Population, state: str) -> Population:
     always = "cycle_step >= 0"
+    onset = Event("state_onset", "onset", "onset", f"state_before = 0\n{STATE_CHANGE} = 0")
     before = Event("state_before", always, "sense", f"state_before = {state}")
     after = Event("state_after", always, "send", f"{STATE_CHANGE} = {state} - state_before")
     return dataclasses.replace(
         population,
         equations=f"{population.equations.rstrip()}\nstate_before : 1\n{STATE_CHANGE} : 1\n",
         # the last action of the moment: after a cell has put its state back into its range
-        events=(*population.events, before, after),
+        events=(*population.events, onset, before, after),
     )
 
 
@@ -132,14 +133,18 @@ def noted_readouts(circuit: Circuit, lengths: Mapping[str, int]) -> tuple[Readou
     tuple of Readout
         In the circuit's order.
     """
+    absent = {
+        f"{kind}_{phase}"
+        for phase, steps in lengths.items()
+        if steps == 0
+        for kind in ("in", "end")
+    }
     return tuple(
         readout
         for readout in circuit.readouts
-        if all(
-            lengths.get(phase, 1) > 0
-            for phase in re.findall(
-                r"\b(?:in|end)_(\w+)",
-                circuit.population(readout.population).event(readout.event).condition,
-            )
-        )
+        if not absent & identifiers(_event(circuit, readout).condition)
     )
+
+
+def _event(circuit: Circuit, readout: Readout) -> Event:
+    return circuit.population(readout.population).event(readout.event)

@@ -72,7 +72,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.figures.comparison import write_comparison
+    from neurosim.figures.groups import write_comparison
     from neurosim.runs.comparison import load_groups, train_missing
     from neurosim.runs.training import Interrupted
 

@@ -73,7 +73,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.backends.interface import check_choices
+    from neurosim.backends import check_choices
     from neurosim.recording import RecordingSize
     from neurosim.runs.opened import open_run
 

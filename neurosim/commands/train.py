@@ -201,11 +201,12 @@ def _prepare_gallery(settings: Any) -> None:
             ) as simulator:
                 simulator.analysis_backend  # noqa: B018 - built when first looked at
 
+    from neurosim.backends import backend_class
     from neurosim.errors import NeurosimError
     from neurosim.learning.simulator import Simulator
 
-    # inside Python there is nothing to compile, and Brian2 runs in one thread only
-    if settings.backend != "cpp":
+    # there is nothing to compile, or Brian2 runs in this process and in one thread only
+    if "compiled" not in backend_class(settings.backend).features:
         return
     threading.Thread(target=prepare, daemon=True).start()
 

@@ -64,7 +64,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.viewer.viewer import open_source
+    from neurosim.viewer.opening import open_source
 
     _check(options)
     source = open_source(
@@ -128,16 +128,13 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _save(source: Any, path: Path, start: dict[str, Any]) -> None:
-    from matplotlib.figure import Figure
-
     from neurosim.errors import DataError
     from neurosim.figures import style
     from neurosim.viewer.viewer import Viewer
 
-    with style.applied():
-        figure = Figure(figsize=(11.5, 7.2))
-        Viewer(source, figure, **start)
-        try:
-            figure.savefig(path)
-        except OSError as error:
-            raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+    figure = style.empty_figure(11.5, 7.2)
+    Viewer(source, figure, **start)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""Figures of runs; every function returns its matplotlib figure and needs no display.
+"""Figures of runs; every function returns a matplotlib figure and needs no display.
 
 Examples
 --------
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurosim.figures import style
     from neurosim.figures.activity import confusion_matrix, hidden_activity, tsne
-    from neurosim.figures.comparison import comparison
     from neurosim.figures.curves import angle, events, learning_curve, learning_summary
     from neurosim.figures.diagram import circuit_diagram
     from neurosim.figures.dynamics import convergence, information
     from neurosim.figures.gallery import FIGURES, draw, save, save_all
+    from neurosim.figures.groups import comparison
     from neurosim.figures.run import Run, open_runs
     from neurosim.figures.weights import receptive_fields, weight_histograms
     from neurosim.learning.named_systems import system_with_layers
@@ -48,13 +48,13 @@ __all__ = [
     "weight_histograms",
 ]
 
-# Names are imported when used: the style sheet alone needs no simulator. A module is a
-# neighbour in this folder, or with a dot one beside the folder.
+# Names are imported when they are used: the style sheet alone needs no simulator. No module
+# here may have the name of a function, or importing it would hide the function.
 _HOMES = {
     "FIGURES": "figures.gallery",
     "Run": "figures.run",
     "angle": "figures.curves",
-    "comparison": "figures.comparison",
+    "comparison": "figures.groups",
     "confusion_matrix": "figures.activity",
     "convergence": "figures.dynamics",
     "circuit_diagram": "figures.diagram",

@@ -1,4 +1,4 @@
-"""Figures of what cells do with test images: raster, sparsity, confusion, t-SNE."""
+"""Figures of the cells' responses to test images: raster, sparsity, confusion, t-SNE."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["confusion_counts", "confusion_matrix", "hidden_activity", "tsne"]
 
 
 def hidden_activity(run: Source, *, images_per_class: int = 20) -> Figure:
-    """Rates of hidden cells for test images, and how many cells are silent.
+    """Rates of hidden cells for test images, and the share of silent cells.
 
     Parameters
     ----------
     run : Run or path
         Rates are those at the end of the phase before the target comes.
     images_per_class : int
-        Images shown of each class, the first of the test set.
+        How many images of each class to show, the first ones of the test set.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One raster per hidden layer, cells in the order of the class they
-        answer most to; then, per layer, the share of rates below 0.01 over the
-        whole test set, before and after learning.
+        One raster per hidden layer, cells sorted by the class with the highest
+        mean rate; then, per layer, the share of rates below 0.01 over the whole
+        test set, before and after learning.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def _bars(
 def confusion_counts(
     labels: NDArray[Any], answers: NDArray[Any], n_classes: int
 ) -> NDArray[np.int64]:
-    """How often images of a class were given each answer.
+    """Count how often images of each class were given each answer.
 
     Parameters
     ----------
@@ -205,11 +205,11 @@ def tsne(run: Source, *, perplexity: float = 30.0, images: int = 2000, seed: int
         Rates are those of the last hidden layer at the end of the phase before
         the target comes.
     perplexity : float
-        Of t-SNE; smaller for fewer than 91 images.
+        Of t-SNE; at most a third of the number of images less one.
     images : int
-        At most so many images, drawn at random.
+        Largest number of images; more than these are sampled at random.
     seed : int
-        Seed of the draw and of t-SNE.
+        Seed of the sample and of t-SNE.
 
     Returns
     -------
@@ -248,7 +248,7 @@ def _embed(rates: NDArray[Any], perplexity: float, seed: int) -> NDArray[Any]:
     from threadpoolctl import threadpool_limits
 
     method = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
-    # threads wait busily for each other: on a machine that does other work, one is faster
+    # waiting threads keep their cores busy: on a machine that does other work, one is faster
     with threadpool_limits(1):
         places: NDArray[Any] = method.fit_transform(np.asarray(rates, dtype=np.float32))
     return places

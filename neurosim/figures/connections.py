@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from neurosim.circuit import Circuit, Population, Projection
 from neurosim.circuit.graph import Compartment, Layer, carries_both_ways, depends_on
+from neurosim.circuit.parser import identifiers, parse_statements
 from neurosim.system import System
 
 __all__ = ["Connection", "LayerCells", "connections", "symbol"]
@@ -115,11 +116,19 @@ def _projected(
         kind = "out" if source in layers else "in"
     at = ""
     if target in layers:
-        codes = [p.code for p in projection.pathways if not p.learns and p.side == "pre"]
-        names = re.findall(r"(\w+)_post\s*[-+*]?=", "\n".join(codes))
+        names = _delivered(projection)
         at = next((a for name in names if (a := layers[target].arrival(name))), "")
     words = ", ".join(part for part in (projection.role, _weights(circuit, projection)) if part)
     return Connection(kind, source, target, at, projection.plastic, words or projection.name)
+
+
+def _delivered(projection: Projection) -> Iterator[str]:
+    """Variables of the target's cells that signals of the projection change."""
+    for pathway in projection.pathways:
+        if not pathway.learns and pathway.side == "pre":
+            for statement in parse_statements(pathway.code):
+                if statement.target.endswith("_post"):
+                    yield statement.target.removesuffix("_post")
 
 
 def _links(circuit: Circuit, cells: LayerCells) -> Iterator[Connection]:
@@ -136,16 +145,16 @@ def _links(circuit: Circuit, cells: LayerCells) -> Iterator[Connection]:
 def _targets(circuit: Circuit, cells: LayerCells) -> Iterator[Connection]:
     """The target's way in: a cycle input that the cells read at the onset, one value each."""
     population = cells.population
-    actions = "\n".join(event.action for event in population.events)
+    statements = [s for event in population.events for s in parse_statements(event.action)]
     for item in circuit.inputs:
-        name = re.search(rf"(\w+)\s*=\s*{item.name}\(", actions)
+        name = next((s.target for s in statements if item.name in identifiers(s.expression)), None)
         if item.width != population.size or name is None:
             continue
-        at = cells.arrival(name.group(1)) or cells.layer.state
+        at = cells.arrival(name) or cells.layer.state
         known = depends_on(population, at)
         phases = [phase.name for phase in circuit.phases if f"in_{phase.name}" in known]
         when = f", {' and '.join(phases)} phase only" if phases else ""
-        words = f"{item.name} ${name.group(1)}${when}"
+        words = f"{item.name} ${name}${when}"
         yield Connection("target", item.name, population.name, at, False, words)
 
 

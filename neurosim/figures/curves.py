@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,14 @@ from neurosim.errors import FigureError
 from neurosim.figures import style
 from neurosim.figures.run import Run, Source, as_runs
 
-__all__ = ["angle", "describe", "events", "learning_curve", "learning_summary"]
+__all__ = [
+    "angle", "counted_events", "describe", "events", "learning_curve", "learning_summary",
+]  # fmt: skip
 
-#: A value of one metrics row.
+#: Reads a number from one row of the metrics.
 _Value = Callable[[Mapping[str, Any]], float]
+#: Metrics per image that count no events of cells.
+_NO_EVENTS = frozenset({"synops_per_image", "dense_macs_per_image", "ms_per_image"})
 
 
 def learning_curve(run: Source) -> Figure:
@@ -66,7 +70,7 @@ def angle(run: Source) -> Figure:
     Raises
     ------
     FigureError
-        If the system has no feedback weights of its own.
+        If the system has no separate feedback weights.
     RunFolderError
         If no epoch is finished.
     """
@@ -95,7 +99,7 @@ def learning_summary(run: Source) -> Figure:
     Raises
     ------
     FigureError
-        If the system has no feedback weights of its own.
+        If the system has no separate feedback weights.
     RunFolderError
         If no epoch is finished.
     """
@@ -110,7 +114,7 @@ def learning_summary(run: Source) -> Figure:
 
 
 def events(run: Source) -> Figure:
-    """Graded spikes and synaptic operations per image, beside the dense work they replace.
+    """Events of cells and synaptic operations per image, beside the dense work they replace.
 
     Parameters
     ----------
@@ -120,8 +124,9 @@ def events(run: Source) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Two panels over epochs: events of cells; operations at synapses, on a
-        logarithmic axis. Definitions: :mod:`neurosim.learning.metrics`.
+        Two panels over epochs: events of cells, one line per kind that occurred;
+        operations at synapses, on a logarithmic axis. Definitions:
+        :mod:`neurosim.learning.metrics`.
 
     Raises
     ------
@@ -131,28 +136,8 @@ def events(run: Source) -> Figure:
     runs = as_runs(run)
     with style.applied():
         figure, (cells, synapses) = style.new_figure(2, panel=(4.6, 3.5))
-        _line(cells, runs, 0, "graded spikes", lambda row: row["graded_spikes_per_image"])
-        if any(row.get("lateral_samples_per_image") for one in runs for row in one.epochs):
-            _line(cells, runs, 1, "lateral samples", lambda row: row["lateral_samples_per_image"])
-        cells.margins(y=0.15)
-        cells.set_ylim(bottom=0)
-        style.label(cells, "events of cells", "epoch", "events per image", "1")
-        _line(synapses, runs, 0, "synaptic operations", lambda row: row["synops_per_image"])
-        _line(synapses, runs, 1, "dense multiply-accumulates",
-              lambda row: row["dense_macs_per_image"])  # fmt: skip
-        synapses.set_yscale("log")
-        synapses.margins(y=0.25)
-        style.label(synapses, "work at synapses", "epoch", "operations per image", "1")
-        last = runs[0].epochs[-1]
-        ratio = last["dense_macs_per_image"] / max(last["synops_per_image"], 1)
-        synapses.annotate(
-            f"{ratio:.0f} times fewer than dense",
-            (last["epoch"], last["synops_per_image"]),
-            xytext=(0, 9),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8.5,
-        )
+        _events_panel(cells, runs)
+        _operations_panel(synapses, runs)
         for axes in (cells, synapses):
             _whole_epochs(axes)
             axes.legend(loc="center right" if axes is synapses else "best")
@@ -160,7 +145,60 @@ def events(run: Source) -> Figure:
     return figure
 
 
+def counted_events(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Kinds of events that rows of metrics count, without those that never occurred.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Rows of ``metrics.jsonl``.
+
+    Returns
+    -------
+    dict of str to str
+        Names for people by names of metrics, in the order of the rows.
+
+    Examples
+    --------
+    >>> counted_events([{"epoch": 1, "graded_spikes_per_image": 7.5, "synops_per_image": 90.0}])
+    {'graded_spikes_per_image': 'graded spikes'}
+    """
+    return {
+        name: name.removesuffix("_per_image").replace("_", " ")
+        for row in rows
+        for name, count in row.items()
+        if name.endswith("_per_image") and name not in _NO_EVENTS and count
+    }
+
+
 # ---------------------------------------------------------------- panels
+
+
+def _events_panel(axes: Axes, runs: Sequence[Run]) -> None:
+    kinds = counted_events(row for one in runs for row in one.epochs)
+    for number, (name, words) in enumerate(kinds.items()):
+        _line(axes, runs, number, words, _value(name))
+    axes.margins(y=0.15)
+    axes.set_ylim(bottom=0)
+    style.label(axes, "events of cells", "epoch", "events per image", "1")
+
+
+def _operations_panel(axes: Axes, runs: Sequence[Run]) -> None:
+    _line(axes, runs, 0, "synaptic operations", _value("synops_per_image"))
+    _line(axes, runs, 1, "dense multiply-accumulates", _value("dense_macs_per_image"))
+    axes.set_yscale("log")
+    axes.margins(y=0.25)
+    style.label(axes, "work at synapses", "epoch", "operations per image", "1")
+    last = runs[0].epochs[-1]
+    ratio = last["dense_macs_per_image"] / max(last["synops_per_image"], 1)
+    axes.annotate(
+        f"{ratio:.0f} times fewer than dense",
+        (last["epoch"], last["synops_per_image"]),
+        xytext=(0, 9),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8.5,
+    )
 
 
 def _accuracy_panel(axes: Axes, runs: Sequence[Run]) -> None:
@@ -177,8 +215,9 @@ def _check_pairs(runs: Sequence[Run]) -> None:
     system = runs[0].settings.system
     if not system.feedback_pairs():
         raise FigureError(
-            f"no angle for {system.name} with layers {'-'.join(map(str, system.layers))}: it has "
-            "no feedback weights of their own; leave 'angle' out"
+            f"no figure 'angle' of {system.name} with layers "
+            f"{'-'.join(map(str, system.layers))}: the system has no feedback weights separate "
+            "from its forward weights; leave 'angle' out"
         )
 
 
@@ -203,12 +242,12 @@ def _angle_panel(axes: Axes, runs: Sequence[Run]) -> None:
 
 
 def describe(runs: Sequence[Run]) -> str:
-    """System, data set, layers and seeds of runs, for headings.
+    """Heading of runs: system, data set, layers and seeds.
 
     Parameters
     ----------
     runs : sequence of Run
-        Runs of the same settings but for the seed; at least one.
+        At least one; their settings differ in the seed only.
 
     Returns
     -------
@@ -221,6 +260,10 @@ def describe(runs: Sequence[Run]) -> str:
     return f"{s.system.name}, {s.dataset}, {layers}, {seeds}"
 
 
+def _value(name: str) -> _Value:
+    return lambda row: row.get(name, 0)
+
+
 def _percent(name: str) -> _Value:
     return lambda row: 100 * row[name]
 
@@ -230,7 +273,7 @@ def _angle_of(name: str) -> _Value:
 
 
 def _values(runs: Sequence[Run], value: _Value) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Epochs that all runs finished, and values of shape (n_runs, n_epochs)."""
+    """Epochs that all runs have finished, and values, shape (n_runs, n_epochs)."""
     count = min(len(run.epochs) for run in runs)
     epochs = np.array([row["epoch"] for row in runs[0].epochs[:count]])
     return epochs, np.array([[value(row) for row in run.epochs[:count]] for run in runs])
@@ -244,7 +287,7 @@ def _line(
     value: _Value,
     first: Sequence[float] = (),
 ) -> None:
-    """The mean of the runs, and their range as a band; ``first`` are values at epoch 0."""
+    """Draw the mean of the runs, and their range as a band; ``first`` holds values at epoch 0."""
     epochs, values = _values(runs, value)
     if first:
         epochs = np.concatenate([[0], epochs])
@@ -259,7 +302,7 @@ def _line(
 
 
 def _published(axes: Axes, runs: Sequence[Run], quantity: str, number: int, words: str) -> None:
-    """Published points up to the last epoch of the runs, if they have the published settings."""
+    """Draw published points up to the last epoch, if the runs have the published settings."""
     last = max(row["epoch"] for run in runs for row in run.epochs)
     if not all(run.published for run in runs):
         return
@@ -280,7 +323,7 @@ def _whole_epochs(axes: Axes) -> None:
 
 
 def _count_images(axes: Axes, runs: Sequence[Run]) -> None:
-    """A second axis above, in images seen."""
+    """Add a second axis above the panel, in images seen."""
     _whole_epochs(axes)
     per_epoch = runs[0].images_per_epoch
 

@@ -1,4 +1,4 @@
-"""What pictures of circuits are drawn with: words, boxes, lines and the marks at their ends."""
+"""Elements of pictures of circuits: words, boxes, lines and the marks at their ends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Look:
 
 
 def write(axes: Axes, x: float, y: float, text: str, *, ha: str = "center", **how: Any) -> None:
-    """Words around a point, above everything else.
+    """Write words at a point, above everything else.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def write(axes: Axes, x: float, y: float, text: str, *, ha: str = "center", **ho
     text : str
         One line or several.
     ha : str
-        ``"center"``, ``"left"`` or ``"right"``: which part of the words is at ``x``.
+        ``"center"``, ``"left"`` or ``"right"``: the part of the words that is at ``x``.
     **how
         More of ``Axes.text``, such as ``weight``.
     """
@@ -56,7 +56,7 @@ def write(axes: Axes, x: float, y: float, text: str, *, ha: str = "center", **ho
 
 
 def box(axes: Axes, centre: Point, half: Point, text: str, fill: str) -> None:
-    """A rounded box with words in it.
+    """Draw a rounded box with words in it.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def box(axes: Axes, centre: Point, half: Point, text: str, fill: str) -> None:
 
 
 def sensory(axes: Axes, x: float, y: float, caption: str) -> None:
-    """The input, as a small picture.
+    """Draw the input as a small picture.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def sensory(axes: Axes, x: float, y: float, caption: str) -> None:
 def draw_line(
     axes: Axes, points: Sequence[Point], look: Look, *, plastic: bool, both: bool = False
 ) -> None:
-    """A connection; marks at its ends say what it does.
+    """Draw a connection with marks at its ends.
 
     Parameters
     ----------
@@ -118,9 +118,9 @@ def draw_line(
     look : Look
         Colour, line and kind of end.
     plastic : bool
-        Whether it learns, which an open circle tells.
+        Whether it learns; an open circle marks that.
     both : bool
-        Whether it carries signal both ways: then it has two ends.
+        Whether it carries signal both ways, and so has marks at both ends.
     """
     x, y = np.transpose(points)
     axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=2.2, zorder=2)
@@ -150,7 +150,7 @@ def _end(axes: Axes, points: Sequence[Point], look: Look) -> None:
 
 
 def mark_learning(axes: Axes, centre: Point, colour: str) -> None:
-    """An open circle: this connection learns.
+    """Draw the open circle that marks a connection that learns.
 
     Parameters
     ----------
@@ -159,13 +159,13 @@ def mark_learning(axes: Axes, centre: Point, colour: str) -> None:
     centre : tuple of float
         Middle of the circle.
     colour : str
-        That of the connection.
+        Colour of the connection.
     """
     axes.add_patch(Circle(centre, 0.105, facecolor=style.PAPER, edgecolor=colour, lw=2, zorder=5))
 
 
 def _near_end(points: Sequence[Point]) -> Point:
-    """A place on the last straight stretch with room for a mark besides the arrow head."""
+    """A point on the last straight stretch that has room for a mark beside the arrow head."""
     for (x0, y0), (x1, y1) in zip(points[-2::-1], points[:0:-1], strict=True):
         length = float(np.hypot(x1 - x0, y1 - y0))
         if length > 0.55:

@@ -1,4 +1,4 @@
-"""Figures of settling and of what layers tell of each other."""
+"""Figures of settling, and of the information that layers have about each other."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from neurosim.figures.run import Activity, Run, Source, as_run
 from neurosim.learning.information import CorrelativeInformation, correlative_information
 from neurosim.system import System
 
-#: CorInfoMax's published epsilon, for systems whose objective has none.
+#: Regularisation of the correlations for systems that name none; CorInfoMax publishes it.
 DEFAULT_EPSILON = 0.15
 
 __all__ = ["convergence", "information", "measure_information"]
 
 
 def convergence(run: Source, *, images: int = 8) -> Figure:
-    """How much the state of each layer still changes, step by step, in all phases.
+    """Change of the state of each layer from step to step, in all phases.
 
     Parameters
     ----------
     run : Run or path
         The trained network.
     images : int
-        How many test images, the first ones; they run inside Python.
+        Number of test images, the first ones; they run in Python, which is slow.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def convergence(run: Source, *, images: int = 8) -> Figure:
     Raises
     ------
     FigureError
-        If it is to be of no image.
+        If ``images`` is below 1.
     CheckpointError
         If the run has no usable checkpoint.
     """
@@ -53,7 +53,7 @@ def convergence(run: Source, *, images: int = 8) -> Figure:
         time = circuit.dt * np.arange(1, circuit.cycle_steps() + 1)
         for number, (name, values) in enumerate(changes.items()):
             drawn = style.series(number)
-            # a layer that nothing has reached yet has no place on a logarithmic axis
+            # a logarithmic axis cannot show a layer that has not begun to change
             moving = (values > 0).all(axis=0)
             reached, shown = time[moving], values[:, moving]
             axes.plot(reached, shown.mean(axis=0), **drawn, label=name, markevery=3)
@@ -79,8 +79,8 @@ def information(run: Source, *, forgetting: float | None = None) -> Figure:
     run : Run or path
         Rates are those for all test images, in their order.
     forgetting : float, optional
-        Forgetting factor per image of the correlations, which then start at
-        the identity; without it, the mean over the images. See
+        Forgetting factor per image of the correlations, which then start as
+        the identity matrix; by default, the mean over the images. See
         :mod:`neurosim.learning.information`.
 
     Returns
@@ -94,7 +94,7 @@ def information(run: Source, *, forgetting: float | None = None) -> Figure:
         If the run has no usable checkpoint.
     """
     one = as_run(run)
-    told = {
+    measured = {
         "before": measure_information(one, one.initial_activity, one.initial_weights, forgetting),
         "after": measure_information(one, one.activity, one.weights, forgetting),
     }
@@ -102,7 +102,7 @@ def information(run: Source, *, forgetting: float | None = None) -> Figure:
     with style.applied():
         figure, panels = style.new_figure(len(layers) - 1, panel=(4.6, 3.5))
         for number, axes in enumerate(panels):
-            _bars(axes, {when: t[number] for when, t in told.items()})
+            _bars(axes, {when: pairs[number] for when, pairs in measured.items()})
             style.label(axes, f"{layers[number]} and {layers[number + 1]}", "prediction, phase",
                         "correlative information", "nat")  # fmt: skip
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -112,7 +112,7 @@ def information(run: Source, *, forgetting: float | None = None) -> Figure:
 def measure_information(
     run: Run, activity: Activity, weights: object, forgetting: float | None = None
 ) -> list[dict[str, CorrelativeInformation]]:
-    """Correlative information of every pair of neighbouring layers, by phase.
+    """Measure the correlative information of neighbouring layers, by phase.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def measure_information(
     activity : Activity
         Rates of all layers.
     weights : mapping of str to ndarray
-        The weights the rates were found with.
+        The weights of the network that gave the rates.
     forgetting : float, optional
         See :func:`information`.
 
@@ -147,18 +147,17 @@ def measure_information(
 
 
 def _epsilon(system: System) -> float:
-    """Regularisation of the objective: the system's own, or CorInfoMax's."""
+    """Regularisation of the correlations, as the system declares it for this analysis."""
     own = system.analyses().get("correlative_information", {})
     return own.get("epsilon", DEFAULT_EPSILON)
 
 
-def _bars(axes: Axes, told: dict[str, dict[str, CorrelativeInformation]]) -> None:
-    phases = list(next(iter(told.values())))
-    kinds = [(way, phase) for way in ("forward", "backward") for phase in phases]
-    known = [
-        (way, phase) for way, phase in kinds if not np.isnan(getattr(told["after"][phase], way))
-    ]
-    for number, (when, by_phase) in enumerate(told.items()):
+def _bars(axes: Axes, measured: dict[str, dict[str, CorrelativeInformation]]) -> None:
+    after = measured["after"]
+    kinds = [(way, phase) for way in ("forward", "backward") for phase in after]
+    # a pair of layers without weights from the upper one has no backward prediction
+    known = [(way, phase) for way, phase in kinds if not np.isnan(getattr(after[phase], way))]
+    for number, (when, by_phase) in enumerate(measured.items()):
         values = [getattr(by_phase[phase], way) for way, phase in known]
         bars = axes.bar(
             np.arange(len(known)) + 0.4 * (number - 0.5),
@@ -176,7 +175,7 @@ def _bars(axes: Axes, told: dict[str, dict[str, CorrelativeInformation]]) -> Non
     axes.grid(visible=False, axis="x")
     low, high = axes.get_ylim()
     room = 0.12 * (high - low)
-    # numbers stand beyond the ends of the bars
+    # room for the numbers beyond the ends of the bars
     axes.set_ylim(low - room * (low < 0), high + room)
 
 

@@ -13,30 +13,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, Equations
 from brian2.parsing.sympytools import str_to_sympy
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 from neurosim.circuit import Circuit, Pathway, Population, Projection
+from neurosim.circuit.parser import Line, parse_equations, parse_statements
 from neurosim.errors import ParameterError, near_matches
 from neurosim.system import System
 from neurosim.system.parameters import describe_parameters
 
 __all__ = [
     "FORMATS",
-    "Line",
     "Printer",
-    "alike",
     "comment_of",
     "constant_comments",
     "equation_block",
+    "group_populations",
+    "group_projections",
     "latex_text",
-    "like_projections",
     "math_block",
     "printer_for",
-    "read_equations",
     "render_equations",
     "statement",
     "system_comments",
@@ -136,60 +134,7 @@ _GREEK = frozenset(
 )
 
 
-# ---------------------------------------------------------------- equations and their comments
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """One line of an equation string.
-
-    Attributes
-    ----------
-    name, unit, comment : str
-        Variable, unit and the words after ``#``.
-    expression : str
-        Right-hand side; empty for a plain variable.
-    kind : str
-        Brian2's type of the equation.
-    flags : tuple of str
-        Brian2's flags.
-    """
-
-    name: str
-    unit: str
-    comment: str
-    expression: str
-    kind: str
-    flags: tuple[str, ...]
-
-
-def read_equations(text: str) -> list[Line]:
-    """Take an equation string apart, keeping what its comments say.
-
-    Parameters
-    ----------
-    text : str
-        Equations in Brian2's syntax, one per line.
-
-    Returns
-    -------
-    list of Line
-        In the order given; empty lines and lines of comment alone are left out.
-    """
-    lines = []
-    for written in text.splitlines():
-        code, _, comment = written.partition("#")
-        if not code.strip():
-            continue
-        (parsed,) = Equations(code).values()
-        unit = re.sub(r"\(.*\)", "", code.rpartition(":")[2]).strip()
-        expression = "" if parsed.type == PARAMETER else parsed.expr.code
-        lines.append(
-            Line(
-                parsed.varname, unit, comment.strip(), expression, parsed.type, tuple(parsed.flags)
-            )
-        )
-    return lines
+# ---------------------------------------------------------------- blocks and comments
 
 
 def equation_block(lines: Sequence[Line], printer: Printer) -> str:
@@ -212,7 +157,7 @@ def equation_block(lines: Sequence[Line], printer: Printer) -> str:
         if not line.expression:
             continue
         left = printer.name(line.name)
-        if line.kind == DIFFERENTIAL_EQUATION:
+        if line.kind == "differential":
             left = rf"\frac{{\mathrm{{d}} {left}}}{{\mathrm{{d}} t}}"
         right = printer.doprint(str_to_sympy(line.expression))
         note = rf" && \text{{{latex_text(line.comment)}}}" if line.comment else ""
@@ -268,9 +213,11 @@ def statement(code: str, printer: Printer) -> str:
     str
         LaTeX.
     """
-    name, operator, expression = _statement_parts(code)
-    sign = r"\leftarrow" if operator == "=" else rf"\mathrel{{{operator[0]}}}="
-    return f"{printer.name(name)} {sign} {printer.doprint(str_to_sympy(expression))}"
+    (parsed,) = parse_statements(code)
+    plain = parsed.operator == "="
+    sign = r"\leftarrow" if plain else rf"\mathrel{{{parsed.operator[0]}}}="
+    right = printer.doprint(str_to_sympy(parsed.expression))
+    return f"{printer.name(parsed.target)} {sign} {right}"
 
 
 def constant_comments(module: ModuleType) -> dict[str, str]:
@@ -365,7 +312,7 @@ def printer_for(system: type[System]) -> Printer:
     return Printer({name: info.symbol for name, info in infos.items() if info.symbol})
 
 
-def alike(populations: Sequence[Population]) -> list[list[Population]]:
+def group_populations(populations: Sequence[Population]) -> list[list[Population]]:
     """Populations in groups of the same equations and role.
 
     Parameters
@@ -384,7 +331,7 @@ def alike(populations: Sequence[Population]) -> list[list[Population]]:
     return list(groups.values())
 
 
-def like_projections(projections: Sequence[Projection]) -> list[list[Projection]]:
+def group_projections(projections: Sequence[Projection]) -> list[list[Projection]]:
     """Projections in groups of the same pathways and role.
 
     Parameters
@@ -426,14 +373,14 @@ def _sections(system: type[System], circuit: Circuit) -> list[_Section]:
     comments = system_comments(system)
     cells = [
         _Section(_heading(group[0].role, group), tuple(_cell_formulas(group[0].equations)))
-        for group in alike(circuit.populations)
+        for group in group_populations(circuit.populations)
     ]
     synapses = [
         _Section(
             _heading(group[0].role, group),
             tuple(f for pathway in group[0].pathways for f in _pathway_formulas(pathway, comments)),
         )
-        for group in like_projections(circuit.projections)
+        for group in group_projections(circuit.projections)
     ]
     return [section for section in (*cells, *synapses) if section.formulas]
 
@@ -445,26 +392,22 @@ def _heading(role: str, group: Sequence[Population | Projection]) -> str:
 
 def _cell_formulas(equations: str) -> list[_Formula]:
     return [
-        _Formula(line.name, "=", line.expression, line.comment, line.kind == DIFFERENTIAL_EQUATION)
-        for line in read_equations(equations)
+        _Formula(line.name, "=", line.expression, line.comment, line.kind == "differential")
+        for line in parse_equations(equations)
         if line.expression
     ]
 
 
 def _pathway_formulas(pathway: Pathway, comments: Mapping[str, str]) -> list[_Formula]:
     """One formula per statement; the comment of the whole stands beside the last."""
-    found = []
-    for written in filter(str.strip, pathway.code.splitlines()):
-        left, sign, right = _statement_parts(written)
-        found.append(_Formula(left, sign, right, f"on {pathway.event}"))
+    found = [
+        _Formula(parsed.target, parsed.operator, parsed.expression, f"on {pathway.event}")
+        for parsed in parse_statements(pathway.code)
+    ]
     note = comment_of(pathway.code, comments).partition(", with ")[0]
     if note:
         found[-1] = dataclasses.replace(found[-1], comment=f"{note}, on {pathway.event}")
     return found
-
-
-def _statement_parts(code: str) -> list[str]:
-    return re.split(r"\s*(\+=|-=|\*=|/=|=)\s*", code.strip(), maxsplit=1)
 
 
 # ---------------------------------------------------------------- formats

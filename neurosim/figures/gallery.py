@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from neurosim.errors import FigureError, RunFolderError, near_matches
@@ -32,7 +31,7 @@ class FigureKind:
     draw : callable
         From a run, or several, to a figure.
     title, caption : str
-        Plain words for the page.
+        Words on the page.
     """
 
     draw: Callable[[Source], Figure]
@@ -90,12 +89,13 @@ FIGURES: Mapping[str, FigureKind] = {
     "convergence": FigureKind(
         dynamics.convergence,
         "Settling",
-        "Summed change of state per step: how far the network has come to rest when a phase ends.",
+        "Summed change of state per step. It is small at the end of a phase if the network has "
+        "settled.",
     ),
     "information": FigureKind(
         dynamics.information,
         "Layerwise correlative information",
-        "What neighbouring layers tell of each other through forward and backward predictions, "
+        "How well neighbouring layers predict each other through forward and backward weights, "
         "over all test images.",
     ),
 }
@@ -156,11 +156,11 @@ def save(figure: Figure, path: Path) -> Path:
     form = path.suffix.removeprefix(".")
     if form not in FORMATS:
         raise FigureError(f"cannot write {path}: {near_matches(form, FORMATS)}")
-    # no date: the same figure gives the same file
+    # without a date, the same figure gives the same file
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(dict(style.RC)):
+        with style.applied():
             figure.savefig(path, metadata=dates.get(form))
     except OSError as error:
         raise RunFolderError(
@@ -226,7 +226,7 @@ def save_all(
 
 
 def _check_writable(out: Path) -> None:
-    """Say so before a minute of drawing, not after it."""
+    """Refuse a folder that cannot be written before drawing, which takes a minute."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         refused = not os.access(out, os.W_OK | os.X_OK)

@@ -1,4 +1,4 @@
-"""What figures are drawn from: a run's settings, metrics, weights, data and activity."""
+"""The data of figures: a run's settings, metrics, weights, images and activity."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Activity:
     Attributes
     ----------
     settled : dict of str to ndarray
-        (n_images, n_cells) by population, where evaluation ends.
+        (n_images, n_cells) by population, at the end of evaluation.
     phase : str
-        Name of the phase that evaluation ends with.
+        Name of the phase at whose end evaluation stops.
     rates : dict of str to dict of str to ndarray
-        The same by phase, then by population, in cycles as those of training.
+        Rates at the end of each phase of a training cycle, by phase, then by population.
     labels : ndarray, shape (n_images,)
         Classes.
     """
@@ -49,7 +49,7 @@ class Activity:
 
 
 class Run:
-    """One finished or unfinished training run, read from its folder when needed.
+    """A training run, finished or not; its files are read when they are needed.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ class Run:
 
     @classmethod
     def from_simulator(cls, simulator: Simulator, data: Dataset) -> Run:
-        """A run without a folder, of a simulator in this program; it has no metrics.
+        """Make a run of a simulator in this program, without a folder and without metrics.
 
         Parameters
         ----------
         simulator : Simulator
-            As it is now; its weights are read when a figure needs them.
+            Its weights are read when a figure needs them.
         data : Dataset
             Its test images are shown.
 
@@ -101,7 +101,7 @@ class Run:
         run.__dict__.update(simulator=simulator, data=data, rows=[])
         return run
 
-    # ------------------------------------------------------------ what was measured
+    # ------------------------------------------------------------ metrics
 
     @functools.cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -119,8 +119,8 @@ class Run:
         """
         if not self.rows:
             raise RunFolderError(
-                f"{self.path} holds no metrics yet: no epoch is finished; "
-                f"go on with the run by neurosim train --resume {self.path}"
+                f"{self.path} holds no metrics: no epoch is finished; continue the run with "
+                f"neurosim train --resume {self.path}"
             )
         return self.rows
 
@@ -138,7 +138,7 @@ class Run:
 
     @functools.cached_property
     def untrained(self) -> Simulator:
-        """The network before learning, drawn anew from the run's seed."""
+        """The network before learning, made again from the run's seed."""
         s = self.settings
         return Simulator(s.system, seed=s.seed, backend=s.backend, dtype=s.dtype)
 
@@ -161,7 +161,7 @@ class Run:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Shape of an image, channels first; nothing is read from the disk for it."""
+        """Shape of an image, channels first, found without reading the data set."""
         if "data" in self.__dict__:
             return self.data.image_shape
         return DATASETS[self.settings.dataset].image_shape
@@ -189,7 +189,7 @@ class Run:
 
     @property
     def nudge(self) -> float:
-        """Size of the nudge that training uses, 1 for a system without one."""
+        """Size of the nudge in training; 1 for a system without a nudge."""
         drawn = self.settings.system.cycle_scalars(np.random.default_rng(0), 1)
         return float(max((abs(values[0]) for values in drawn.values()), default=1.0))
 
@@ -201,7 +201,7 @@ class Run:
         return self.settings.published()
 
     def close(self) -> None:
-        """Give back the files of the programs that ran."""
+        """Delete the work files of the programs that ran."""
         for name in ("simulator", "untrained"):
             if name in self.__dict__:
                 self.__dict__[name].close()
@@ -233,13 +233,15 @@ def open_runs(path: str | Path, *, data_dir: Path | None = None) -> list[Run]:
     return [Run(folder, data_dir=data_dir) for folder in folders]
 
 
-def as_runs(source: Source) -> list[Run]:
-    """Runs of a figure's argument.
+def as_runs(source: Source, *, data_dir: Path | None = None) -> list[Run]:
+    """Open what a figure function was given.
 
     Parameters
     ----------
     source : Run, path, or sequence of either
-        What a figure function was given.
+        The argument of the figure function.
+    data_dir : Path, optional
+        Where the data sets of paths lie; by default where the runs found them.
 
     Returns
     -------
@@ -256,23 +258,25 @@ def as_runs(source: Source) -> list[Run]:
     if isinstance(source, Run):
         return [source]
     if isinstance(source, (str, Path)):
-        return open_runs(source)
+        return open_runs(source, data_dir=data_dir)
     if isinstance(source, Sequence) and source:
-        return [run for one in source for run in as_runs(one)]
+        return [run for one in source for run in as_runs(one, data_dir=data_dir)]
     raise TypeError(f"{source!r} is no run; give a Run, a run folder, or several of them")
 
 
-def as_run(source: Source) -> Run:
-    """The run of a figure that shows one network: the first of several.
+def as_run(source: Source, *, data_dir: Path | None = None) -> Run:
+    """Open the run of a figure that shows one network: the first of several.
 
     Parameters
     ----------
     source : Run, path, or sequence of either
         As for :func:`as_runs`, with the same errors.
+    data_dir : Path, optional
+        As for :func:`as_runs`.
 
     Returns
     -------
     Run
         The first.
     """
-    return as_runs(source)[0]
+    return as_runs(source, data_dir=data_dir)[0]

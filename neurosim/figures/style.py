@@ -1,9 +1,9 @@
 """The one style sheet of all figures: colours, lines, markers, sizes.
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart. Nothing is
-told by colour alone: series differ in line style and marker as well, so a
-figure reads in black and white. Figures are made without pyplot, so they need
-no display and leave no global state.
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart. Series
+differ in line style and marker as well, so a figure can be read in black and white.
+Figures are made without pyplot: they need no display and leave no global state. The
+user's matplotlibrc changes nothing in them.
 
 Examples
 --------
@@ -25,6 +25,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -40,7 +41,9 @@ __all__ = [
     "SEQUENTIAL",
     "SHADE",
     "SIGNED",
+    "StyledFigure",
     "applied",
+    "empty_figure",
     "label",
     "new_figure",
     "series",
@@ -63,10 +66,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 #: Hatches of filled areas and bars, one per colour.
 HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
 INK, PAPER, SHADE = "#222222", "#ffffff", "#ececec"
-#: Colour maps: values from zero up, and values of both signs. Both rise in lightness evenly.
+#: Colour maps for values from zero up, and for values of both signs; lightness rises evenly.
 SEQUENTIAL, SIGNED = "cividis", "PuOr_r"
 
-#: How published points are drawn in every figure: open, so that they never hide a measured line.
+#: Look of published points: open marks, which do not hide a measured line.
 PUBLISHED: Mapping[str, Any] = {
     "linestyle": "none",
     "marker": "o",
@@ -77,7 +80,7 @@ PUBLISHED: Mapping[str, Any] = {
     "zorder": 4,
 }
 
-#: Settings of matplotlib that hold inside :func:`applied`.
+#: What differs from matplotlib's defaults inside :func:`applied`.
 RC: Mapping[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
@@ -108,7 +111,7 @@ RC: Mapping[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 150,
     "savefig.facecolor": PAPER,
-    # the same figure gives the same file, and looks the same where a font is missing
+    # the same figure gives the same file, and looks the same on a machine without the font
     "svg.hashsalt": "neurosim",
     "svg.fonttype": "path",
     "pdf.fonttype": 42,
@@ -118,10 +121,72 @@ _PANEL = (4.3, 3.2)
 
 
 @contextmanager
-def applied() -> Iterator[None]:
-    """Let :data:`RC` hold inside a ``with`` block, and only there."""
-    with mpl.rc_context(dict(RC)):
+def applied(changes: Mapping[Any, Any] | None = None) -> Iterator[None]:
+    """Let matplotlib's defaults and then :data:`RC` hold inside a ``with`` block.
+
+    Whatever the user's matplotlibrc or program has set holds again after the block.
+    Which backend draws stays the user's choice throughout.
+
+    Parameters
+    ----------
+    changes : mapping, optional
+        Settings of matplotlib that take precedence over :data:`RC`.
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({**RC, **(changes or {})})
         yield
+
+
+class StyledFigure(Figure):
+    """A figure that is drawn and saved in this style, whoever draws it and whenever.
+
+    Matplotlib makes the labels of ticks when it draws, and reads the settings of that
+    moment. With a plain figure, they would follow the user's matplotlibrc.
+    """
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the figure in the style.
+
+        Parameters
+        ----------
+        renderer : matplotlib.backend_bases.RendererBase
+            What to draw with.
+        """
+        with applied():
+            super().draw(renderer)
+
+    def savefig(self, *arguments: Any, **keywords: Any) -> None:
+        """Save the figure in the style.
+
+        Parameters
+        ----------
+        *arguments, **keywords
+            As for :meth:`matplotlib.figure.Figure.savefig`.
+        """
+        with applied():
+            super().savefig(*arguments, **keywords)
+
+
+def empty_figure(width: float, height: float, **layout: Any) -> StyledFigure:
+    """Make a figure without panels, without pyplot.
+
+    Parameters
+    ----------
+    width, height : float
+        Size in inches.
+    **layout
+        Handed to :class:`matplotlib.figure.Figure`, e.g. ``layout="constrained"``.
+
+    Returns
+    -------
+    StyledFigure
+        With a canvas of its own, ready for ``savefig``.
+    """
+    with applied():
+        figure = StyledFigure(figsize=(width, height), **layout)
+        FigureCanvasAgg(figure)
+    return figure
 
 
 def new_figure(
@@ -130,7 +195,7 @@ def new_figure(
     columns: int = 0,
     panel: tuple[float, float] = _PANEL,
     **gridspec: Any,
-) -> tuple[Figure, tuple[Axes, ...]]:
+) -> tuple[StyledFigure, tuple[Axes, ...]]:
     """Make a figure with a row (or rows) of panels, without pyplot.
 
     Parameters
@@ -138,7 +203,7 @@ def new_figure(
     panels : int
         Number of panels.
     columns : int
-        Panels beside each other; 0 for all in one row.
+        Panels in a row; 0 puts all into one.
     panel : (float, float)
         Width and height of one panel in inches.
     **gridspec
@@ -146,19 +211,18 @@ def new_figure(
 
     Returns
     -------
-    figure : matplotlib.figure.Figure
+    figure : StyledFigure
         With a canvas of its own, ready for ``savefig``.
     axes : tuple of matplotlib.axes.Axes
         One per panel, row by row.
     """
     wide = columns or panels
     rows = math.ceil(panels / wide)
-    figure = Figure(figsize=(panel[0] * wide, panel[1] * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, wide, squeeze=False, **gridspec)
-    axes = tuple(grid.flat)
-    for empty in axes[panels:]:
-        empty.remove()
+    figure = empty_figure(panel[0] * wide, panel[1] * rows, layout="constrained")
+    with applied():
+        axes = tuple(figure.subplots(rows, wide, squeeze=False, **gridspec).flat)
+        for empty in axes[panels:]:
+            empty.remove()
     return figure, axes[:panels]
 
 
@@ -168,8 +232,8 @@ def series(number: int, *, markers: bool = True) -> dict[str, Any]:
     Parameters
     ----------
     number : int
-        Place of the series in its panel, from 0; after the last colour it
-        begins anew.
+        Place of the series in its panel, from 0; after the last colour the
+        first comes again.
     markers : bool
         Whether to mark the points.
 
@@ -179,28 +243,29 @@ def series(number: int, *, markers: bool = True) -> dict[str, Any]:
         Keywords.
     """
     place = number % len(COLOURS)
-    drawn = {"color": COLOURS[place], "linestyle": LINES[place]}
-    return {**drawn, "marker": MARKERS[place]} if markers else drawn
+    look = {"color": COLOURS[place], "linestyle": LINES[place]}
+    return {**look, "marker": MARKERS[place]} if markers else look
 
 
 def label(axes: Axes, title: str, x: str, y: str, y_unit: str = "", *, x_unit: str = "") -> None:
-    """Name a panel and both its axes; units stand in brackets.
+    """Set the title of a panel and the labels of its axes, units in brackets.
 
     Parameters
     ----------
     axes : Axes
         The panel.
     title : str
-        What it shows; empty for none.
+        Title; empty for none.
     x, y : str
-        The quantities.
+        Names of the quantities.
     y_unit, x_unit : str
         Units, ``"1"`` for a dimensionless quantity; empty where the name is a
         count or an index.
     """
-    axes.set_title(title)
-    axes.set_xlabel(f"{x} ({x_unit})" if x_unit else x)
-    axes.set_ylabel(f"{y} ({y_unit})" if y_unit else y)
+    with applied():
+        axes.set_title(title)
+        axes.set_xlabel(f"{x} ({x_unit})" if x_unit else x)
+        axes.set_ylabel(f"{y} ({y_unit})" if y_unit else y)
 
 
 def shade_phases(
@@ -213,7 +278,7 @@ def shade_phases(
     axes : Axes
         A panel over time.
     phases : mapping of str to float
-        Lengths by name, in the units of the x axis, in order; those of length 0
+        Lengths by name, in order, in the unit of the x axis; phases of length 0
         are left out.
     start : float
         Where the first phase begins.
@@ -223,26 +288,31 @@ def shade_phases(
     Returns
     -------
     dict of str to (float, float)
-        Where each phase begins and ends.
+        Begin and end of each phase.
     """
     spans: dict[str, tuple[float, float]] = {}
     for name, length in phases.items():
-        if length <= 0:
-            continue
-        spans[name] = (start, start + length)
-        start += length
-    for number, (name, (left, right)) in enumerate(spans.items()):
-        if number % 2:
-            axes.axvspan(left, right, facecolor=SHADE, edgecolor="none", zorder=0)
-        if named:
-            axes.annotate(
-                name,
-                ((left + right) / 2, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 2),
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=RC["legend.fontsize"],
-            )
+        if length > 0:
+            spans[name] = (start, start + length)
+            start += length
+    with applied():
+        for number, (name, (left, right)) in enumerate(spans.items()):
+            if number % 2:
+                axes.axvspan(left, right, facecolor=SHADE, edgecolor="none", zorder=0)
+            if named:
+                _name_above(axes, name, (left + right) / 2)
     return spans
+
+
+def _name_above(axes: Axes, name: str, place: float) -> None:
+    """Write a name above a panel, centred at a place of its x axis."""
+    axes.annotate(
+        name,
+        (place, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=RC["legend.fontsize"],
+    )

@@ -25,7 +25,7 @@ def weight_histograms(run: Source) -> Figure:
     Parameters
     ----------
     run : Run or path
-        The initial weights are drawn anew from the run's seed.
+        The initial weights are made again from the run's seed.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
     run : Run or path
         A run on images.
     rows : int
-        How many cells to show, drawn at random.
+        Number of cells to show, chosen at random.
     seed : int
         Seed of that choice.
 
@@ -142,7 +142,7 @@ def _mosaic(
     columns: int,
     words: str,
 ) -> None:
-    """Images side by side with a gap of one pixel; colour photographs keep their colours."""
+    """Draw images side by side with a gap of one pixel, three channels as colours."""
     height, width = (1, *shape)[-2:]
     lines = -(-len(rows) // columns)
     limit = float(np.abs(rows).max()) or 1.0

@@ -12,15 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim.backends import open_backend
-from neurosim.backends.interface import (
-    CHUNK_IMAGES,
-    Backend,
-    Chunk,
-    ChunkResult,
-    Weights,
-    check_choices,
-)
+from neurosim.backends import check_choices, open_backend
+from neurosim.backends.interface import CHUNK_IMAGES, Backend, Chunk, ChunkResult, Weights
 from neurosim.circuit import Circuit
 from neurosim.circuit.phases import phase_lengths
 from neurosim.circuit.readouts import STATE_CHANGE, readout_name, with_readouts, with_state_changes

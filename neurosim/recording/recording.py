@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim._version import __version__
-from neurosim.backends import open_backend
-from neurosim.backends.interface import Backend, Chunk, check_choices
+from neurosim.backends import backend_class, check_choices, open_backend
+from neurosim.backends.interface import Backend, Chunk
 from neurosim.errors import DataError, near_matches
 from neurosim.files import temporary_path
 from neurosim.recording.showing import Network, check_nudge, showing_chunks
@@ -541,10 +541,11 @@ def show_images(
         )
     if to is not None:
         _check_room(Path(to), size)
-    step = _images_at_once(network, plan, size, memory_limit, compiled=backend == "cpp")
+    compiled = "compiled" in backend_class(backend).features
+    step = _images_at_once(network, plan, size, memory_limit, compiled=compiled)
     log.info("recording %s%s", size, f", {step} images at a time" if step < len(images) else "")
     # a program is compiled for a number of images: one of few sizes, so that it is used again
-    most = 1 << (step - 1).bit_length() if backend == "cpp" else step
+    most = 1 << (step - 1).bit_length() if compiled else step
     how: dict[str, Any] = {"neurons": plan.neurons, "backend": backend, "max_images": most}
     with Recorder(network, plan.layers, **how) as recorder:
         blocks = (

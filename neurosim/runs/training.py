@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from neurosim.backends import backend_class
 from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME, Checkpoint, load_checkpoint, plain_state, save_checkpoint
 from neurosim.files import storage_error
 from neurosim.runs.settings import RunSettings, resolve, settings_from_config
@@ -289,7 +290,7 @@ class TrainingRun:
 
     def _build(self) -> None:
         """Make the program; nothing is lost if a signal stops this at once."""
-        if self.settings.backend == "cpp":
+        if "compiled" in backend_class(self.settings.backend).features:
             log.info("preparing the C++ program (compiled once per circuit; a minute at most) ...")
         try:
             self.simulator.backend  # noqa: B018 - built when first looked at

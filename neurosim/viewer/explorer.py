@@ -1,4 +1,4 @@
-"""Parameters as sliders: what can be turned while looking, and what it means for the circuit."""
+"""Sliders for parameters, and the shared parameters of the circuit that follow from them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Knob:
     Attributes
     ----------
     name : str
-        Parameter of the system, of a layer's cells, or input of the cycle.
+        A parameter of the system, a parameter of a layer's cells, or an input of the cycle.
     label : str
-        With the unit, if there is one.
+        Symbol and unit.
     value, low, high : float
-        Value to begin with, and range.
+        Present value, and range.
     """
 
     name: str
@@ -36,15 +36,15 @@ class Knob:
 class Explorer:
     """Values of the sliders, and the shared parameters of the circuit that follow from them.
 
-    Everything a slider changes is handed over when the program starts, so nothing is
-    compiled anew.
+    The compiled program takes these parameters when it starts, so no slider makes it
+    necessary to compile again.
 
     Parameters
     ----------
     system : System
-        Where the sliders begin.
+        Gives the first values of the sliders.
     beta : float
-        Signed nudge to begin with.
+        First value of the signed nudge.
     """
 
     def __init__(self, system: System, beta: float) -> None:
@@ -56,7 +56,7 @@ class Explorer:
         self.reset()
 
     def reset(self) -> None:
-        """Go back to where the sliders began."""
+        """Set all sliders to their first values."""
         self.beta = self._start_beta
         self._changed: dict[str, float] = {}
         self._overrides: dict[str, float] = {}
@@ -72,7 +72,7 @@ class Explorer:
         Returns
         -------
         list of Knob
-            Those parameters that :meth:`System.explorable` names and that reach it.
+            Of the parameters that :meth:`System.explorable` names, those that affect it.
         """
         return [
             self._knob(name, population)
@@ -81,7 +81,7 @@ class Explorer:
         ]
 
     def set(self, name: str, value: float, population: str) -> None:
-        """Turn a slider.
+        """Move a slider.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Explorer:
         value : float
             New value, in the unit of :attr:`Knob.label`.
         population : str
-            Population of the layer that is looked at; a parameter of cells changes there only.
+            Population of the layer in view; a parameter of cells changes in this layer only.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Explorer:
             before = self._parameters(self._make(self._changed))
             after = self._parameters(circuit)
             self._changed = changed
-            # what follows from this parameter is no longer what was set by hand
+            # values set by hand give way to those that follow from this parameter
             for key in [k for k in self._overrides if before[k] != after[k]]:
                 del self._overrides[key]
 
@@ -123,7 +123,7 @@ class Explorer:
         return {**self._parameters(self._make(self._changed)), **self._overrides}
 
     def changes(self) -> dict[str, float]:
-        """Those of :meth:`parameters` that differ from where the sliders began."""
+        """Those of :meth:`parameters` that differ from their first values."""
         start = self._parameters(self._circuit)
         return {name: v for name, v in self.parameters().items() if v != start[name]}
 
@@ -169,7 +169,7 @@ class Explorer:
 
 
 def _range(start: float, *, from_zero: bool) -> tuple[float, float]:
-    """A quarter to four times the value; from 0 where 0 is allowed, wide if it is small."""
+    """From a quarter to four times the value, or from 0 if 0 is allowed."""
     if start < 0:
         low, high = _range(-start, from_zero=from_zero)
         return -high, -low

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from neurosim.errors import NeurosimError, ParameterError
-from neurosim.viewer.viewer import Viewer, open_source, said
+from neurosim.figures import style
+from neurosim.viewer.opening import open_source
+from neurosim.viewer.viewer import Viewer, one_line
 
 __all__ = ["NotebookView", "view"]
 
 _SIZE = (11.0, 6.6)
 #: Controls that every layer has.
-_PLACES = frozenset({"image", "layer", "neuron", "nudged", "negative", "cursor"})
+_COMMON = frozenset({"image", "layer", "neuron", "nudged", "negative", "cursor"})
 
 
 class NotebookView:
-    """Controls and picture as one widget; the last line of a cell shows it.
+    """Controls and picture as one widget, shown if it is the last line of a cell.
 
     Attributes
     ----------
     viewer : Viewer
-        What is looked at.
+        State of the view.
     widget : ipywidgets.Widget
         Controls and picture.
     controls : dict of str to ipywidgets.Widget
@@ -59,12 +62,12 @@ class NotebookView:
         return widget
 
     def _do(self, act: Any, value: Any) -> None:
-        """Act, tell what went wrong in a line, and draw."""
+        """Act, show the message of an error, and draw."""
         self._status.value = ""
         try:
             act(value)
         except NeurosimError as error:
-            self._status.value = said(error)
+            self._status.value = one_line(error)
         self._sync()
         self._render()
 
@@ -92,8 +95,8 @@ class NotebookView:
         return widgets.HBox(made, layout={"flex_flow": "row wrap"})
 
     def _fill_rows(self) -> None:
-        """Checkboxes and sliders of the layer; another layer may have others."""
-        for name in [name for name in self.controls if name not in _PLACES]:
+        """Make checkboxes and sliders for the layer; other layers may have others."""
+        for name in [name for name in self.controls if name not in _COMMON]:
             self.controls.pop(name).close()
         self._fill_traces()
         self._fill_knobs()
@@ -123,7 +126,7 @@ class NotebookView:
             for knob in self.viewer.knobs()
         ]  # fmt: skip
 
-    # ------------------------------------------------------------ what they do
+    # ------------------------------------------------------------ actions
 
     def _to_layer(self, layer: int) -> None:
         self.viewer.set_layer(layer)
@@ -133,7 +136,7 @@ class NotebookView:
         self.viewer.picture.mark(time or None)
 
     def _sync(self) -> None:
-        """Put the controls where the view is, after one has moved others."""
+        """Set all controls to the state of the view; one may have changed others."""
         self._quiet = True
         try:
             viewer = self.viewer
@@ -176,8 +179,9 @@ def view(
     nudged: bool = True,
     beta: float | None = None,
     explore: bool = False,
+    data_dir: Path | None = None,
 ) -> NotebookView:
-    """Look into the neurons, in a notebook.
+    """Look into the neurons of a network, in a notebook.
 
     Parameters
     ----------
@@ -188,7 +192,7 @@ def view(
     labels : array_like, shape (n,), optional
         Their classes; without them there is no nudged phase.
     image, layer, neuron : int, optional
-        Where to begin.
+        Numbers to begin with.
     traces : sequence of str, optional
         Traces shown at first.
     nudged : bool
@@ -197,6 +201,8 @@ def view(
         Signed nudge to begin with, 1 by default; a recording has its own.
     explore : bool
         Sliders for parameters; a program is compiled first, which takes a minute at most.
+    data_dir : Path, optional
+        Where data sets lie; by default where the run found them.
 
     Returns
     -------
@@ -212,20 +218,15 @@ def view(
         If ipywidgets is not installed.
     """
     try:
-        import ipywidgets  # noqa: F401 - asked for before anything is computed
+        import ipywidgets  # noqa: F401 - refuse before anything is computed
     except ImportError as error:
         raise ParameterError(
             "the view in a notebook needs ipywidgets: in the folder of this repository "
             "pip install -e '.[notebook]'"
         ) from error
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    source = open_source(what, images, labels, beta=beta)
-    figure = Figure(figsize=_SIZE)
-    FigureCanvasAgg(figure)
+    source = open_source(what, images, labels, beta=beta, data_dir=data_dir)
     viewer = Viewer(
-        source, figure, image=image, layer=layer, neuron=neuron, traces=traces, nudged=nudged,
-        explore=explore,
+        source, style.empty_figure(*_SIZE), image=image, layer=layer, neuron=neuron,
+        traces=traces, nudged=nudged, explore=explore,
     )  # fmt: skip
     return NotebookView(viewer)

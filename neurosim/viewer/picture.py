@@ -12,41 +12,22 @@ from numpy.typing import NDArray
 
 from neurosim.figures import style
 from neurosim.system.traces import TRACE_KINDS
-from neurosim.viewer.source import Look
+from neurosim.viewer.labels import answer_words, heading, phase_spans, trace_names
+from neurosim.viewer.look import Look
 
-__all__ = ["Picture", "phase_spans", "shown_at_first", "trace_names"]
+__all__ = ["Picture"]
 
-#: Height of a panel beside the others'.
+#: Relative heights of the panels.
 _HEIGHTS = {"potential": 2.2, "rate": 1.3, "error": 1.4, "spikes": 1.4}
 _OSCILLATION = 0.55
-#: Neurons in the raster: the chosen one and its neighbours. More are no longer told apart.
+#: Neurons in the raster: the chosen one and its neighbours. More would run into each other.
 _RASTER = 100
 #: Left and right edge of the traces, the legends' left edge, and the column at the right.
 _LEFT, _RIGHT, _LEGEND, _SIDE = 0.085, 0.615, 0.625, 0.80
 
 
-def trace_names(data: Any) -> list[str]:
-    """Traces of a recorded layer, as it declares them, spikes included."""
-    return [str(name) for name, array in data.data_vars.items() if "kind" in array.attrs]
-
-
-def shown_at_first(data: Any) -> list[str]:
-    """Traces that are shown before anybody asks."""
-    return [name for name in trace_names(data) if data[name].attrs["shown"]]
-
-
-def phase_spans(data: Any) -> dict[str, tuple[float, float]]:
-    """Begin and end of each phase of a recording in ms."""
-    step = float(data.attrs["dt_ms"])
-    times, names = data.time.values, data.phase.values
-    return {
-        str(name): (float(times[names == name][0] - step), float(times[names == name][-1]))
-        for name in dict.fromkeys(names)
-    }
-
-
 class Picture:
-    """Draws a :class:`~neurosim.viewer.source.Look` into a figure.
+    """Draws a :class:`~neurosim.viewer.look.Look` into a figure.
 
     Parameters
     ----------
@@ -80,10 +61,10 @@ class Picture:
             self.bars = figure.add_axes(
                 (side[0] + 0.01, self._at(0.47), side[1] - 0.01, self._part(0.17))
             )
-        self._title = figure.text(_LEFT, 0.985, "", va="top", weight="bold", fontsize=10.5)
-        self.readout = figure.text(
-            _SIDE, self._at(0.36), "", va="top", family="monospace", fontsize=8
-        )
+            self._title = figure.text(_LEFT, 0.985, "", va="top", weight="bold", fontsize=10.5)
+            self.readout = figure.text(
+                _SIDE, self._at(0.36), "", va="top", family="monospace", fontsize=8
+            )
 
     def _at(self, part: float) -> float:
         return self._bottom + part * (self._top - self._bottom)
@@ -117,10 +98,8 @@ class Picture:
         nudged : bool
             With False, only the first phase is shown.
         """
+        look = look if nudged else look.first_phase()
         data = look.data
-        if not nudged:
-            data = data.sel(time=data.phase == data.phase.values[0])
-        look = Look(data, look.answer, look.target)
         names = [name for name in trace_names(data) if name in set(shown)]
         wanted = (data.attrs["layer"], tuple(names), tuple(phase_spans(data).items()))
         with style.applied():
@@ -131,20 +110,13 @@ class Picture:
             self._update(data, neuron)
             self._draw_image(look, image_shape)
             self._draw_answer(look)
-        self._title.set_text(self._headline(look, neuron))
-
-    def _headline(self, look: Look, neuron: int) -> str:
-        data = look.data
-        beta = f", nudge $\\beta$ = {data.attrs['beta']:g}" if data.attrs["nudged"] else ""
-        return (
-            f"{data.attrs['system']}: neuron {neuron} of layer {data.attrs['layer']} "
-            f"({data.attrs['role'] or data.attrs['population']}), image {int(data.image)}{beta}"
-        )
+        title = heading(data, neuron, int(data.image), beta=r"$\beta$")
+        self._title.set_text(title)
 
     # ------------------------------------------------------------ panels
 
     def _build(self, data: Any, names: Sequence[str]) -> None:
-        """Make the panels anew for these traces."""
+        """Make new panels for these traces."""
         for axes in self.panels.values():
             axes.remove()
         self.lines, self._marks = {}, []
@@ -208,11 +180,12 @@ class Picture:
                 **style.series(number, markers=False),
             )
             self.lines[name] = line
-        # words above each other fit beside a low panel
+        # a low panel needs a label of several short lines
         narrow = " " in words or len(words) > len("potential")
         axes.set_ylabel("\n".join(words.split()) + (f"\n({unit})" if narrow else f" ({unit})"))
         axes.yaxis.set_major_locator(_few_ticks())
-        axes.ticklabel_format(axis="y", scilimits=(-3, 3))
+        # labels such as -0.024 would reach into the label of the axis
+        axes.ticklabel_format(axis="y", scilimits=(-2, 3))
         axes.legend(
             loc="upper left",
             bbox_to_anchor=((_LEGEND - _LEFT) / (_RIGHT - _LEFT), 1.08),
@@ -286,7 +259,7 @@ class Picture:
         axes = self.image
         pixels = np.asarray(look.data.stimulus.values).reshape(shape)
         if pixels.ndim == 3 and pixels.shape[0] == 3:
-            # colours are drawn as they are: normalised ones would be cut off
+            # imshow clips values outside 0 to 1, which normalised images have
             pixels = pixels.transpose(1, 2, 0) - pixels.min()
             pixels = pixels / (pixels.max() or 1)
         elif pixels.ndim == 3:
@@ -298,8 +271,7 @@ class Picture:
             axes.imshow(pixels, cmap="gray_r", interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(True)
-        known = "" if look.label is None else f"label {look.label}, "
-        axes.set_title(f"{known}predicted {look.prediction}", loc="center", fontsize=9.5)
+        axes.set_title(answer_words(look), loc="center", fontsize=9.5)
 
     def _draw_answer(self, look: Look) -> None:
         axes = self.bars
@@ -341,11 +313,11 @@ class Picture:
 
     @property
     def marks(self) -> list[Any]:
-        """What the cursor consists of: a line in every panel, and the values."""
+        """Artists of the cursor: a line in every panel, and the values."""
         return [*self._marks, self.readout]
 
     def mark(self, time: float | None) -> None:
-        """Put the cursor at a time in ms and write the values there, or take it away."""
+        """Put the cursor at a time in ms and write the values there; None removes it."""
         for line in self._marks:
             line.set_visible(time is not None)
         if time is None or self._look is None:

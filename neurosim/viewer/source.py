@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,40 +18,13 @@ from neurosim.recording import (
     record_with,
     select_layer,
 )
+from neurosim.viewer.labels import positions
+from neurosim.viewer.look import Look, likely_shape, make_look
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from neurosim.learning.simulator import Simulator
 
-__all__ = ["FileSource", "LiveSource", "Look", "Source", "likely_shape", "make_look", "place_of"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Look:
-    """One image seen from one layer.
-
-    Attributes
-    ----------
-    data : xarray.Dataset
-        Traces of the layer, time × neuron.
-    answer, target : ndarray or None
-        Output rates at the end of the free phase and target rates, (n_classes,).
-    """
-
-    data: xr.Dataset
-    answer: NDArray[Any] | None
-    target: NDArray[Any] | None
-
-    @property
-    def label(self) -> int | None:
-        """Class of the image, if it is known."""
-        return int(self.data.label) if "label" in self.data.coords else None
-
-    @property
-    def prediction(self) -> int:
-        """Class predicted."""
-        return int(self.data.prediction)
+__all__ = ["FileSource", "LiveSource", "Source"]
 
 
 class Source(abc.ABC):
@@ -71,7 +41,7 @@ class Source(abc.ABC):
     live : bool
         Whether another nudge can be tried.
     beta : float
-        The nudge of the recording, or to begin with.
+        The nudge of the recording, or the nudge to begin with.
     """
 
     ids: list[int]
@@ -106,7 +76,7 @@ class Source(abc.ABC):
         Returns
         -------
         list of int
-            As recordings and pictures call them.
+            As in recordings and pictures.
         """
         return [int(n) for n in select_layer(self.recording(self.beta), layer).neuron.values]
 
@@ -116,7 +86,7 @@ class Source(abc.ABC):
         Parameters
         ----------
         image : int
-            Place of the image in ``ids``.
+            Position of the image in ``ids``.
         layer : int
             Number of the layer.
         beta : float, optional
@@ -137,105 +107,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Give back files and memory."""
-
-
-def make_look(recording: Any, layer: int, image: int) -> Look:
-    """A look at an image of a recording.
-
-    Parameters
-    ----------
-    recording : xarray.Dataset or xarray.DataTree
-        One layer, or a tree of layers.
-    layer : int
-        Number of the layer.
-    image : int
-        Place of the image in the recording.
-
-    Returns
-    -------
-    Look
-        Its traces; answer and target where all of the output layer was recorded.
-
-    Raises
-    ------
-    DataError
-        If the layer was not recorded.
-    """
-    data = select_layer(recording, layer).isel(image=image).load()
-    numbers = layer_numbers(recording)
-    answer = target = None
-    output = select_layer(recording, numbers[-1]).isel(image=image)
-    layers = json.loads(recording.attrs["parameters"])["layers"]
-    if numbers[-1] == len(layers) - 1 and output.sizes["neuron"] == layers[-1]:
-        first = str(output.phase.values[0])
-        answer = output.rate.values[int((output.phase == first).sum()) - 1]
-        if "label" in output.coords:
-            target = np.eye(len(answer))[int(output.label)]
-    return Look(data, answer, target)
-
-
-def likely_shape(pixels: int) -> tuple[int, ...]:
-    """The shape of an image of which only the number of values is known.
-
-    Parameters
-    ----------
-    pixels : int
-        Values of an image.
-
-    Returns
-    -------
-    tuple of int
-        A square, a square in three colours (channels first), or else one row.
-
-    Examples
-    --------
-    >>> likely_shape(784), likely_shape(3072), likely_shape(5)
-    ((28, 28), (3, 32, 32), (1, 5))
-    """
-    for channels in ((), (3,)):
-        side = math.isqrt(pixels // math.prod(channels))
-        if math.prod(channels) * side * side == pixels:
-            return (*channels, side, side)
-    return (1, pixels)
-
-
-def place_of(number: int, numbers: Sequence[int], what: str, *, live: bool) -> int:
-    """Where a number stands in the list of those there are.
-
-    Parameters
-    ----------
-    number : int
-        Number of an image, a layer or a neuron.
-    numbers : sequence of int
-        Those there are.
-    what : {"image", "layer", "neuron"}
-        For the message.
-    live : bool
-        Whether they are those of a network, not of a recording.
-
-    Returns
-    -------
-    int
-        Its place, from 0.
-
-    Raises
-    ------
-    DataError
-        If it is not there.
-    """
-    if number in numbers:
-        return list(numbers).index(number)
-    where = "in this recording; it holds"
-    if live:
-        where = "here; there is only" if len(numbers) == 1 else "here; there are"
-    raise DataError(f"no {what} {number} {where} {_listed(numbers)}")
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    if len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]} to {numbers[-1]}"
-    return ", ".join(map(str, numbers[:12])) + (", ..." if len(numbers) > 12 else "")
+        """Free files and memory."""
 
 
 class FileSource(Source):
@@ -244,7 +116,7 @@ class FileSource(Source):
     Parameters
     ----------
     recording : xarray.Dataset or xarray.DataTree or path
-        What ``record`` gave or wrote.
+        Result or file of ``record``.
     ids : sequence of int, optional
         Numbers of those images to look at; all by default.
 
@@ -260,7 +132,7 @@ class FileSource(Source):
             recording = self._opened = open_recording(recording)
         self.ids = [int(number) for number in recording.image.values]
         if ids is not None:
-            recording = recording.isel(image=self._places(ids))
+            recording = recording.isel(image=self._positions(ids))
             self.ids = list(ids)
         self._recording = recording
         self.layers = layer_numbers(recording)
@@ -268,17 +140,15 @@ class FileSource(Source):
         self.live = False
         self.beta = float(recording.attrs["beta"])
 
-    def _places(self, ids: Sequence[int]) -> list[int]:
+    def _positions(self, ids: Sequence[int]) -> list[int]:
         try:
-            if len(set(ids)) != len(ids):
-                raise DataError("images: a number is given twice")
-            return [place_of(number, self.ids, "image", live=False) for number in ids]
+            return positions(ids, self.ids, "image", live=False)
         except DataError:
             self.close()
             raise
 
     def recording(self, beta: float) -> Any:
-        """The recording; its nudge is what it is, whatever ``beta``."""
+        """The recording, whatever ``beta``: its nudge is fixed."""
         del beta
         return self._recording
 
@@ -289,7 +159,7 @@ class FileSource(Source):
 
 
 class LiveSource(Source):
-    """A network that shows images when they are looked at.
+    """A network that shows images when somebody looks at them.
 
     Parameters
     ----------
@@ -328,7 +198,7 @@ class LiveSource(Source):
         self._fast: Recorder | None = None
 
     def recording(self, beta: float) -> Any:
-        """All images with a nudge; recorded when first asked for.
+        """All images, recorded with a nudge when they are first needed.
 
         Parameters
         ----------
@@ -352,17 +222,17 @@ class LiveSource(Source):
         return self._recorded[beta]
 
     def neurons(self, layer: int) -> list[int]:
-        """Numbers of the neurons of a layer; nothing is recorded for it."""
+        """Numbers of the neurons of a layer, found without recording."""
         traces = next(t for t in self.simulator.system.layer_traces() if t.layer == layer)
         return list(range(self.simulator.circuit.population(traces.population).size))
 
     def prepare(self) -> Recorder:
-        """The compiled program that shows single images fast; compiled when first needed.
+        """Compile the program that shows single images fast, if that has not been done.
 
         Returns
         -------
         Recorder
-            Of all layers; parameters are handed over when it starts.
+            Records all layers; takes parameters when it starts.
 
         Raises
         ------
@@ -376,12 +246,12 @@ class LiveSource(Source):
         return self._fast
 
     def try_out(self, image: int, layer: int, beta: float, parameters: Mapping[str, float]) -> Look:
-        """One image, shown anew with other parameters.
+        """Show one image again, with other parameters.
 
         Parameters
         ----------
         image, layer : int
-            Place of the image, number of the layer.
+            Position of the image, number of the layer.
         beta : float
             Signed nudge.
         parameters : mapping of str to float
@@ -395,7 +265,7 @@ class LiveSource(Source):
         Raises
         ------
         DataError
-            If the network leaves the range of numbers.
+            If the potentials grow without bound.
         """
         targets = None
         if self._y is not None:
@@ -411,7 +281,7 @@ class LiveSource(Source):
         return make_look(recording, layer, 0)
 
     def close(self) -> None:
-        """Give back the compiled program's files."""
+        """Delete the compiled program's work files."""
         if self._fast is not None:
             self._fast.close()
             self._fast = None

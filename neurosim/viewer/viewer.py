@@ -1,107 +1,27 @@
-"""What is looked at, and what the controls of a window or a notebook do to it."""
+"""The state of a view, and what the controls of a window or a notebook change in it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from neurosim.errors import DataError, NeurosimError, ParameterError, near_matches
+from neurosim.errors import DataError, NeurosimError, ParameterError
 from neurosim.viewer.explorer import Explorer, Knob
-from neurosim.viewer.picture import Picture, shown_at_first, trace_names
-from neurosim.viewer.source import FileSource, LiveSource, Look, Source, place_of
+from neurosim.viewer.labels import (
+    check_trace,
+    default_layer,
+    default_traces,
+    position,
+    trace_names,
+)
+from neurosim.viewer.look import Look
+from neurosim.viewer.picture import Picture
+from neurosim.viewer.source import LiveSource, Source
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Viewer", "open_source", "said"]
-
-
-def open_source(
-    what: Any,
-    images: Any = None,
-    labels: Any = None,
-    *,
-    ids: list[int] | None = None,
-    split: str | None = None,
-    beta: float | None = None,
-) -> Source:
-    """Make a source of whatever can be looked at.
-
-    Parameters
-    ----------
-    what : Simulator, recording, or path
-        A network (with ``images``), a recording, a recording's file, or a run folder.
-    images : array_like, shape (n, n_inputs), optional
-        Images to show to a network; those of the run's data set by default.
-    labels : array_like, shape (n,), optional
-        Their classes.
-    ids : list of int, optional
-        Numbers of the images. With ``images``, what to call them (default: from 0);
-        otherwise which of the data set (default: 0 to 9) or of the recording (default:
-        all) to look at.
-    split : {"test", "train"}, optional
-        Part of a run's data set; the test images by default.
-    beta : float, optional
-        Signed nudge, 1 by default; a recording has its own.
-
-    Returns
-    -------
-    Source
-        A :class:`LiveSource` of a network or a run, a :class:`FileSource` of a recording;
-        close it when done.
-
-    Raises
-    ------
-    NeurosimError
-        If it is no run and no recording, an image is out of range, or something is given
-        that this source cannot follow, such as another nudge for a recording.
-    """
-    from neurosim.learning.simulator import Simulator
-
-    is_run = isinstance(what, (str, Path)) and not Path(what).is_file()
-    if split is not None and (images is not None or not is_run):
-        raise DataError(
-            "split (--split) chooses images of a run's data set: leave it out, or give a run "
-            "folder and no images"
-        )
-    if isinstance(what, Simulator):
-        if images is None:
-            raise DataError("a network needs images to look at: view(simulator, images, labels)")
-        x = what.check_images(images)
-        y = None if labels is None else what.check_targets(labels).argmax(axis=1)
-        return LiveSource(what, x, y, ids=ids, beta=1.0 if beta is None else beta)
-    if is_run:
-        return _from_run(Path(what), images, labels, ids, split, 1.0 if beta is None else beta)
-    if images is not None or labels is not None:
-        raise DataError("a recording has its own images; leave out images and labels")
-    return _from_recording(what, ids, beta)
-
-
-def _from_recording(what: Any, ids: list[int] | None, beta: float | None) -> Source:
-    source = FileSource(what, ids)
-    if beta is not None and beta != source.beta:
-        had = source.beta
-        source.close()
-        raise DataError(
-            f"this recording was made with nudge {had:g}: leave out beta (--beta), or give the "
-            "run folder to try another"
-        )
-    return source
-
-
-def _from_run(
-    folder: Path, images: Any, labels: Any, ids: list[int] | None, split: str | None, beta: float
-) -> Source:
-    from neurosim.runs.opened import open_run
-
-    opened = open_run(folder, way_out="give a run folder or a recording (.nc)")
-    if images is not None:
-        return open_source(opened.simulator, images, labels, ids=ids, beta=beta)
-    numbers = list(range(10)) if ids is None else ids
-    x, y = opened.data.chosen(split or "test", numbers)
-    shape = opened.data.image_shape
-    return LiveSource(opened.simulator, x, y, ids=numbers, image_shape=shape, beta=beta)
+__all__ = ["Viewer", "one_line"]
 
 
 class Viewer:
@@ -121,7 +41,7 @@ class Viewer:
     nudged : bool
         Show the nudged phase as well.
     explore : bool
-        Offer parameters; every change shows the image anew.
+        Offer parameters; every change shows the image again.
     bottom : float
         Part of the figure kept free below the picture.
 
@@ -151,13 +71,13 @@ class Viewer:
         if explore:
             self.explorer = _explorer(source)
         live = source.live
-        self.image = 0 if image is None else place_of(image, source.ids, "image", live=live)
+        self.image = 0 if image is None else position(image, source.ids, "image", live=live)
         if layer is None:
-            layer = next((n for n in source.layers if n > 0), source.layers[0])
-        self.layer = source.layers[place_of(layer, source.layers, "layer", live=live)]
+            layer = default_layer(source.layers)
+        self.layer = source.layers[position(layer, source.layers, "layer", live=live)]
         neurons = source.neurons(self.layer)
-        place = 0 if neuron is None else place_of(neuron, neurons, "neuron", live=live)
-        self.neuron = neurons[place]
+        at = 0 if neuron is None else position(neuron, neurons, "neuron", live=live)
+        self.neuron = neurons[at]
         self.look: Look = self._look(self.image, self.layer)
         self.hidden: set[str] = set()
         self._choose(traces)
@@ -165,21 +85,16 @@ class Viewer:
         self.draw()
 
     def _choose(self, traces: Iterable[str] | None) -> None:
-        """Hide what is not wanted; other layers may have other traces."""
-        wanted = list(shown_at_first(self.look.data) if traces is None else traces)
+        """Hide the other traces of this layer; those of other layers are not affected."""
+        wanted = list(default_traces(self.look.data) if traces is None else traces)
         for name in wanted:
-            self._check_trace(name)
+            check_trace(self.look.data, name)
         self.hidden = set(trace_names(self.look.data)) - set(wanted)
 
-    def _check_trace(self, name: str) -> None:
-        names = trace_names(self.look.data)
-        if name not in names:
-            raise DataError(f"no trace {name!r} in this layer; {near_matches(name, names)}")
-
-    # ------------------------------------------------------------ what there is
+    # ------------------------------------------------------------ present state
 
     def traces(self) -> dict[str, bool]:
-        """Traces of the layer, and whether each is drawn."""
+        """Whether each trace of the layer is drawn, by name."""
         return {name: name not in self.hidden for name in trace_names(self.look.data)}
 
     def neurons(self) -> list[int]:
@@ -193,7 +108,7 @@ class Viewer:
     def _population(self) -> str:
         return str(self.look.data.attrs["population"])
 
-    # ------------------------------------------------------------ what one can do
+    # ------------------------------------------------------------ changes
 
     def set_image(self, place: int) -> None:
         """Show another image.
@@ -201,12 +116,12 @@ class Viewer:
         Parameters
         ----------
         place : int
-            Place in the source's list of images; it goes round.
+            Position in the source's list of images, modulo their number.
 
         Raises
         ------
         DataError
-            If the network runs away with this image; the one before stays.
+            If the potentials grow without bound; the picture stays.
         """
         place %= len(self.source.ids)
         self.look = self._look(place, self.layer)
@@ -214,7 +129,7 @@ class Viewer:
         self.draw()
 
     def set_layer(self, layer: int) -> None:
-        """Go to another layer; the neuron's number is kept as far as there is one.
+        """Go to another layer, to the neuron with the same or the nearest number.
 
         Parameters
         ----------
@@ -224,16 +139,17 @@ class Viewer:
         Raises
         ------
         DataError
-            If there is no such layer, or the network runs away; the layer before stays.
+            If there is no such layer, or the potentials grow without bound; the picture
+            stays.
         """
-        place_of(layer, self.source.layers, "layer", live=self.source.live)
+        position(layer, self.source.layers, "layer", live=self.source.live)
         before = set(trace_names(self.look.data))
         self.look = self._look(self.image, layer)
         self.layer = layer
         neurons = self.source.neurons(layer)
         self.neuron = min(neurons, key=lambda number: abs(number - self.neuron))
         new = set(trace_names(self.look.data)) - before
-        self.hidden |= new - set(shown_at_first(self.look.data))
+        self.hidden |= new - set(default_traces(self.look.data))
         self.draw()
 
     def set_neuron(self, neuron: int) -> None:
@@ -249,7 +165,7 @@ class Viewer:
         DataError
             If there is no such neuron.
         """
-        place_of(neuron, self.neurons(), "neuron", live=self.source.live)
+        position(neuron, self.neurons(), "neuron", live=self.source.live)
         self.neuron = neuron
         self.draw()
 
@@ -275,7 +191,7 @@ class Viewer:
         Raises
         ------
         DataError
-            If this is a recording: its nudge is what it is.
+            If this is a recording, whose nudge is fixed.
         """
         if not self.source.live:
             raise DataError(
@@ -302,12 +218,12 @@ class Viewer:
         DataError
             If there is no such trace.
         """
-        self._check_trace(name)
+        check_trace(self.look.data, name)
         (self.hidden.discard if shown else self.hidden.add)(name)
         self.draw()
 
     def set_knob(self, name: str, value: float) -> None:
-        """Set a parameter and show the image anew.
+        """Set a parameter and show the image again.
 
         Parameters
         ----------
@@ -319,15 +235,15 @@ class Viewer:
         Raises
         ------
         NeurosimError
-            If the value is refused or the network runs away; the picture stays.
+            If the value is refused or the potentials grow without bound; the picture stays.
         """
         if self.explorer is None:
-            raise ParameterError("parameters can be turned with --explore (explore=True) only")
+            raise ParameterError("parameters can be changed only with --explore (explore=True)")
         self.explorer.set(name, value, self._population())
         self.refresh()
 
     def reset_knobs(self) -> None:
-        """Set all parameters back to those of the run."""
+        """Set all parameters to those of the run."""
         if self.explorer is not None:
             self.explorer.reset()
             self.refresh()
@@ -335,12 +251,12 @@ class Viewer:
     # ------------------------------------------------------------ drawing
 
     def refresh(self) -> None:
-        """Take a new look and draw it.
+        """Look again and draw.
 
         Raises
         ------
         DataError
-            If the network runs away; the picture stays.
+            If the potentials grow without bound; the picture stays.
         """
         self.look = self._look(self.image, self.layer)
         self.draw()
@@ -371,8 +287,8 @@ def _explorer(source: Source) -> Explorer:
     return Explorer(source.simulator.system, source.beta)
 
 
-def said(error: NeurosimError) -> str:
-    """An error as a line of a window.
+def one_line(error: NeurosimError) -> str:
+    """The message of an error as one line of a window.
 
     Parameters
     ----------
@@ -382,7 +298,7 @@ def said(error: NeurosimError) -> str:
     Returns
     -------
     str
-        One line, short enough to fit.
+        At most 110 characters.
     """
     text = " ".join(str(error).split())
     return text if len(text) <= 110 else text[:107] + "..."

@@ -13,7 +13,7 @@ from matplotlib.widgets import Button, CheckButtons, Slider
 from neurosim.errors import DataError, NeurosimError
 from neurosim.figures import style
 from neurosim.viewer.source import Source
-from neurosim.viewer.viewer import Viewer, said
+from neurosim.viewer.viewer import Viewer, one_line
 
 __all__ = ["Window", "check_display", "open_window"]
 
@@ -36,7 +36,7 @@ class Window:
     figure : matplotlib.figure.Figure
         With a canvas that may or may not be a window.
     explore : bool
-        Sliders for parameters as well.
+        Whether to add sliders for parameters.
     **start
         Image, layer, neuron, traces and nudged phase to begin with; see
         :class:`~neurosim.viewer.viewer.Viewer`.
@@ -44,7 +44,7 @@ class Window:
     Attributes
     ----------
     viewer : Viewer
-        What is looked at.
+        State of the view.
     sliders : dict of str to Slider
         ``"image"``, ``"layer"``, ``"neuron"`` and one per parameter.
     """
@@ -60,8 +60,8 @@ class Window:
         self._quiet = False
         self._background: Any = None
         self._checks: list[CheckButtons] = []
-        self.status = figure.text(0.085, 0.008, _KEYS, fontsize=8, color=style.INK)
         with style.applied():
+            self.status = figure.text(0.085, 0.008, _KEYS, fontsize=8, color=style.INK)
             self._add_sliders()
             self._add_switches()
             self._add_checks()
@@ -121,7 +121,7 @@ class Window:
             self._checks.append(checks)
 
     def _add_knobs(self) -> None:
-        """Sliders for the parameters of the layer; another layer may have others."""
+        """Make sliders for the parameters of the layer; other layers may have others."""
         for slider in self._knobs.values():
             _take_away(slider)
         self.sliders = {n: made for n, made in self.sliders.items() if n not in self._knobs}
@@ -142,10 +142,10 @@ class Window:
         self.reset = Button(self.figure.add_axes((0.9, self._lift - 0.06, 0.07, 0.035)), "reset")
         self.reset.on_clicked(self._guarded(lambda event: self._reset()))
 
-    # ------------------------------------------------------------ what the controls do
+    # ------------------------------------------------------------ actions of the controls
 
     def _guarded(self, act: Any) -> Any:
-        """An action whose error is told in the status line, and which redraws."""
+        """Wrap an action: show the message of an error in the status line, and redraw."""
 
         def run(*arguments: Any) -> None:
             if self._quiet:
@@ -154,7 +154,7 @@ class Window:
             try:
                 act(*arguments)
             except NeurosimError as error:
-                message = said(error)
+                message = one_line(error)
                 self._sync_places()
             self.status.set_text(message)
             self.figure.canvas.draw_idle()
@@ -177,7 +177,7 @@ class Window:
         self._show_numbers()
 
     def _sync_places(self) -> None:
-        """Put image, layer and neuron where the view is."""
+        """Set the sliders of image, layer and neuron to the state of the view."""
         viewer, neurons = self.viewer, self.viewer.neurons()
         with self._silently():
             slider = self.sliders["neuron"]
@@ -189,7 +189,7 @@ class Window:
         self._show_numbers()
 
     def _show_numbers(self) -> None:
-        """Numbers as they are called, not as they are counted."""
+        """Write the numbers of image, layer and neuron beside their sliders."""
         viewer = self.viewer
         shown = {
             "image": viewer.source.ids[viewer.image],
@@ -226,7 +226,7 @@ class Window:
         self._sync_knobs()
 
     def _sync_knobs(self, kept: str = "") -> None:
-        """Put the sliders where the parameters are, after one has moved others."""
+        """Set the sliders to the present parameters; one may have changed others."""
         with self._silently():
             present = {knob.name: knob for knob in self.viewer.knobs()}
             for name, slider in self._knobs.items():
@@ -241,7 +241,7 @@ class Window:
 
     @contextlib.contextmanager
     def _silently(self) -> Any:
-        """Move controls without acting on it."""
+        """Move controls without running their actions."""
         before, self._quiet = self._quiet, True
         try:
             yield
@@ -254,7 +254,7 @@ class Window:
         canvas: Any = self.figure.canvas
         manager = getattr(canvas, "manager", None)
         if manager is not None and getattr(manager, "key_press_handler_id", None) is not None:
-            # matplotlib's own keys would scroll back and forth as well
+            # matplotlib uses the arrow keys for its own history of views
             canvas.mpl_disconnect(manager.key_press_handler_id)
         canvas.mpl_connect("key_press_event", self._key)
         canvas.mpl_connect("motion_notify_event", self._move)
@@ -274,7 +274,7 @@ class Window:
             self.switches.set_active("nb".index(event.key))
 
     def _drawn(self, event: Any) -> None:
-        """Keep the picture without the cursor, so that the cursor can move fast."""
+        """Keep a copy of the picture without the cursor, so that the cursor can move fast."""
         del event
         canvas: Any = self.figure.canvas
         if canvas.supports_blit:
@@ -310,14 +310,14 @@ def open_window(source: Source, *, explore: bool = False, **start: Any) -> None:
     source : Source
         Where recordings come from.
     explore : bool
-        Sliders for parameters as well.
+        Whether to add sliders for parameters.
     **start
         See :class:`Window`.
 
     Raises
     ------
     DataError
-        If there is no display, or no toolkit to open a window with.
+        If there is no display, or matplotlib finds no toolkit that opens windows.
     """
     check_display()
     import matplotlib
@@ -326,7 +326,8 @@ def open_window(source: Source, *, explore: bool = False, **start: Any) -> None:
         _switch_backend()
     from matplotlib import pyplot as plt
 
-    figure = plt.figure(figsize=SIZE, num="neurosim view")
+    with style.applied():
+        figure = plt.figure("neurosim view", figsize=SIZE, FigureClass=style.StyledFigure)
     try:
         figure.window = Window(source, figure, explore=explore, **start)  # type: ignore[attr-defined]
         plt.show()
@@ -335,7 +336,7 @@ def open_window(source: Source, *, explore: bool = False, **start: Any) -> None:
 
 
 def check_display() -> None:
-    """Refuse to go on without a display to open a window on.
+    """Refuse to open a window without a display.
 
     Raises
     ------

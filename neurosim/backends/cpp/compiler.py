@@ -3,13 +3,11 @@
 Brian2 writes about a hundred small files for a network like ours, each of
 which includes the same large headers; compiling them one by one costs a
 minute. They are put together into a few units, one per processor, and compiled
-side by side. Where ``ccache`` is installed, it is asked first: a program whose
-key in neurosim's own cache changed, but whose code did not, is at hand at once.
+side by side.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
@@ -24,7 +22,6 @@ from neurosim.errors import BuildError
 __all__ = [
     "FLAGS",
     "compile_project",
-    "compiler_cache",
     "compiler_flags",
     "compiler_identity",
     "compiler_version",
@@ -44,10 +41,13 @@ FLAGS = (
     "-w",
 )
 
+#: Files whose code runs once, at the start or the end: optimising them takes longer than
+#: anything else in a build, and gains nothing.
+_RUN_ONCE = ("objects.cpp", "main.cpp", "run.cpp")
 _USUAL = (("g++",), ("clang++",), ("c++",))
-#: Programs that stand before a compiler and keep what it made.
-_CACHES = frozenset({"ccache", "sccache", "distcc"})
-#: A compiler that has not told its version by then will not.
+#: What linkers say if they are called by the name of a C compiler.
+_NO_LIBRARY = re.compile(r"undefined (reference to|symbol:) [`']?(std::|operator new)")
+#: Seconds after which a compiler is taken to have no answer to ``--version``.
 _VERSION_TIMEOUT_S = 10.0
 _INSTALL_HINT = (
     "install one, e.g. `sudo apt-get install g++` (Debian, Ubuntu), `sudo dnf install gcc-c++` "
@@ -78,8 +78,7 @@ def find_compiler() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Path of the compiler, followed by the options that ``$CXX`` gives it;
-        ``"ccache g++"`` is a program with an option, too.
+        Path of the program, followed by the other words of ``$CXX``.
 
     Raises
     ------
@@ -93,7 +92,8 @@ def find_compiler() -> tuple[str, ...]:
     for name, *options in commands:
         found = shutil.which(name)
         if found:
-            return (found, *options)
+            # the compiler is called in other folders than the current one
+            return (os.path.abspath(found), *options)
     looked = " or ".join(command[0] for command in commands)
     raise BuildError(f"no C++ compiler found (looked for {looked}); {_INSTALL_HINT}")
 
@@ -131,29 +131,8 @@ def compiler_version() -> str:
     return lines[0].strip() if lines else "none found"
 
 
-def compiler_cache(compiler: Sequence[str]) -> tuple[str, ...]:
-    """``ccache``, to be put before a compiler; nothing if there is none, or one already.
-
-    Parameters
-    ----------
-    compiler : sequence of str
-        From :func:`find_compiler`.
-
-    Returns
-    -------
-    tuple of str
-        Path of the program, or nothing; ``NEUROSIM_CCACHE=0`` leaves it out.
-    """
-    if os.environ.get("NEUROSIM_CCACHE") == "0":
-        return ()
-    # a link of the compiler's name may lead to ccache, too
-    named = {name for part in compiler for name in (Path(part).name, Path(part).resolve().name)}
-    found = None if named & _CACHES else shutil.which("ccache")
-    return (found,) if found else ()
-
-
 def compiler_identity(compiler: Sequence[str]) -> str:
-    """Version and processor flags of a compiler: what makes a compiled program reusable.
+    """Description of a compiler and the processor it compiles for.
 
     Parameters
     ----------
@@ -171,7 +150,7 @@ def compiler_identity(compiler: Sequence[str]) -> str:
         If the compiler cannot be run.
     """
     probe = [*compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
-    return "\0".join((*compiler[1:], _run(probe, Path.cwd()).stdout))
+    return "\0".join((*compiler[1:], _run(probe, Path(os.sep)).stdout))
 
 
 def compile_project(folder: Path, compiler: Sequence[str], *, jobs: int | None = None) -> Path:
@@ -198,13 +177,15 @@ def compile_project(folder: Path, compiler: Sequence[str], *, jobs: int | None =
     """
     jobs = jobs or len(os.sched_getaffinity(0))
     command = [*compiler, *compiler_flags()]
-    cached = [*_cached(compiler), *command[1:]]
-    sources = [folder / "objects.cpp", folder / "main.cpp"]
-    rest = [folder / name for name in ("network.cpp", "run.cpp", "synapses_classes.cpp")]
+    once = [folder / name for name in _RUN_ONCE]
+    rest = [folder / name for name in ("network.cpp", "synapses_classes.cpp")]
     rest += sorted((folder / "brianlib").glob("*.cpp"))
     generated = sorted((folder / "code_objects").glob("*.cpp"))
     units = _write_units(folder, generated, max(jobs, 1))
-    outputs = _compile_all([*units, *sources, *rest], folder, cached, jobs)
+    # the slowest first, so that no processor waits for it at the end
+    outputs = _compile_all([*once, *units, *rest], folder, command, jobs)
+    # the linker takes the first of several copies of an inline function: an optimised one
+    outputs = [*outputs[len(once) :], *outputs[: len(once)]]
     program = folder / "main"
     _make(program, [*command, *(str(output.relative_to(folder)) for output in outputs)], folder)
     for output in outputs:
@@ -242,29 +223,19 @@ def _compile_all(
 
     def compile_one(pair: tuple[Path, Path]) -> None:
         source, output = pair
-        # relative: what ccache has kept must not depend on where a project lies
-        _make(output, [*command, "-I.", "-c", str(source.relative_to(folder))], folder)
+        level = ["-O0"] if source.name in _RUN_ONCE else []
+        _make(output, [*command, *level, "-I.", "-c", str(source.relative_to(folder))], folder)
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(compile_one, zip(sources, outputs, strict=True)))
     return outputs
 
 
-def _cached(compiler: Sequence[str]) -> tuple[str, ...]:
-    """The compiler, after ccache where there is one."""
-    cache = compiler_cache(compiler)
-    if not cache:
-        return (compiler[0],)
-    # -march=native names no processor: machines that share ccache's folder must not share code
-    identity = hashlib.sha256(compiler_identity(compiler).encode()).hexdigest()[:16]
-    return (*cache, compiler[0], f"-DNEUROSIM_COMPILER={identity}")
-
-
 def _make(output: Path, command: Sequence[str], folder: Path) -> None:
     _run([*command, "-o", str(output.relative_to(folder))], folder)
     if not output.is_file():
         raise BuildError(
-            f"{_name(command)} reported no error, but made no {output.name}: it is no C++ "
+            f"{Path(command[0]).name} reported no error, but made no {output.name}: it is no C++ "
             f"compiler; {_INSTALL_HINT}"
         )
 
@@ -276,22 +247,26 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
             cwd=folder,
             capture_output=True,
             text=True,
-            # what a compiler quotes from its surroundings may be no text
+            # a compiler may quote bytes that are no valid text
             errors="replace",
             stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
         )
     except OSError as error:
         raise BuildError(f"cannot run {command[0]!r}: {error}; {_INSTALL_HINT}") from error
     if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "error" in line.lower()]
-        first = errors[0] if errors else (done.stderr.strip().splitlines() or ["no message"])[-1]
-        name = _name(command)
-        hint = "" if name == Path(command[0]).name else "; NEUROSIM_CCACHE=0 leaves ccache out"
-        raise BuildError(f"{name} failed with status {done.returncode}: {first.strip()}{hint}")
+        raise BuildError(_complaint(command, done.returncode, done.stderr))
     return done
 
 
-def _name(command: Sequence[str]) -> str:
-    """Name of the program called; of ccache and a compiler, the compiler's."""
-    first, second, *_ = (*(Path(part).name for part in command), "")
-    return second if first in _CACHES and second else first
+def _complaint(command: Sequence[str], status: int, output: str) -> str:
+    """One line for a compiler that failed."""
+    name = Path(command[0]).name
+    if _NO_LIBRARY.search(output):
+        return (
+            f"{name} compiles C++ but does not link its standard library; name the C++ compiler, "
+            "e.g. CXX=g++ (not gcc) or CXX=clang++ (not clang)"
+        )
+    errors = [line for line in output.splitlines() if "error" in line.lower()]
+    first = errors[0] if errors else (output.strip().splitlines() or ["no message"])[-1]
+    return f"{name} failed with status {status}: {first.strip()}"

@@ -1,8 +1,8 @@
-"""Generate and compile the C++ program of one circuit, in a process of its own.
+"""Write the C++ project of one circuit, in a process of its own.
 
-Run as ``python -m neurosim.backends.cpp.generate SPEC.json FOLDER``. Brian2 keeps one
-standalone device per process; building elsewhere leaves the caller's Brian2
-untouched and lets several builds go on side by side.
+Brian2 keeps one standalone device per process; building elsewhere leaves the caller's
+Brian2 untouched and lets several builds go on side by side. The process is started by
+:mod:`neurosim.backends.cpp.generator_process`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,10 @@ import brian2 as b2
 import numpy as np
 from brian2.core.base import BrianObjectException
 
-from neurosim.backends.brian.build import (
-    BuiltNetwork,
-    build_network,
-    counter_name,
-    explain_brian_error,
-)
-from neurosim.backends.brian.parsing_cache import direct_parsing
-from neurosim.backends.cpp.backend import MISTAKE
+from neurosim.backends.brian.build import BuiltNetwork, build_network, counter_name
+from neurosim.backends.brian.messages import explain_brian_error
+from neurosim.backends.brian.preferences import brian2_settings
+from neurosim.backends.cpp.builder import MISTAKE
 from neurosim.backends.cpp.device import activate
 from neurosim.circuit import Circuit, circuit_from_dict
 from neurosim.errors import CircuitError
@@ -41,7 +37,7 @@ def generate(
     dense: bool,
     record: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Write the C++ project of a circuit, and ``manifest.json`` that says where results lie.
+    """Write the C++ project of a circuit, and ``manifest.json``, which lists the result files.
 
     Parameters
     ----------
@@ -58,15 +54,15 @@ def generate(
     record : mapping of str to sequence of str, optional
         Variables to record in every step, by population.
     """
-    b2.prefs.core.default_float_dtype = np.dtype(dtype).type
-    device = activate(dense=dense)
-    built = build_network(circuit, max_cycles, record=record)
-    # the true length of a run is handed over when the program starts
-    built.network.run(circuit.dt * b2.ms, namespace=built.namespace)
-    device.build(directory=str(folder), compile=False, run=False, debug=False)
-    manifest = _manifest(circuit, built, device)
+    with brian2_settings(np.dtype(dtype)):
+        device = activate(dense=dense)
+        built = build_network(circuit, max_cycles, record=record)
+        # the true length of a run is handed over when the program starts
+        built.network.run(circuit.dt * b2.ms, namespace=built.namespace)
+        device.build(directory=str(folder), compile=False, run=False, debug=False)
+        manifest = _manifest(circuit, built, device)
     for name in manifest["inputs"].values():
-        # every run brings its own inputs: do not read the blank ones first
+        # every run brings its own inputs, so the program need not read blank ones first
         (folder / "static_arrays" / f"{name}_values").write_bytes(b"")
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
 
@@ -95,7 +91,7 @@ def _manifest(circuit: Circuit, built: BuiltNetwork, device: Any) -> dict[str, A
         name: {variable: place(monitor, variable) for variable in monitor.record_variables}
         for name, monitor in built.monitors.items()
     }
-    # the program knows nothing of an input that no equation reads
+    # an input that no equation reads is not part of the program
     read = set(device.timed_arrays.values())
     inputs = {name: array.name for name, array in built.inputs.items() if array.name in read}
     return {
@@ -119,24 +115,19 @@ def main(arguments: list[str]) -> int:
     Returns
     -------
     int
-        Exit status: 0, or :data:`neurosim.backends.cpp.backend.MISTAKE`.
+        Exit status: 0, or :data:`neurosim.backends.cpp.builder.MISTAKE`.
     """
     spec = json.loads(Path(arguments[0]).read_text())
     try:
-        with direct_parsing():
-            generate(
-                circuit_from_dict(spec["circuit"]),
-                Path(arguments[1]),
-                dtype=spec["dtype"],
-                max_cycles=spec["max_cycles"],
-                dense=spec["dense"],
-                record=spec["record"],
-            )
+        generate(
+            circuit_from_dict(spec["circuit"]),
+            Path(arguments[1]),
+            dtype=spec["dtype"],
+            max_cycles=spec["max_cycles"],
+            dense=spec["dense"],
+            record=spec["record"],
+        )
     except (BrianObjectException, CircuitError) as error:
         sys.stderr.write(f"{explain_brian_error(error)}\n")
         return MISTAKE
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -12,21 +12,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from neurosim.figures import style
+from neurosim.figures.curves import counted_events
 from neurosim.runs.comparison import Group, comparison_markdown, published_angles, published_curve
 from neurosim.runs.folder import make_folder, write_result
 
 __all__ = ["comparison", "write_comparison"]
 
-#: What accuracy is drawn against: title, metric that adds up, name of the axis, unit.
-_COSTS = (
-    ("by training time", "train_seconds", "training time", "s"),
-    ("by graded spikes", "graded_spikes_per_image", "graded spikes in training", ""),
-    ("by synaptic operations", "synops_per_image", "synaptic operations in training", ""),
-)
-
 
 def comparison(groups: Sequence[Group]) -> Figure:
-    """Draw test accuracy against images, time, spikes and SynOps, and the weight angles.
+    """Draw test accuracy against images, time, events and SynOps, and the weight angles.
 
     Parameters
     ----------
@@ -37,22 +31,37 @@ def comparison(groups: Sequence[Group]) -> Figure:
     -------
     matplotlib.figure.Figure
         Lines are means over seeds, bands their standard deviation; open markers
-        are published values.
+        are published values. Kinds of events that occur in all groups have a panel.
     """
-    angled = [group for group in groups if group.has_angles()]
+    angled = any(group.has_angles() for group in groups)
+    costs = _costs(groups)
     with style.applied():
-        figure, axes = style.new_figure(4 + bool(angled), columns=3)
+        figure, axes = style.new_figure(1 + len(costs) + angled, columns=3)
         _draw_epochs(axes[0], groups)
-        for axis, (title, metric, name, unit) in zip(axes[1:4], _COSTS, strict=True):
+        for axis, (metric, (words, unit)) in zip(axes[1:], costs.items(), strict=False):
             for number, group in enumerate(groups):
                 cost = np.mean(group.totals(metric), axis=0)
                 _draw(axis, number, cost, _percent(group), group.label)
             axis.set_xscale("log")
-            style.label(axis, title, name, "test accuracy", "%", x_unit=unit)
+            name = words if unit else f"{words} in training"
+            style.label(axis, f"by {words}", name, "test accuracy", "%", x_unit=unit)
         if angled:
-            _draw_angles(axes[4], groups)
+            _draw_angles(axes[-1], groups)
         axes[0].legend(loc="lower right")
     return figure
+
+
+def _costs(groups: Sequence[Group]) -> dict[str, tuple[str, str]]:
+    """What accuracy is drawn against: words and unit by metric, as running totals."""
+    kinds = [
+        counted_events(row for rows in group.rows.values() for row in rows) for group in groups
+    ]
+    common = {name: words for name, words in kinds[0].items() if all(name in k for k in kinds)}
+    return {
+        "train_seconds": ("training time", "s"),
+        **{name: (words, "") for name, words in common.items()},
+        "synops_per_image": ("synaptic operations", ""),
+    }
 
 
 def _draw_epochs(axis: Axes, groups: Sequence[Group]) -> None:
@@ -71,7 +80,7 @@ def _draw_angles(axis: Axes, groups: Sequence[Group]) -> None:
 
 
 def _draw_published(axis: Axes, number: int, group: Group, curve: Mapping[float, float]) -> None:
-    """Open marks at the published points up to the last epoch of the group."""
+    """Draw open marks at the published points up to the last epoch of the group."""
     points = {epoch: value for epoch, value in curve.items() if epoch <= group.epochs}
     if points:
         look = {**style.PUBLISHED, "markeredgecolor": style.COLOURS[number % 7]}
@@ -112,14 +121,14 @@ def write_comparison(groups: Sequence[Group], out: Path) -> str:
     Parameters
     ----------
     groups : sequence of Group
-        From :func:`load_groups`.
+        From :func:`neurosim.runs.comparison.load_groups`.
     out : Path
         Folder; made if absent.
 
     Returns
     -------
     str
-        The table.
+        The table, in Markdown.
 
     Raises
     ------

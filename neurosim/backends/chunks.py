@@ -1,0 +1,204 @@
+"""What goes into a run and what comes out of it, and the check that both fit the circuit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.backends.weights import Weights
+from neurosim.circuit import Circuit, Population, Projection
+from neurosim.circuit.phases import phase_lengths
+from neurosim.errors import CircuitError, DataError, near_matches
+
+__all__ = [
+    "Chunk",
+    "ChunkResult",
+    "check_chunk",
+    "circuit_parameters",
+    "counted_events",
+    "parameter_values",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """Cycles to run one after the other.
+
+    Attributes
+    ----------
+    inputs : mapping of str to ndarray
+        Per-cycle inputs by name: (n_cycles, width) or (n_cycles,).
+    weights : Weights
+        Weights at the start.
+    parameters : mapping of str to float
+        Values of ``"population.parameter"`` or ``"projection.parameter"``
+        that differ from the circuit's.
+    phases : mapping of str to int
+        Phase lengths in steps that differ from the circuit's; 0 leaves one out.
+    learning : bool
+        Whether synapses may change.
+    """
+
+    inputs: Mapping[str, NDArray[Any]]
+    weights: Weights
+    parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    phases: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    learning: bool = False
+
+    @property
+    def cycles(self) -> int:
+        """Number of cycles."""
+        return len(next(iter(self.inputs.values())))
+
+
+@dataclasses.dataclass(frozen=True)
+class ChunkResult:
+    """Result of one chunk.
+
+    Attributes
+    ----------
+    weights : Weights
+        Weights at the end.
+    readouts : dict of str to ndarray
+        (n_cycles, n_cells) by readout name; those of phases that were left out
+        are absent.
+    event_counts : dict of str to int
+        Counted events, by ``"population.event"``.
+    seconds : float
+        Wall time of the run, without compilation.
+    trajectories : dict of str to dict of str to ndarray
+        What was recorded: (n_steps, n_cells) by population, then by variable; empty for
+        a back end that was not asked to record.
+    """
+
+    weights: Weights
+    readouts: dict[str, NDArray[Any]]
+    event_counts: dict[str, int]
+    seconds: float
+    trajectories: dict[str, dict[str, NDArray[Any]]] = dataclasses.field(default_factory=dict)
+
+
+def check_chunk(circuit: Circuit, chunk: Chunk, max_cycles: int) -> dict[str, int]:
+    """Check that a chunk fits a circuit.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What would run it.
+    chunk : Chunk
+        What to run.
+    max_cycles : int
+        Most cycles the back end runs at once.
+
+    Returns
+    -------
+    dict of str to int
+        Length of every phase in steps.
+
+    Raises
+    ------
+    DataError
+        If an input or a weight is missing, unknown or of another shape.
+    CircuitError
+        If a parameter or a phase is unknown.
+    """
+    _check_inputs(circuit, chunk, max_cycles)
+    _check_weights(circuit, chunk.weights)
+    known = circuit_parameters(circuit)
+    for name in chunk.parameters:
+        if name not in known:
+            raise CircuitError(
+                f"no parameter {name!r} in circuit {circuit.name!r}; {near_matches(name, known)}"
+            )
+    return phase_lengths(circuit, chunk.phases)
+
+
+def _check_inputs(circuit: Circuit, chunk: Chunk, max_cycles: int) -> None:
+    cycles = chunk.cycles if chunk.inputs else 0
+    if not 1 <= cycles <= max_cycles:
+        raise DataError(f"a chunk of {cycles} images; this build runs 1 to {max_cycles}")
+    names = [item.name for item in circuit.inputs]
+    unknown = sorted(set(chunk.inputs) - set(names))
+    if unknown:
+        raise DataError(
+            f"circuit {circuit.name!r} has no input {unknown[0]!r}; "
+            f"{near_matches(unknown[0], names)}"
+        )
+    for item in circuit.inputs:
+        shape = (cycles, item.width) if item.width else (cycles,)
+        given = chunk.inputs.get(item.name)
+        if given is None or np.shape(given) != shape:
+            got = "nothing" if given is None else f"shape {np.shape(given)}"
+            raise DataError(f"input {item.name!r} needs shape {shape}, got {got}")
+
+
+def _check_weights(circuit: Circuit, weights: Weights) -> None:
+    for weight in circuit.weights:
+        given = weights.get(weight.name)
+        if given is None or given.shape != weight.shape:
+            got = "nothing" if given is None else f"shape {given.shape}"
+            raise DataError(f"weight {weight.name!r} needs shape {weight.shape}, got {got}")
+
+
+def circuit_parameters(circuit: Circuit) -> dict[str, float]:
+    """Shared parameters of all populations and projections.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares them.
+
+    Returns
+    -------
+    dict of str to float
+        Values by ``"owner.parameter"``.
+    """
+    owners: tuple[Population | Projection, ...] = (*circuit.populations, *circuit.projections)
+    return {
+        f"{owner.name}.{name}": value
+        for owner in owners
+        for name, value in owner.parameters.items()
+    }
+
+
+def parameter_values(circuit: Circuit, chunk: Chunk) -> dict[str, float]:
+    """Shared parameters of a run: those of the circuit, changed as the chunk says.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares them.
+    chunk : Chunk
+        Holds the values that differ.
+
+    Returns
+    -------
+    dict of str to float
+        Values by ``"owner.parameter"``.
+    """
+    return {**circuit_parameters(circuit), **chunk.parameters}
+
+
+def counted_events(circuit: Circuit) -> list[tuple[str, str]]:
+    """Events whose number a run reports.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares them.
+
+    Returns
+    -------
+    list of (population, event)
+        Names, in the order of the circuit.
+    """
+    return [
+        (population.name, event.name)
+        for population in circuit.populations
+        for event in population.events
+        if event.counted
+    ]

@@ -1,0 +1,85 @@
+"""Public weight arrays of shape (post, pre), and the flat variables that synapses hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.circuit import Circuit, WeightPart
+
+__all__ = ["Weights", "join_weights", "split_weights"]
+
+#: Weight arrays by public name, each of shape (post, pre).
+Weights = dict[str, NDArray[Any]]
+
+
+def split_weights(
+    circuit: Circuit, weights: Weights, dtype: np.dtype[Any]
+) -> dict[tuple[str, str], NDArray[Any]]:
+    """Turn public arrays into flat synaptic variables, ordered by source, then target.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares which arrays there are and where they live.
+    weights : Weights
+        Arrays of shape (post, pre).
+    dtype : numpy.dtype
+        Precision of the run.
+
+    Returns
+    -------
+    dict of (projection, variable) to ndarray
+        Flat arrays in the synapses' order.
+    """
+    return {
+        (part.projection, part.variable): _flatten(weights[weight.name], part, dtype)
+        for weight in circuit.weights
+        for part in weight.parts
+    }
+
+
+def _flatten(array: NDArray[Any], part: WeightPart, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if part.layout == "diagonal":
+        return np.ascontiguousarray(np.diagonal(array), dtype=dtype)
+    # the weights of one source are a contiguous row of the synapses
+    rows = np.array(array.T, dtype=dtype, order="C")
+    if part.layout == "off_diagonal":
+        np.fill_diagonal(rows, 0)
+    return rows.ravel()
+
+
+def join_weights(
+    circuit: Circuit, flat: Mapping[tuple[str, str], NDArray[Any]], dtype: np.dtype[Any]
+) -> Weights:
+    """Inverse of :func:`split_weights`.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares which arrays there are and where they live.
+    flat : mapping of (projection, variable) to ndarray
+        Flat synaptic variables.
+    dtype : numpy.dtype
+        Precision of the result.
+
+    Returns
+    -------
+    Weights
+        Arrays of shape (post, pre).
+    """
+    weights = {}
+    for weight in circuit.weights:
+        post, pre = weight.shape
+        total = np.zeros((post, pre), dtype=dtype)
+        for part in weight.parts:
+            values = flat[part.projection, part.variable]
+            if part.layout == "diagonal":
+                total[np.arange(post), np.arange(pre)] = values
+            else:
+                total[...] = np.asarray(values).reshape(pre, post).T
+        weights[weight.name] = total
+    return weights

@@ -1,0 +1,80 @@
+"""Weights that follow from the projections that name them."""
+
+from __future__ import annotations
+
+from neurosim.circuit.assembly import Assembly
+from neurosim.circuit.parser import parse_equations, parse_statements
+from neurosim.circuit.parts import Layout, Projection, Weight, WeightPart
+from neurosim.errors import CircuitError
+
+__all__ = ["all_weights"]
+
+
+def all_weights(circuit: Assembly) -> tuple[Weight, ...]:
+    """The circuit's weights, with those that only its projections name.
+
+    Parameters
+    ----------
+    circuit : Assembly
+        Its projections are looked at.
+
+    Returns
+    -------
+    tuple of Weight
+        Those that projections name, in their order, then the others.
+
+    Raises
+    ------
+    CircuitError
+        If a projection names a weight, but not one of its variables can be meant.
+    """
+    given = {weight.name: weight for weight in circuit.weights}
+    holders: dict[str, list[Projection]] = {}
+    for projection in circuit.projections:
+        if projection.weight:
+            holders.setdefault(projection.weight, []).append(projection)
+    found = [
+        given.get(name) or _named_weight(circuit, name, together)
+        for name, together in holders.items()
+    ]
+    return (*found, *(weight for weight in circuit.weights if weight.name not in holders))
+
+
+def _named_weight(circuit: Assembly, name: str, projections: list[Projection]) -> Weight:
+    first = projections[0]
+    shape = (circuit.population(first.target).size, circuit.population(first.source).size)
+    shared = len(projections) > 1
+    parts = tuple(
+        WeightPart(projection.name, _weight_variable(projection), _layout(projection, shared))
+        for projection in projections
+    )
+    return Weight(name, shape, parts)
+
+
+def _layout(projection: Projection, shared: bool) -> Layout:
+    if projection.wiring == "one_to_one":
+        return "diagonal"
+    return "off_diagonal" if shared else "dense"
+
+
+def _weight_variable(projection: Projection) -> str:
+    """The variable of the synapses that learning changes, or the only one they have."""
+    own = [
+        line.name
+        for line in parse_equations(projection.equations)
+        if line.kind == "parameter" and not line.is_setting
+    ]
+    changed = {
+        statement.target
+        for pathway in projection.pathways
+        if pathway.learns
+        for statement in parse_statements(pathway.code)
+    }
+    found = [variable for variable in own if variable in changed] or own
+    if len(found) != 1:
+        raise CircuitError(
+            f"projection {projection.name!r} names the weight {projection.weight!r}, but its "
+            f"synapses have {len(found)} variables that could be it ({', '.join(found) or 'none'});"
+            " give Circuit(weights=...) with a WeightPart for each"
+        )
+    return found[0]
