@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from neurosim.backends.weights import Weights
 from neurosim.circuit import Circuit, Population, Projection
+from neurosim.circuit.gathering import learns_at_once
 from neurosim.circuit.phases import phase_lengths
-from neurosim.errors import CircuitError, DataError, near_matches
+from neurosim.errors import CircuitError, DataError, ParameterError, near_matches
 
 __all__ = [
     "Chunk",
@@ -41,6 +42,9 @@ class Chunk:
         Phase lengths in steps that differ from the circuit's; 0 leaves one out.
     learning : bool
         Whether synapses may change.
+    batch : int
+        Images between two commits; the last batch of a chunk may be smaller. Learning
+        that changes weights at once takes batches of 1.
     """
 
     inputs: Mapping[str, NDArray[Any]]
@@ -48,6 +52,7 @@ class Chunk:
     parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
     phases: Mapping[str, int] = dataclasses.field(default_factory=dict)
     learning: bool = False
+    batch: int = 1
 
     @property
     def cycles(self) -> int:
@@ -104,10 +109,13 @@ def check_chunk(circuit: Circuit, chunk: Chunk, max_cycles: int) -> dict[str, in
     DataError
         If an input or a weight is missing, unknown or of another shape.
     CircuitError
-        If a parameter or a phase is unknown.
+        If a parameter or a phase is unknown, or a rule cannot learn in batches.
+    ParameterError
+        If the batch is no number of images.
     """
     _check_inputs(circuit, chunk, max_cycles)
     _check_weights(circuit, chunk.weights)
+    _check_batch(circuit, chunk)
     known = circuit_parameters(circuit)
     for name in chunk.parameters:
         if name not in known:
@@ -134,6 +142,18 @@ def _check_inputs(circuit: Circuit, chunk: Chunk, max_cycles: int) -> None:
         if given is None or np.shape(given) != shape:
             got = "nothing" if given is None else f"shape {np.shape(given)}"
             raise DataError(f"input {item.name!r} needs shape {shape}, got {got}")
+
+
+def _check_batch(circuit: Circuit, chunk: Chunk) -> None:
+    if chunk.batch < 1:
+        raise ParameterError(f"batch = {chunk.batch}: give a whole number of images, 1 or more")
+    direct = learns_at_once(circuit)
+    if chunk.learning and chunk.batch > 1 and direct:
+        raise CircuitError(
+            f"a batch of {chunk.batch} images needs rules that gather and commit, but projection "
+            f"{direct[0]!r} changes its weights at once; give Projection(commit=...), or batches "
+            "of 1"
+        )
 
 
 def _check_weights(circuit: Circuit, weights: Weights) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from neurosim.circuit.assembly import Assembly
 from neurosim.circuit.declarations import check_declarations
+from neurosim.circuit.gathering import check_gathering
 from neurosim.circuit.lookup import Named, find_part
 from neurosim.circuit.memory import check_memory
 from neurosim.circuit.parser import parse_equations
@@ -44,6 +45,7 @@ def check_circuit(circuit: Assembly) -> None:
     _check_time(circuit)
     for projection in circuit.projections:
         _check_projection(circuit, projection)
+        check_gathering(projection)
     check_declarations(circuit)
     for weight in circuit.weights:
         for part in weight.parts:

@@ -60,6 +60,7 @@ def circuit_code(circuit: Assembly) -> Iterator[Code]:
         for pathway in projection.pathways:
             place = f"pathway {pathway.name!r} of {owner}"
             yield Code(projection, place, pathway.code, "statements")
+        yield Code(projection, f"commit of {owner}", projection.commit, "statements")
 
 
 def _equations(part: Population | Projection, owner: str) -> Iterator[Code]:

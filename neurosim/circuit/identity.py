@@ -34,6 +34,7 @@ def compiled_structure(circuit: Assembly) -> dict[str, Any]:
         del projection["rate"]
         for pathway in projection["pathways"]:
             pathway["code"] = _statements(pathway["code"])
+        projection["commit"] = _statements(projection["commit"])
     for part in (*described["populations"], *described["projections"]):
         del part["role"]
         part["equations"] = _equations(part["equations"])

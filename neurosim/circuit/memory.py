@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from neurosim.circuit.assembly import Assembly
 from neurosim.circuit.code import circuit_code
+from neurosim.circuit.gathering import gathered_variables
 from neurosim.circuit.names import RANDOM_FUNCTIONS
 from neurosim.circuit.parser import (
     Line,
@@ -210,6 +211,9 @@ def _check_synapses(circuit: Assembly, projection: Projection) -> None:
                 "an earlier image; write what happens to it in a pathway's code"
             )
         cause = _synaptic_change(projection, line)
+        if line.name in gathered_variables(projection):
+            # every commit sets it to 0
+            continue
         if cause and (projection.name, line.name) not in kept:
             raise CircuitError(
                 f"{name} is changed by {cause} but belongs to no Weight, so it would start anew in "
@@ -226,4 +230,6 @@ def _synaptic_change(projection: Projection, line: Line) -> str:
     for pathway in projection.pathways:
         if any(statement.target == line.name for statement in parse_statements(pathway.code)):
             return f"pathway {pathway.name!r}"
+    if any(statement.target == line.name for statement in parse_statements(projection.commit)):
+        return "the commit"
     return ""

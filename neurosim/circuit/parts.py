@@ -49,6 +49,7 @@ RHYTHM_VARIABLES: Mapping[str, str] = {
     "cycle_time": "argument of per-cycle inputs, and of nothing else",
     "onset": "true in the first step of a cycle",
     "learning": "whether synapses may change in this run",
+    "batch": "images gathered so far in this batch; a commit reads it",
 }
 
 
@@ -288,6 +289,11 @@ class Projection:
         array hold its diagonal (one to one) and the rest (all to all).
     rate : str
         Which of its parameters is the learning rate that a schedule scales.
+    commit : str
+        Statements that every synapse runs once every batch, such as ``w += g/batch``: its
+        learning pathways then only gather, ``g += ...``, and read no weight. ``batch`` is
+        the number of images gathered; afterwards the sum is 0 again. Without a commit,
+        learning pathways change weights at once, and a batch is one image.
     """
 
     name: str
@@ -300,6 +306,7 @@ class Projection:
     role: str = ""
     weight: str = ""
     rate: str = ""
+    commit: str = ""
 
     def __post_init__(self) -> None:
         check_part_name("projection", self.name)

@@ -70,6 +70,10 @@ def _weight_variable(projection: Projection) -> str:
         if pathway.learns
         for statement in parse_statements(pathway.code)
     }
+    if projection.commit:
+        gathered = changed
+        changed = {statement.target for statement in parse_statements(projection.commit)}
+        own = [variable for variable in own if variable not in gathered]
     found = [variable for variable in own if variable in changed] or own
     if len(found) != 1:
         raise CircuitError(

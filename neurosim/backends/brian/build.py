@@ -13,6 +13,7 @@ order within the slot)::
     resets        send: actions                      (the value sent is noted)
     end       0   phase_end: conditions, actions, delivery
     end      10   learn: conditions, delivery, actions
+    end      13   commit, in the last step of a batch: synapses change by what they gathered
     end      20   readouts
 
 Time is counted in integer steps by the rhythm, never derived from a float.
@@ -33,9 +34,10 @@ from neurosim.backends.brian.names import check_names
 from neurosim.backends.brian.rhythm import RHYTHM, linked_rhythm, rhythm_code, rhythm_equations
 from neurosim.backends.brian.units import check_units
 from neurosim.circuit import Circuit, Event, Population, Projection, Readout
+from neurosim.circuit.gathering import gathered_variables
 from neurosim.circuit.parser import parse_equations
 
-__all__ = ["BuiltNetwork", "build_network", "counter_name"]
+__all__ = ["COMMIT", "BuiltNetwork", "build_network", "counter_name"]
 
 #: (slot, order) of the condition, the delivery and the action of an event, by moment.
 _SCHEDULE: Mapping[str, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]] = {
@@ -44,7 +46,10 @@ _SCHEDULE: Mapping[str, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]
     "send": (("thresholds", 0), ("synapses", 0), ("resets", 0)),
     "phase_end": (("end", 0), ("end", 2), ("end", 1)),
     "learn": (("end", 10), ("end", 11), ("end", 12)),
+    "commit": (("end", 13), ("end", 14), ("end", 15)),
 }
+#: Name of the event and of the pathway by which synapses commit what they gathered.
+COMMIT = "commit"
 _READOUT_SLOT = ("end", 20)
 
 
@@ -222,7 +227,8 @@ def _make_group(circuit: Circuit, population: Population, built: BuiltNetwork) -
         # apart from the group, which would be left half made by a mistake in them
         b2.Equations("\n".join(lines)),
         method=population.method,
-        events={event.name: event.condition for event in population.events},
+        events={event.name: event.condition for event in population.events}
+        | _commit_event(circuit, population),
         namespace=built.namespace,
         clock=rhythm.clock,
         name=population.name,
@@ -231,9 +237,17 @@ def _make_group(circuit: Circuit, population: Population, built: BuiltNetwork) -
         setattr(group, line.name, b2.linked_var(rhythm, line.name))
     for event in population.events:
         _schedule_event(group, event)
+    for name in _commit_event(circuit, population):
+        group.set_event_schedule(name, *_SCHEDULE["commit"][0])
     for name, value in population.parameters.items():
         group.variables[name].set_value(value)
     return group
+
+
+def _commit_event(circuit: Circuit, population: Population) -> dict[str, str]:
+    """The event by which the synapses of a population commit, if any do."""
+    needed = any(p.commit and p.source == population.name for p in circuit.projections)
+    return {COMMIT: COMMIT} if needed else {}
 
 
 def _code_of_cells(circuit: Circuit, population: Population) -> list[str]:
@@ -244,6 +258,9 @@ def _code_of_cells(circuit: Circuit, population: Population) -> list[str]:
     for projection in circuit.projections:
         if projection.target == population.name:
             code += [projection.equations, *(pathway.code for pathway in projection.pathways)]
+            code.append(projection.commit)
+        if projection.source == population.name and projection.commit:
+            code.append(COMMIT)
     return code
 
 
@@ -268,15 +285,20 @@ def _schedule_event(group: b2.NeuronGroup, event: Event) -> None:
 def _make_synapses(circuit: Circuit, projection: Projection, built: BuiltNetwork) -> b2.Synapses:
     on_pre = {p.name: p.code for p in projection.pathways if p.side == "pre"}
     on_post = {p.name: p.code for p in projection.pathways if p.side == "post"}
+    events = {pathway.name: pathway.event for pathway in projection.pathways}
+    if projection.commit:
+        emptied = [f"{name} = 0" for name in gathered_variables(projection)]
+        on_pre[COMMIT] = "\n".join([projection.commit, *emptied])
+        events[COMMIT] = COMMIT
     synapses = b2.Synapses(
         built.groups[projection.source],
         built.groups[projection.target],
         model=b2.Equations(_code_alone(projection.equations)),
         on_pre=on_pre or None,
         on_post=on_post or None,
-        on_event={pathway.name: pathway.event for pathway in projection.pathways},
+        on_event=events,
         # one delay for all synapses instead of an array with one each
-        delay={pathway.name: 0 * b2.ms for pathway in projection.pathways},
+        delay={name: 0 * b2.ms for name in events},
         namespace=built.namespace,
         clock=built.groups[RHYTHM].clock,
         name=projection.name,
@@ -302,6 +324,9 @@ def _schedule_pathways(circuit: Circuit, projection: Projection, synapses: b2.Sy
         _, delivery, _ = _SCHEDULE[event.moment]
         updater = getattr(synapses, pathway.name)
         updater.when, updater.order = delivery
+    if projection.commit:
+        updater = getattr(synapses, COMMIT)
+        updater.when, updater.order = _SCHEDULE["commit"][1]
 
 
 def _make_readout(readout: Readout, groups: Mapping[str, b2.NeuronGroup]) -> b2.EventMonitor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from neurosim.circuit import Circuit
+from neurosim.circuit.gathering import commits
 from neurosim.circuit.parser import Line, identifiers, parse_equations
 
 __all__ = ["RHYTHM", "linked_rhythm", "rhythm_code", "rhythm_equations"]
@@ -41,6 +42,14 @@ def rhythm_equations(circuit: Circuit) -> str:
             f"steps_{phase.name} : integer (shared, constant)",
         ]
     lines += [f"{item.name} : 1 (shared)" for item in circuit.inputs if item.width == 0]
+    if commits(circuit):
+        lines += [
+            "batch : 1 (shared)",
+            "gathered : integer (shared)",
+            "commit : boolean (shared)",
+            "images_per_batch : integer (shared, constant)",
+            "images : integer (shared, constant)",
+        ]
     return "\n".join(lines)
 
 
@@ -80,6 +89,14 @@ def rhythm_code(circuit: Circuit) -> str:
         start = stop
     lines.append("phase_step = " + " + ".join(step_terms))
     lines += [f"{i.name} = {i.name}_given(cycle_time)" for i in circuit.inputs if i.width == 0]
+    if commits(circuit):
+        lines += [
+            # a batch begins with the first image, and after every commit
+            "gathered = gathered * int(not (commit and onset)) + int(onset)",
+            "batch = gathered",
+            f"commit = learning and cycle_step == {total} - 1"
+            " and (gathered >= images_per_batch or cycle == images - 1)",
+        ]
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ from neurosim.errors import BuildError
 
 __all__ = [
     "FLAGS",
+    "compile_library",
     "compile_project",
     "compiler_flags",
     "compiler_identity",
@@ -191,6 +192,25 @@ def compile_project(folder: Path, compiler: Sequence[str], *, jobs: int | None =
     for output in outputs:
         output.unlink()
     return program
+
+
+def compile_library(source: Path, output: Path, compiler: Sequence[str]) -> None:
+    """Compile one source file into a shared library.
+
+    Parameters
+    ----------
+    source, output : Path
+        In the same folder.
+    compiler : sequence of str
+        From :func:`find_compiler`.
+
+    Raises
+    ------
+    BuildError
+        If the compiler fails, or makes nothing; the first error is in the message.
+    """
+    command = [*compiler, *compiler_flags(), "-shared", "-fPIC", "-pthread", source.name]
+    _make(output, command, source.parent)
 
 
 def _write_units(folder: Path, files: Sequence[Path], count: int) -> list[Path]:

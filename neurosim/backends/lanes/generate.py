@@ -8,11 +8,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from neurosim.backends.brian.build import BuiltNetwork, build_network
+import sympy
+from brian2.parsing.sympytools import str_to_sympy
+
+from neurosim.backends.brian.build import COMMIT, BuiltNetwork, build_network
 from neurosim.backends.lanes import program
 from neurosim.backends.lanes.pieces import LaneCodeObject, Piece, collect
 from neurosim.backends.lanes.program import Field, Fields
 from neurosim.circuit import Circuit, Pathway, Projection
+from neurosim.circuit.gathering import gathered_variables
+from neurosim.circuit.parser import parse_statements
 
 __all__ = ["Program", "generate"]
 
@@ -96,7 +101,8 @@ class _Assembly:
         self._fields = Fields()
         self._functions: list[str] = []
         self._before: list[str] = []
-        self._learning: list[tuple[str, int]] = []
+        #: Function, rows to share among threads, and whether it commits.
+        self._learning: list[tuple[str, int, bool]] = []
         self._after: list[str] = []
         self._pathways = {
             f"{projection.name}_{pathway.name}": (projection, pathway)
@@ -108,6 +114,7 @@ class _Assembly:
             for projection, pathway in self._pathways.values()
             if pathway.learns
         }
+        self._gathers: dict[str, list[tuple[Piece, Any]]] = {}
         for item in circuit.inputs:
             self._fields.add_shared(f"input_{item.name}", "double")
 
@@ -118,16 +125,41 @@ class _Assembly:
     def add(self, name: str, part: Any, piece: Piece) -> None:
         """Write one piece."""
         function = f"f_{name}"
-        if piece.kind == "synapses" and self._pathways[name][1].learns:
+        if name.endswith(f"_{COMMIT}_thresholder"):
+            # the caller of the program says when a batch is complete
+            return
+        if piece.kind == "synapses" and name not in self._pathways:
+            text = self._commit(function, part, piece)
+        elif piece.kind == "synapses" and self._pathways[name][1].learns:
             projection, pathway = self._pathways[name]
+            if projection.commit:
+                self._gathers.setdefault(projection.name, []).append((piece, part))
+                return
             single = projection.wiring == "one_to_one"
             text = program.learning(self._fields, function, piece, part, one_to_one=single)
             rows = self._circuit.population(self._sender(projection, pathway)).size
-            self._learning.append((function, rows))
+            self._learning.append((function, rows, False))
         else:
             text = self._in_lane(name, function, part, piece)
             (self._after if self._learning else self._before).append(function)
         self._functions.append(text)
+
+    def _commit(self, function: str, part: Any, piece: Piece) -> str:
+        projection = self._circuit.projection(part.synapses.name)
+        rows = self._circuit.population(projection.source).size
+        self._learning.append((function, rows, True))
+        gathered = gathered_variables(projection)
+        emptied = {f"{name} = 0;" for name in gathered} | {f"{name} = 0.0;" for name in gathered}
+        steps = tuple(s for s in piece.vector.steps if s.code not in emptied)
+        writes = tuple(a for a in piece.vector.writes if a.name not in gathered)
+        commit = dataclasses.replace(
+            piece, vector=dataclasses.replace(piece.vector, steps=steps, writes=writes)
+        )
+        return program.gathering(
+            self._fields, function, self._gathers[projection.name], commit, gathered,
+            one_to_one=projection.wiring == "one_to_one",
+            leaves_silent=commit_leaves_silent(projection),
+        )  # fmt: skip
 
     def _in_lane(self, name: str, function: str, part: Any, piece: Piece) -> str:
         fields = self._fields
@@ -167,9 +199,11 @@ class _Assembly:
                    (f"{name}::run(S, L);" for name in self._before)),
             _calls("after_learning(const Shared& S, Lane& L)",
                    (f"{name}::run(S, L);" for name in self._after)),
-            _calls("learning(const Shared& S, Lane* lanes, int active, int part, int parts)",
+            _calls("learning(const Shared& S, Lane* lanes, int active, int part, int parts, "
+                   "bool commit, int batch)",
                    (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
-                    f"share({rows}, part + 1, parts));" for name, rows in self._learning)),
+                    f"share({rows}, part + 1, parts){', commit, batch' * commits});"
+                    for name, rows, commits in self._learning)),
             (_FOLDER / "host.inc").read_text(),
         ]  # fmt: skip
         return Program("\n".join(text), tuple(lane), tuple(shared))
@@ -181,3 +215,24 @@ def _struct(name: str, members: Iterable[str]) -> str:
 
 def _calls(signature: str, calls: Iterable[str]) -> str:
     return "\n    ".join([f"static void {signature} {{", *calls]) + "\n}"
+
+
+def commit_leaves_silent(projection: Projection) -> bool:
+    """Whether a commit that gathered nothing changes nothing.
+
+    Parameters
+    ----------
+    projection : Projection
+        One with a commit.
+
+    Returns
+    -------
+    bool
+        True if every statement adds an expression that is 0 where the sums are 0.
+    """
+    zero = {sympy.Symbol(name, real=True): 0 for name in gathered_variables(projection)}
+    for statement in parse_statements(projection.commit):
+        expression = str_to_sympy(statement.expression)
+        if statement.operator not in ("+=", "-=") or expression.subs(zero) != 0:
+            return False
+    return True

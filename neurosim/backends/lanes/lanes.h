@@ -1,5 +1,6 @@
 // What every lane program begins with. Nothing here is static data: a program may be
 // called by several threads of several simulators at once.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstddef>

@@ -81,6 +81,7 @@ class Library:
         images: int,
         lengths: Sequence[int],
         *,
+        batch: int,
         threads: int,
         stop: ctypes.c_int,
     ) -> int:
@@ -96,6 +97,8 @@ class Library:
             How many.
         lengths : sequence of int
             Steps of every phase.
+        batch : int
+            Images between two commits.
         threads : int
             Threads that share the work.
         stop : ctypes.c_int
@@ -117,6 +120,7 @@ class Library:
                 ctypes.c_int64(images),
                 len(lengths),
                 (ctypes.c_int * len(lengths))(*lengths),
+                batch,
                 threads,
                 ctypes.byref(stop),
             )

@@ -226,6 +226,8 @@ def collect(network: Any, namespace: dict[str, object]) -> list[tuple[Any, Piece
     found = []
     with lane_target():
         for part in network.sorted_objects:
+            # Brian2 warns of objects that were in no network's run
+            part._network = network.id
             part.before_run(namespace)
             for code_object in part._code_objects:
                 if code_object.template_name != "synapses_push_spikes":

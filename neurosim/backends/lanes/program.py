@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from brian2.codegen.generators.cpp_generator import c_data_type
@@ -18,9 +17,10 @@ from brian2.core.variables import ArrayVariable, Constant
 from brian2.groups.neurongroup import NeuronGroup
 from brian2.parsing.rendering import CPPNodeRenderer
 
+from neurosim.backends.lanes.memory import padded
 from neurosim.backends.lanes.pieces import Access, Block, Piece
 
-__all__ = ["Field", "Fields", "gate_of", "learning", "over_events", "readout", "signal",
+__all__ = ["Field", "Fields", "gate_of", "gathering", "learning", "over_events", "readout", "signal",
            "state_update", "threshold"]  # fmt: skip
 
 #: Synaptic rows delivered in one pass over the targets.
@@ -73,14 +73,6 @@ class Fields:
         if flags:
             self.add_lane(f"flags_{name}", "uint8_t", round_up(cells, 64))
         return name, cells
-
-
-def padded(cells: int) -> int:
-    """Cells that loops run over: a multiple of 16, so that vectors need no rest.
-
-    The cells beyond the last compute numbers that nobody reads; they never have events.
-    """
-    return cells if cells == 1 else round_up(cells, 16)
 
 
 def round_up(size: int, multiple: int) -> int:
@@ -415,54 +407,162 @@ def _is_synaptic(access: Access) -> bool:
 
 
 def learning(fields: Fields, name: str, piece: Piece, pathway: Any, *, one_to_one: bool) -> str:
-    """Change the synapses of cells that had the event, all lanes in order at each row."""
+    """Change the synapses of cells that had the event, at once, all lanes in order at each row."""
     synapses = pathway.synapses
-    targets = len(synapses.target)
-    event, _ = fields.event(
-        pathway.source, pathway.source.variables[pathway.eventspace_name], flags=True
-    )
+    sizes = len(synapses.source), len(synapses.target)
     forward = pathway.prepost == "pre"
-    sender, receiver = ("pre", "post") if forward else ("post", "pre")
-    arguments = "const Shared& S, Lane* const lanes, const int active, const int from, const int to"
+    sender = "pre" if forward else "post"
     cell = f"_{sender}synaptic_idx"
     lines = [
         f"for (int {cell} = from; {cell} < to; {cell}++)",
+        *_over_lanes(fields, piece, pathway, cell),
+        *_row_loop(fields, piece, sizes, sender, one_to_one=one_to_one),
+        "}",
+    ]
+    return _function(name, piece, _ROWS_OF_LANES, lines)
+
+
+def gathering(
+    fields: Fields,
+    name: str,
+    gathers: Sequence[tuple[Piece, Any]],
+    commit: Piece,
+    gathered: Sequence[str],
+    *,
+    one_to_one: bool,
+    leaves_silent: bool,
+) -> str:
+    """Gather over the lanes of a row, in the order of the images, then commit the row.
+
+    Between the lanes of one call and the next the sums of a row lie in memory; where a
+    batch fits into the lanes they never leave the processor. ``leaves_silent`` says that
+    a commit of 0 changes nothing, so that rows of silent cells are skipped.
+    """
+    pathway = gathers[0][1]
+    synapses = pathway.synapses
+    sizes = len(synapses.source), len(synapses.target)
+    width = 1 if one_to_one else padded(sizes[1])
+    real = c_data_type(synapses.variables[gathered[0]].dtype)
+    dirty = fields.add_shared(f"dirty_{synapses.name}", "uint8_t")
+    kept = {g: fields.place(synapses.variables[g]) for g in gathered}
+    row = "_presynaptic_idx"
+    lines = [
+        f"for (int {row} = from; {row} < to; {row}++) {{",
+        f"uint8_t& _dirty = {dirty}[{row}]; bool _touched = _dirty;",
+        *(f"alignas(64) {real} _sum_{g}[{width}]; "
+          f"{real}* const _kept_{g} = {kept[g]} + (size_t){row} * {width};" for g in gathered),
+        f"if (_touched) {{ {_copies('_sum', '_kept', gathered)} }}",
+        "else { " + " ".join(f"memset(_sum_{g}, 0, sizeof _sum_{g});" for g in gathered) + " }",
+    ]  # fmt: skip
+    sums = {g: f"_sum_{g}" for g in gathered}
+    for piece, part in gathers:
+        lines += [
+            *_over_lanes(fields, piece, part, row),
+            "_touched = true;",
+            *_row_loop(fields, piece, sizes, "pre", one_to_one=one_to_one, sums=sums),
+            "}",
+        ]
+    skip = "if (!_touched) continue;" if leaves_silent else ""
+    lines += [
+        f"if (!commit) {{ if (_touched) {{ {_copies('_kept', '_sum', gathered)} _dirty = 1; }} "
+        "continue; }",
+        f"_dirty = 0; {skip}",
+        "{",
+        *_head(fields, _without_batch(commit)),
+        *_row_loop(fields, _without_batch(commit), sizes, "pre", one_to_one=one_to_one, sums=sums),
+        "} }",
+    ]
+    arguments = f"{_ROWS_OF_LANES}, const bool commit, const {real} batch"
+    support = _merged_support([piece for piece, _ in gathers], commit)
+    return _function(name, dataclasses.replace(commit, support=support), arguments, lines)
+
+
+_ROWS_OF_LANES = (
+    "const Shared& S, Lane* const lanes, const int active, const int from, const int to"
+)
+
+
+def _merged_support(gathers: Sequence[Piece], commit: Piece) -> tuple[str, ...]:
+    """C++ functions that several pieces need, each once."""
+    texts = dict.fromkeys("\n".join(piece.support) for piece in (*gathers, commit))
+    return tuple(text for text in texts if text)
+
+
+def _copies(to: str, source: str, gathered: Sequence[str]) -> str:
+    return " ".join(f"memcpy({to}_{g}, {source}_{g}, sizeof _sum_{g});" for g in gathered)
+
+
+def _without_batch(piece: Piece) -> Piece:
+    """A commit whose ``batch`` is an argument of its function, not a lane's own count."""
+
+    def rest(block: Block) -> Block:
+        reads = tuple(access for access in block.reads if access.name != "batch")
+        return dataclasses.replace(block, reads=reads)
+
+    return dataclasses.replace(piece, scalar=rest(piece.scalar), vector=rest(piece.vector))
+
+
+def _over_lanes(fields: Fields, piece: Piece, pathway: Any, cell: str) -> list[str]:
+    """A loop over the lanes in which a cell had the event; it is not closed."""
+    source = pathway.source
+    event, _ = fields.event(source, source.variables[pathway.eventspace_name], flags=True)
+    return [
         "for (int _l = 0; _l < active; _l++) {",
         "Lane& L = lanes[_l];",
         f"if (!L.flags_{event}[{cell}]) continue;",
         *_head(fields, piece),
     ]
-    if one_to_one:
-        lines += [f"const int _{receiver}synaptic_idx = {cell}, _idx = {cell};",
-                  *_lines(fields, piece.vector), "}"]  # fmt: skip
-        return _function(name, piece, arguments, lines)
-    stride = padded(targets)
-    count = stride if forward else len(synapses.source)
-    index = f"_{receiver}synaptic_idx"
-    arrays = {
-        access.variable: c_data_type(access.variable.dtype)
-        for access in (*piece.vector.reads, *piece.vector.writes)
-        if _is_synaptic(access)
-    }
-    offset = f"(size_t)_presynaptic_idx * {stride}" if forward else "_postsynaptic_idx"
-    lines += [
-        f"{ctype}* const __restrict _row_{variable.name} = {fields.place(variable)} + {offset};"
-        for variable, ctype in arrays.items()
-    ]
-    inner = index if forward else f"(size_t){index} * {stride}"
+
+
+def _row_loop(
+    fields: Fields,
+    piece: Piece,
+    sizes: tuple[int, int],
+    sender: str,
+    *,
+    one_to_one: bool,
+    sums: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Run statements for all synapses of one cell; ``sums`` are arrays that gather."""
+    cell = f"_{sender}synaptic_idx"
+    receiver = "post" if sender == "pre" else "pre"
+    index, stride = f"_{receiver}synaptic_idx", padded(sizes[1])
+    sums = sums or {}
     outer, rest = _split(piece.vector, sender)
+    pointers = {
+        access.variable: c_data_type(access.variable.dtype)
+        for access in (*rest.reads, *rest.writes)
+        if _is_synaptic(access) and access.name not in sums
+    }
+    if one_to_one:
+        offset, inner, count = cell, "0", 1
+    elif sender == "pre":
+        offset, inner, count = f"(size_t){cell} * {stride}", index, stride
+    else:
+        offset, inner, count = cell, f"(size_t){index} * {stride}", sizes[0]
+    lines = [
+        f"{ctype}* const __restrict _row_{variable.name} = {fields.place(variable)} + {offset};"
+        for variable, ctype in pointers.items()
+    ]
+    if one_to_one:
+        lines.append(f"const int {index} = {cell}, _idx = {cell};")
     lines += _lines(fields, outer)
-    lines += [_LOOP, f"for (int {index} = 0; {index} < {count}; {index}++) {{"]
-    lines += _row_lines(fields, rest, inner)
-    return _function(name, piece, arguments, [*lines, "} }"])
+    body = _row_lines(fields, rest, inner, sums)
+    if one_to_one:
+        return [*lines, "{", *body, "}"]
+    return [*lines, _LOOP, f"for (int {index} = 0; {index} < {count}; {index}++) {{", *body, "}"]
 
 
-def _row_lines(fields: Fields, block: Block, inner: str) -> list[str]:
+def _row_lines(
+    fields: Fields, block: Block, inner: str, sums: Mapping[str, str]
+) -> list[str]:
     """As :func:`_lines`, with the synapses of one cell as ``_row_`` pointers."""
     written = {access.name for access in block.writes}
     read = {access.name for access in block.reads}
 
     def value(access: Access) -> str:
+        if access.name in sums:
+            return f"{sums[access.name]}[{inner}]"
         if _is_synaptic(access):
             return f"_row_{access.variable.name}[{inner}]"
         return _value(fields, access, {})

@@ -20,6 +20,7 @@ from neurosim.backends.chunks import check_chunk, counted_events, parameter_valu
 from neurosim.backends.interface import CHUNK_IMAGES, Backend, Chunk, ChunkResult
 from neurosim.backends.weights import Weights, join_weights, split_weights
 from neurosim.circuit import Circuit
+from neurosim.circuit.gathering import commits, gathered_variables
 from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError, CircuitError
 
@@ -148,6 +149,11 @@ class RuntimeBackend(Backend):
         rhythm["cycle"].set_value(0)
         rhythm["cycle_step"].set_value(-1)
         rhythm["learning"].set_value(chunk.learning)
+        if commits(self.circuit):
+            rhythm["gathered"].set_value(0)
+            rhythm["commit"].set_value(False)
+            rhythm["images_per_batch"].set_value(chunk.batch)
+            rhythm["images"].set_value(chunk.cycles)
         for phase, steps in lengths.items():
             rhythm[f"steps_{phase}"].set_value(steps)
 
@@ -160,6 +166,9 @@ class RuntimeBackend(Backend):
         flat = split_weights(self.circuit, chunk.weights, self.dtype)
         for (name, variable), values in flat.items():
             built.synapses[name].variables[variable].set_value(values)
+        for projection in self.circuit.projections:
+            for variable in gathered_variables(projection):
+                built.synapses[projection.name].variables[variable].set_value(0)
         for population, event in counted_events(self.circuit):
             self._counter(population, event)[:] = 0
 
