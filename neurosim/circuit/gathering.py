@@ -75,7 +75,7 @@ def check_gathering(projection: Projection) -> None:
     stored = [line.name for line in lines if line.is_stored and line.is_own]
     _check_gathers(projection, owner, stored)
     gathered = gathered_variables(projection)
-    known = {line.name for line in lines} | {BATCH}
+    known = {line.name for line in lines} | {BATCH, "i", "j"}
     for statement in parse_statements(projection.commit):
         unknown = sorted(
             name for name in identifiers(statement.expression) | {statement.target}

@@ -7,7 +7,6 @@ Nothing of a run outlives it: any number of threads, forks and copies may run at
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +27,7 @@ from neurosim.backends.lanes.library import Library, open_library
 from neurosim.backends.lanes.memory import aligned_zeros, padded
 from neurosim.backends.weights import Weights, join_weights, split_weights
 from neurosim.circuit import Circuit, Projection
+from neurosim.circuit.gathering import gathered_variables
 from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError
 
@@ -77,6 +77,8 @@ class LaneBackend(Backend):
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells)
         self._library: Library | None
         self._library, self.build_seconds = open_library(circuit, self.dtype, self._record)
+        self.lanes: int | None = None
+        self.threads = 1
 
     def close(self) -> None:
         """Let the program go; harmless a second time."""
@@ -84,7 +86,7 @@ class LaneBackend(Backend):
 
     def run(self, chunk: Chunk) -> ChunkResult:
         """Run a chunk; see :meth:`neurosim.backends.interface.Backend.run`."""
-        return self._run(chunk, threads=1)
+        return self._run(chunk, threads=self.threads)
 
     def run_all(self, chunks: Sequence[Chunk], *, jobs: int = 1) -> list[ChunkResult]:
         """Run independent chunks, ``jobs`` images at a time; see ``Backend.run_all``."""
@@ -96,14 +98,16 @@ class LaneBackend(Backend):
         if library is None:
             raise BuildError("this back end is closed; open another one")
         started = time.perf_counter()
-        lanes = 1 if chunk.learning else min(threads, chunk.cycles)
+        lanes = self._lanes(chunk, threads)
         shared = self._shared(library, chunk, lengths)
         memory = aligned_zeros((lanes, library.layout.lane_bytes), np.uint8)
         library.layout.field(memory, "rhythm_cycle_step")[:] = -1
         steps = tuple(lengths.values())
         _interruptible(
             lambda stop: library.run(
-                shared, memory, chunk.cycles, steps, threads=lanes, stop=stop
+                shared, memory, chunk.cycles, steps,
+                batch=chunk.batch if chunk.learning else chunk.cycles,
+                threads=min(threads, lanes) if not chunk.learning else threads, stop=stop
             )
         )
         return ChunkResult(
@@ -124,6 +128,12 @@ class LaneBackend(Backend):
             trajectories=self._trajectories(shared),
         )
 
+    def _lanes(self, chunk: Chunk, threads: int) -> int:
+        """Images in flight: as many as learn together, or one per thread that evaluates."""
+        if not chunk.learning:
+            return min(threads, chunk.cycles)
+        return min(self.lanes or chunk.batch, chunk.batch, chunk.cycles)
+
     # ------------------------------------------------------------ arrays
 
     def _shared(
@@ -137,6 +147,7 @@ class LaneBackend(Backend):
         }
         found |= {f"rhythm_steps_{phase}": count for phase, count in lengths.items()}
         found |= {"rhythm_learning": chunk.learning, "cycle_steps": steps}
+        found |= {"rhythm_images": chunk.cycles, "rhythm_images_per_batch": chunk.batch}
         found["step_clock_dt"] = self.circuit.dt * 1e-3
         found |= {
             name.replace(".", "_"): value
@@ -145,6 +156,12 @@ class LaneBackend(Backend):
         flat = split_weights(self.circuit, chunk.weights, self.dtype)
         found |= {f"{name}_{variable}": self._rows(name, values)
                   for (name, variable), values in flat.items()}  # fmt: skip
+        for projection in self.circuit.projections:
+            for variable in gathered_variables(projection):
+                shape = self._shape(projection)
+                rows = shape if len(shape) == 1 else (shape[0], padded(shape[1]))
+                found[f"{projection.name}_{variable}"] = aligned_zeros(rows, self.dtype)
+                found[f"dirty_{projection.name}"] = np.zeros(shape[0], np.uint8)
         for readout in self.circuit.readouts:
             size = self.circuit.population(readout.population).size
             found[f"readout_{readout.name}"] = np.zeros((chunk.cycles, size), self.dtype)
@@ -226,5 +243,3 @@ def _interruptible(run: Any) -> int:
         raise outcome[0]
     return int(outcome[0])
 
-
-del os
