@@ -238,9 +238,9 @@ def simulate(
     With ``prompt`` interneurons read the rates of this step, not of the step before.
     """
     rest = resting_state(weights, x)
-    q = {k: np.zeros(len(polytope.members)) for k, polytope in polytopes.items()}
+    q: dict[int, FloatArray] = {k: np.zeros(len(p.members)) for k, p in polytopes.items()}
     now = _State(rest.u, rest.r, rest.v_B, rest.v_A, dict(q), q, rest.sensory)
-    moments = []
+    moments: list[dict[str, dict[int, FloatArray]]] = []
     for steps, nudge in ((params.free_steps, 0.0), (params.nudged_steps, beta)):
         for k, polytope in polytopes.items():
             now.u[k] = polytope.restart(now.u[k], polytope.spread(now.q[k]))
@@ -249,7 +249,7 @@ def simulate(
             _euler_step(params, polytopes, weights, now, y, nudge, s, prompt)
             l1 = {k: polytope.load(now.r[k]) for k, polytope in polytopes.items()}
             parts = {name: getattr(now, name) for name in ("u", "r", "v_B", "v_A", "a", "q")}
-            moments.append({name: dict(part) for name, part in (parts | {"l1": l1}).items()})
+            moments.append({name: dict(part) for name, part in parts.items()} | {"l1": l1})
     rows = {
         name: {k: np.stack([moment[name][k] for moment in moments]) for k in polytopes}
         for name in moments[0]

@@ -19,7 +19,7 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
-from neurosim.circuit import Circuit, Pathway, Population, Projection
+from neurosim.circuit import Circuit, Pathway, Population, Projection, parser
 from neurosim.errors import ParameterError, near_matches
 from neurosim.system import System
 from neurosim.system.parameters import describe_parameters
@@ -192,7 +192,7 @@ def read_equations(text: str) -> list[Line]:
     return lines
 
 
-def equation_block(lines: Sequence[Line], printer: Printer) -> str:
+def equation_block(lines: Sequence[parser.Line], printer: Printer) -> str:
     """The equations among ``lines`` as one block of mathematics.
 
     Parameters
@@ -212,7 +212,7 @@ def equation_block(lines: Sequence[Line], printer: Printer) -> str:
         if not line.expression:
             continue
         left = printer.name(line.name)
-        if line.kind == DIFFERENTIAL_EQUATION:
+        if line.kind == "differential":
             left = rf"\frac{{\mathrm{{d}} {left}}}{{\mathrm{{d}} t}}"
         right = printer.doprint(str_to_sympy(line.expression))
         note = rf" && \text{{{latex_text(line.comment)}}}" if line.comment else ""
@@ -349,7 +349,7 @@ def comment_of(code: str, comments: Mapping[str, str]) -> str:
 
 
 def printer_for(system: type[System]) -> Printer:
-    """A printer that knows the symbols of a system's declared parameters.
+    """A printer that knows the symbols of a system's parameters and those it declares.
 
     Parameters
     ----------
@@ -362,7 +362,8 @@ def printer_for(system: type[System]) -> Printer:
         For all formulas of that system.
     """
     infos = describe_parameters(system)
-    return Printer({name: info.symbol for name, info in infos.items() if info.symbol})
+    symbols = {name: info.symbol for name, info in infos.items() if info.symbol}
+    return Printer(symbols | dict(getattr(system, "symbols", {})))
 
 
 def alike(populations: Sequence[Population]) -> list[list[Population]]:
