@@ -69,9 +69,13 @@ def _folder(system: type[System]) -> Path:
     return Path(_module_of(system).__file__ or "").parent
 
 
+def _written_file(system: type[System]) -> Path:
+    return _folder(system) / "published" / f"{system.name}.toml"
+
+
 def _written(system: type[System]) -> Mapping[str, Any]:
     """What ``published/<name>.toml`` says; a system may do without."""
-    path = _folder(system) / "published" / f"{system.name}.toml"
+    path = _written_file(system)
     if not path.is_file():
         return {}
     try:
@@ -117,9 +121,19 @@ def variants_of(system: type[System]) -> list[tuple[str, System]]:
     -------
     list of tuple of str and System
         A title and the system with these settings.
+
+    Raises
+    ------
+    ParameterError
+        If a variant lacks its title or its parameters, or has anything else.
     """
     found = []
-    for variant in _written(system).get("variants", ()):
+    for number, variant in enumerate(_written(system).get("variants", ()), start=1):
+        if variant.keys() != {"title", "parameters"}:
+            raise ParameterError(
+                f"{_written_file(system)}, variant {number}: give title and parameters, not "
+                f"{', '.join(variant)}"
+            )
         options = {name: _tuples(value) for name, value in variant["parameters"].items()}
         found.append((str(variant["title"]), system(**options)))
     return found
