@@ -169,6 +169,8 @@ def test_a_derived_system_tells_only_where_it_differs() -> None:
     text = (ROOT / "docs" / "models" / "corinfomax-sparse.md").read_text(encoding="utf-8")
     assert "Those of [corinfomax](corinfomax.md#equations), except:" in text
     assert "code, max(u, 0)" in text
+    assert "Without $i_{q}$." in text
+    assert "It has no `lagrange_1`, `lagrange_2`, `sum_1`, `sum_2`." in text
     assert "eq. 26" not in text
     assert "| `tau_q_hidden` |" in text
     assert "| `tau_u` |" not in text

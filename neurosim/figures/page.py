@@ -161,19 +161,30 @@ def _cells(circuit: Circuit, printer: Printer, usual: Circuit | None = None) -> 
     blocks: dict[str, list[str]] = {}
     known = {population.name: population for population in usual.populations} if usual else {}
     for group in alike(circuit.populations):
-        lines = _formulas(group[0])
         model = known.get(group[0].name) or _like(group[0], known.values())
         known |= {population.name: population for population in group}
-        shared = set(_formulas(model)) if model else set()
-        new = [line for line in lines if line not in shared]
-        if not new:
-            continue
-        text = equation_block(new, printer)
-        if model and model.name != group[0].name:
-            same = ", ".join(f"${printer.name(line.name)}$" for line in lines if line in shared)
-            text += f"\n\n{same}: as in `{model.name}`."
-        blocks.setdefault(text, []).append(_title(group))
+        text = _cell_equations(group[0], model, printer)
+        if text:
+            blocks.setdefault(text, []).append(_title(group))
     return {", ".join(titles): text for text, titles in blocks.items()}
+
+
+def _cell_equations(population: Population, model: Population | None, printer: Printer) -> str:
+    """Equations of a population that its model does not have, and what they share, in words."""
+    lines, others = _formulas(population), _formulas(model) if model else []
+
+    def symbols(chosen: Iterable[Line]) -> str:
+        return ", ".join(f"${printer.name(line.name)}$" for line in chosen)
+
+    new = [line for line in lines if line not in others]
+    parts = [equation_block(new, printer)] if new else []
+    if model and model.name != population.name and new:
+        parts.append(f"{symbols(line for line in lines if line in others)}: as in `{model.name}`.")
+    names = {line.name for line in lines}
+    gone = symbols(line for line in others if line.name not in names)
+    if model and model.name == population.name and gone:
+        parts.append(f"Without {gone}.")
+    return "\n\n".join(parts)
 
 
 def _formulas(population: Population) -> list[Line]:
@@ -220,20 +231,32 @@ def _equations(system: type[System], parent: type[System] | None, printer: Print
         if said.get(title) != block
     }
     words = _HOW_TO_READ
-    if parent:
+    if parent and usual:
         link = f"[{parent.name}]({parent.name}.md#equations)"
-        words = f"Those of {link}, except:" if parts else f"Those of {link}."
+        left_out = _left_out(usual, system().circuit())
+        without = f" without {left_out}" if left_out else ""
+        words = f"Those of {link}{without}{', except:' if parts else '.'}"
     return "\n\n".join((words, *(f"### {title}\n\n{block}" for title, block in parts.items())))
 
 
 def _variants(system: type[System], printer: Printer) -> str:
     """Equations of each variant that the default circuit does not have."""
-    parts = []
+    usual, parts = system().circuit(), []
     for title, variant in variants_of(system):
+        circuit = variant.circuit()
         parts.append(f"### {title}")
-        cells = _cells(variant.circuit(), printer, system().circuit())
+        cells = _cells(circuit, printer, usual)
         parts += [f"{names}:\n\n{block}" for names, block in cells.items()]
+        left_out = _left_out(usual, circuit)
+        parts += [f"It has no {left_out}."] if left_out else []
     return "\n\n".join(parts)
+
+
+def _left_out(usual: Circuit, circuit: Circuit) -> str:
+    """Populations and projections that the usual circuit has, and this one has not."""
+    gone = {p.name for p in usual.populations} - {p.name for p in circuit.populations}
+    gone |= {p.name for p in usual.projections} - {p.name for p in circuit.projections}
+    return ", ".join(f"`{name}`" for name in sorted(gone))
 
 
 # ---------------------------------------------------------------- the page
