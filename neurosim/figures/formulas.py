@@ -28,12 +28,12 @@ __all__ = [
     "FORMATS",
     "Line",
     "Printer",
-    "alike",
     "comment_of",
     "constant_comments",
     "equation_block",
+    "group_populations",
+    "group_projections",
     "latex_text",
-    "like_projections",
     "math_block",
     "printer_for",
     "read_equations",
@@ -366,7 +366,7 @@ def printer_for(system: type[System]) -> Printer:
     return Printer(symbols | dict(getattr(system, "symbols", {})))
 
 
-def alike(populations: Sequence[Population]) -> list[list[Population]]:
+def group_populations(populations: Sequence[Population]) -> list[list[Population]]:
     """Populations in groups of the same equations and role.
 
     Parameters
@@ -385,7 +385,7 @@ def alike(populations: Sequence[Population]) -> list[list[Population]]:
     return list(groups.values())
 
 
-def like_projections(projections: Sequence[Projection]) -> list[list[Projection]]:
+def group_projections(projections: Sequence[Projection]) -> list[list[Projection]]:
     """Projections in groups of the same pathways and role.
 
     Parameters
@@ -427,14 +427,14 @@ def _sections(system: type[System], circuit: Circuit) -> list[_Section]:
     comments = system_comments(system)
     cells = [
         _Section(_heading(group[0].role, group), tuple(_cell_formulas(group[0].equations)))
-        for group in alike(circuit.populations)
+        for group in group_populations(circuit.populations)
     ]
     synapses = [
         _Section(
             _heading(group[0].role, group),
             tuple(f for pathway in group[0].pathways for f in _pathway_formulas(pathway, comments)),
         )
-        for group in like_projections(circuit.projections)
+        for group in group_projections(circuit.projections)
     ]
     return [section for section in (*cells, *synapses) if section.formulas]
 

@@ -23,11 +23,11 @@ from neurosim.errors import ParameterError
 from neurosim.figures import page_tables as tables
 from neurosim.figures.formulas import (
     Printer,
-    alike,
     comment_of,
     equation_block,
+    group_populations,
+    group_projections,
     latex_text,
-    like_projections,
     math_block,
     printer_for,
     statement,
@@ -160,7 +160,7 @@ def _cells(circuit: Circuit, printer: Printer, usual: Circuit | None = None) -> 
     """Equations of the cells by heading, without those of an earlier or of the usual population."""
     blocks: dict[str, list[str]] = {}
     known = {population.name: population for population in usual.populations} if usual else {}
-    for group in alike(circuit.populations):
+    for group in group_populations(circuit.populations):
         model = known.get(group[0].name) or _like(group[0], known.values())
         known |= {population.name: population for population in group}
         text = _cell_equations(group[0], model, printer)
@@ -204,7 +204,7 @@ def _synapses(system: type[System], printer: Printer) -> dict[str, str]:
     """Statements of the projections by heading, and the events at which they act."""
     comments = system_comments(system)
     parts = {}
-    for group in like_projections(system().circuit().projections):
+    for group in group_projections(system().circuit().projections):
         rows = []
         for pathway in group[0].pathways:
             for written in filter(str.strip, pathway.code.splitlines()):
