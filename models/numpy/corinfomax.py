@@ -3,9 +3,8 @@ r"""CorInfoMax in plain NumPy: what the Brian2 network must compute, in a few li
 Bozkurt, Pehlevan and Erdogan, "Correlative Information Maximization: A Biologically
 Plausible Approach to Supervised Deep Neural Networks without Weight Symmetry",
 NeurIPS 2023, arXiv:2306.04810. Rates live in the hypercube :math:`0 \le r \le 1`
-(:math:`\mathcal{B}_{\infty,+}`), one image makes one update, every sum is dense.
-Numbers of equations are the paper's. It needs NumPy and nothing else: it is the oracle of
-the step-for-step tests, and pseudo-code that runs.
+(:math:`\mathcal{B}_{\infty,+}`), one image makes one update, every sum is dense. It needs
+nothing but NumPy: the oracle of the step-for-step tests, and pseudo-code that runs.
 
 Layers are k = 0..P with :math:`N_k` cells; layer 0 is the image, layer P the output. All
 products are ``W @ r``, so the rates of a layer are one column, shape ``(N_k,)``, or a
@@ -38,16 +37,11 @@ one per row; ``rng``, the source of all draws.
 
 Differences from the paper
 --------------------------
-* Online: one image per update. The published mini-batch was 20, so a learning rate is
-  the published one divided by 20, and ``B`` forgets by ``lambda_**(1 / batch)`` per
-  image. The dynamics keep the :math:`\gamma` of the published forgetting factor.
-* Output layer: the code behind the published numbers keeps the apical conductance at 1
-  in every phase and lets beta scale the error alone (``output_apical="constant"``). The
-  paper's text has conductance beta (``"nudge"``), which learns worse.
-* All layers advance together, as neurons do. ``sequential=True`` is the order of the
-  published code: each layer sees the new rates below it and the old ones above it.
-* One epsilon for all layers, so the indices of the two dendritic conductances in
-  eq. 19, exchanged in the paper's text, do not matter.
+* Those of ``models/corinfomax.py``, except that every sum is exact: online updates,
+  conductance 1 of the output's apical dendrite (``output_apical="nudge"``: beta, as printed),
+  one epsilon for all layers, and layers that advance together.
+* ``sequential=True`` is the order of the published code: each layer sees the new rates
+  below it and the old ones above it.
 * Dendrites may leak (``tau_basal``, ``tau_apical``); the paper's are instantaneous.
 
 Examples
@@ -72,31 +66,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "ReferenceParameters",
-    "State",
-    "Trajectory",
-    "activity_gradient_hidden",
-    "activity_gradient_output",
-    "angle_degrees",
-    "apical_input",
-    "backward_error",
-    "basal_input",
-    "clipped_relu",
-    "euler_step",
-    "feedback_change",
-    "feedforward_change",
-    "forward_error",
-    "initial_weights",
-    "lateral_update",
-    "predict",
-    "readout",
-    "reference_parameters",
-    "resting_state",
-    "simulate",
-    "somatic_derivative",
-    "train",
-    "update",
-]
+    "ReferenceParameters", "State", "Trajectory", "activity_gradient_hidden",
+    "activity_gradient_output", "angle_degrees", "apical_input", "backward_error", "basal_input",
+    "clipped_relu", "euler_step", "feedback_change", "feedforward_change", "forward_error",
+    "initial_weights", "lateral_update", "predict", "readout", "reference_parameters",
+    "resting_state", "simulate", "somatic_derivative", "train", "update",
+]  # fmt: skip
 
 FloatArray = NDArray[np.floating[Any]]
 Weights = Mapping[str, FloatArray]
@@ -236,10 +211,9 @@ def apical_input(
 ) -> FloatArray:
     r"""Sum delivered to the apical dendrites of layer k.
 
-    Hidden (eq. 18 left): autapses and SST interneurons, :math:`M r`, plus feedback.
-    Output (eq. 21 left): autapses, SST interneurons and the target. It is written as a
-    current, the paper's :math:`\beta v_A`, because the paper's :math:`M^{(P)}` contains
-    :math:`1/\beta` and has no value in the free phase.
+    Hidden (eq. 18 left): autapses and SST interneurons, :math:`M r`, plus feedback. Output
+    (eq. 21 left): the same and the target, as a current, the paper's :math:`\beta v_A`, because
+    its :math:`M^{(P)}` contains :math:`1/\beta` and has no value in the free phase.
     """
     lateral = weights[f"B_{k}"] @ r[k]
     if k == _depth(weights):
@@ -344,9 +318,8 @@ def feedforward_change(trajectory: Trajectory, x: FloatArray, beta: float, k: in
 def feedback_change(weights: Weights, trajectory: Trajectory, beta: float, k: int) -> FloatArray:
     """Change of W_fb_k before the learning rate, eq. 27.
 
-    The error is eq. 13 of the two rates also where the apical dendrite leaks: its
-    potential mixes the prediction with autapses and SST input, so it cannot replace the
-    prediction.
+    The error is eq. 13 of the two rates: the apical potential cannot replace the
+    prediction, because it mixes it with autapses and SST input.
     """
 
     def hebbian(row: int) -> FloatArray:
@@ -385,11 +358,10 @@ def update(
     for k in range(1, depth):
         change = feedback_change(weights, trajectory, beta, k)
         new[f"W_fb_{k}"] = weights[f"W_fb_{k}"] + mu_fb[k - 1] * change
+    forgetting = params.lambda_ ** (1 / params.batch)
     for k in range(1, depth + 1):
         rates = trajectory.r[k][trajectory.nudged_end]
-        new[f"B_{k}"] = lateral_update(
-            weights[f"B_{k}"], rates, params.lambda_ ** (1 / params.batch)
-        )
+        new[f"B_{k}"] = lateral_update(weights[f"B_{k}"], rates, forgetting)
     return new
 
 
@@ -413,9 +385,8 @@ def initial_weights(layers: Sequence[int], rng: np.random.Generator) -> dict[str
 def readout(params: ReferenceParameters, weights: Weights, images: FloatArray) -> FloatArray:
     """Output rates at the end of a free phase, shape ``(images, N_P)``."""
     state = resting_state(weights, images.T)
-    no_target = np.zeros(())
     for s in range(params.free_steps):
-        state = euler_step(params, weights, state, no_target, 0.0, s)
+        state = euler_step(params, weights, state, np.zeros(()), 0.0, s)
     return state.r[_depth(weights)].T
 
 
@@ -439,8 +410,8 @@ def train(
 ) -> dict[str, FloatArray]:
     """Weights after ``epochs`` passes over the images.
 
-    Each epoch draws an order of the images, then a sign of beta for each of them. The
-    learning rates fall by the factor ``decay`` from one epoch to the next.
+    Each epoch draws an order of the images, then a sign of beta for each. From one epoch to
+    the next, learning rates fall by the factor ``decay``.
     """
     learnt = dict(weights)
     for epoch in range(epochs):
