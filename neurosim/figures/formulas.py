@@ -309,7 +309,8 @@ def printer_for(system: type[System]) -> Printer:
         For all formulas of that system.
     """
     infos = describe_parameters(system)
-    return Printer({name: info.symbol for name, info in infos.items() if info.symbol})
+    symbols = {name: info.symbol for name, info in infos.items() if info.symbol}
+    return Printer(symbols | dict(getattr(system, "symbols", {})))
 
 
 def group_populations(populations: Sequence[Population]) -> list[list[Population]]:
