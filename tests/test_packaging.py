@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import configparser
 import fnmatch
+import shutil
+import subprocess
 from pathlib import Path
+
+import pytest
 
 import neurosim
 from neurosim.models import SYSTEMS
@@ -39,6 +43,19 @@ def test_every_other_file_beside_the_code_is_installed() -> None:
         owner = next(p for p in file.parents if ".".join(p.relative_to(ROOT).parts) in packages)
         package, within = ".".join(owner.relative_to(ROOT).parts), file.relative_to(owner)
         assert any(fnmatch.fnmatch(str(within), p) for p in patterns.get(package, [])), file
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_no_folder_of_code_is_ignored_by_git() -> None:
+    """Guards against a new module that is never committed, such as one in neurosim/runs."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git repository")
+    code = ("neurosim", "models", "benchmarks", "scripts", "tests")
+    folders = {file.parent for folder in code for file in (ROOT / folder).rglob("*.py")}
+    new = [(folder / "a_new_module.py").relative_to(ROOT).as_posix() for folder in folders]
+    command = ["git", "check-ignore", *new]
+    ignored = subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout.split()
+    assert ignored == []
 
 
 def test_every_system_is_a_name_of_the_package() -> None:
