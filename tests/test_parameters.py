@@ -20,8 +20,8 @@ from neurosim.system.parameters import (
     describe_parameters,
     inherited,
     parameter,
-    parse_value,
 )
+from neurosim.system.values import parse_value
 
 INFOS = describe_parameters(CorInfoMax)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -35,7 +35,7 @@ class Toy:
     rates: tuple[float, ...] = parameter((1.0, 0.7), "numbers", low=0)
     count: int = parameter(20, "a whole number", low=1)
     starts: tuple[int, ...] = parameter((0, 15), "whole numbers", low=0)
-    switch: bool = parameter(True, "yes or no")
+    flag: bool = parameter(True, "yes or no")
     form: str = parameter("constant", "a word", choices=("constant", "nudge"))
     free: float = parameter(0.0, "any number")
     undeclared: str = "left alone"
@@ -83,14 +83,14 @@ def test_values_out_of_range_are_refused_by_name_with_the_range(
         {"count": 2.5},
         {"count": True},
         {"starts": (0, 1.5)},
-        {"switch": 5},
-        {"switch": "no"},
+        {"flag": 5},
+        {"flag": "no"},
         {"form": ("nudge",)},
     ],
     ids=repr,
 )
 def test_values_of_another_type_are_refused_by_name(change: dict[str, Any]) -> None:
-    """Guards against a list, a switch or half an image that surfaces as a TypeError, or never."""
+    """Guards against a list, a flag or half an image that surfaces as a TypeError, or never."""
     (name,) = change
     with pytest.raises(ParameterError, match=rf"Toy\.{name}\b"):
         Toy(**change)
@@ -195,9 +195,9 @@ def test_whole_numbers_survive_their_text(values: list[int]) -> None:
         ("0", False),
     ],
 )
-def test_switches_are_read_as_words(given_: Any, expected: bool) -> None:
+def test_flages_are_read_as_words(given_: Any, expected: bool) -> None:
     """Guards against the text 'false', which Python takes for true."""
-    assert parse_value(Toy, "switch", given_) is expected
+    assert parse_value(Toy, "flag", given_) is expected
 
 
 def test_words_and_single_numbers_are_taken_as_they_are() -> None:
@@ -223,8 +223,8 @@ def test_words_and_single_numbers_are_taken_as_they_are() -> None:
         ("count", 2.5, r"Toy\.count = 2\.5 cannot be read; give a whole number"),
         ("count", "2.5", r"Toy\.count = '2\.5' cannot be read"),
         ("count", True, r"Toy\.count = True cannot be read"),
-        ("switch", "maybe", r"Toy\.switch = 'maybe' cannot be read; give true or false$"),
-        ("switch", 1, r"Toy\.switch = 1 cannot be read"),
+        ("flag", "maybe", r"Toy\.flag = 'maybe' cannot be read; give true or false$"),
+        ("flag", 1, r"Toy\.flag = 1 cannot be read"),
         ("form", 3, r"Toy\.form = 3 cannot be read"),
     ],
 )
@@ -362,6 +362,7 @@ def test_any_text_makes_a_valid_system_or_is_refused(system: type, name: str, gi
         ({"dt": 1e-320}, r"free_time = 30\.0 ms has more than 1000000 steps"),
         ({"free_time": 1e300}, r"free_time = 1e\+300 ms has more than 1000000 steps"),
         ({"nudged_time": 1e7}, r"nudged_time = 10000000\.0 ms has more than 1000000 steps"),
+        ({"free_time": 999_997.0}, r"free_time and nudged_time together have 1000007 steps"),
         ({"dt": 5e-324, "tau_u": 1e300, "free_time": 5e-324, "nudged_time": 5e-324}, None),
     ],
 )
