@@ -43,11 +43,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.circuit import Circuit, Event, Population, Projection, Weight, reset_action
+from neurosim.circuit import Event, Population, Projection, Weight
 from neurosim.system import Compartment, timing
 from neurosim.system.building_blocks import (
     ACTIVE_LEARN,
-    TARGET,
+    note_event,
+    onset_event,
     sensory_relay,
     spike_event,
     spikes_trace,
@@ -285,23 +286,31 @@ class CorInfoMax(NudgedSystem):
 
     # -------------------------------------------------------------- the circuit
 
-    def circuit(self) -> Circuit:
-        """Pyramidal cells, SST partners and four kinds of synapses (paper: Figure 1)."""
-        return self.assemble(
-            populations=(
-                sensory_relay(self.layers[0], learn=LEARN),
-                *(self._pyramidal(k) for k in self.upper),
-                *(self._sst(k) for k in self.upper),
-                *self._constraint_cells(),
-            ),
-            projections=(
-                *(self._feedforward(k) for k in range(self.depth)),
-                *(self._feedback(k) for k in self.hidden),
-                *(self._lateral(k) for k in self.upper),
-                *(self._autapse(k) for k in self.upper),
-                *self._constraint_projections(),
-            ),
-            weights=tuple(self._B(k) for k in self.upper),
+    def populations(self) -> tuple[Population, ...]:
+        """Image, pyramidal cells and their SST partners (paper: Figure 1)."""
+        cells = (*(self._pyramidal(k) for k in self.upper), *(self._sst(k) for k in self.upper))
+        return (sensory_relay(self.layers[0], learn=LEARN), *cells)
+
+    def projections(self) -> tuple[Projection, ...]:
+        """Feedforward, feedback and lateral synapses, and autapses (paper: Figure 1)."""
+        return (
+            *(self._feedforward(k) for k in range(self.depth)),
+            *(self._feedback(k) for k in self.hidden),
+            *(self._lateral(k) for k in self.upper),
+            *(self._autapse(k) for k in self.upper),
+        )
+
+    def weights(self) -> tuple[Weight, ...]:
+        """B_k, of autapses and lateral synapses; it grows where cells are silent."""
+        return tuple(
+            square_weight(
+                f"B_{k}",
+                self.layers[k],
+                "B",
+                (f"lateral_{k}", f"autapse_{k}"),
+                1 / self.lambda_online,
+            )
+            for k in self.upper
         )
 
     def _pyramidal(self, k: int) -> Population:
@@ -339,50 +348,33 @@ class CorInfoMax(NudgedSystem):
         return {"z_lat": (f"sst_{k}", "z_lat"), "i_sst": (f"sst_{k}", "i_sst")}
 
     def _pyramidal_events(self, k: int) -> tuple[Event, ...]:
-        shown = TARGET if k == self.depth else {}
-        end_free, end_nudged = self._note("free", k), self._note("nudged", k)
+        output = k == self.depth
+        noted = ("r", "e_B") if output else ("r", "e_B", "e_A")
         return (
-            Event("onset", "onset", "onset", reset_action(self._cell(k), **shown)),
+            onset_event(self._cell(k), output=output),
             spike_event(),
             Event("sample", SAMPLE, "send", "r_lat = r", counted="lateral samples"),
-            Event("end_free", "end_free", "phase_end", end_free + self._restart(k)),
-            Event("end_nudged", "end_nudged", "phase_end", end_nudged),
+            note_event("free", *noted, then=self._restart(k)),
+            note_event("nudged", *noted),
             Event("learn", LEARN, "learn"),
             Event("learn_lateral", "end_nudged and learning", "learn"),
         )
 
-    def _note(self, phase: str, k: int) -> str:
-        """Statements by which a cell notes rate and errors at the end of a phase."""
-        notes = f"r_{phase} = r\ne_B_{phase} = e_B"
-        return notes if k == self.depth else f"{notes}\ne_A_{phase} = e_A"
-
-    def _pyramidal_parameters(self, k: int) -> dict[str, float]:
-        output = k == self.depth
-        values = self.shared("g_l", "tau_u", "slowdown", "event_threshold", "sst_threshold")
-        values |= {"g_B": 1 / self.epsilon, "c": self._lateral_efficacy(output)}
-        if not (output and self.output_apical == "nudge"):
-            values["g_A"] = 1.0 if output else 1 / self.epsilon
-        leaky = [name for name in ("tau_basal", "tau_apical") if getattr(self, name)]
-        return values | self.shared(*leaky)
+    def _pyramidal_parameters(self, k: int, **values: float) -> dict[str, float]:
+        dendrite, output = 1 / self.epsilon, k == self.depth
+        values |= {"g_B": dendrite, "g_A": 1.0 if output else dendrite}
+        return self.constants(self._cell(k), **values, c=self._lateral_efficacy(output))
 
     def _sst(self, k: int) -> Population:
         return Population(
             f"sst_{k}",
             self.layers[k],
             SST,
-            events=(Event("onset", "onset", "onset", reset_action(SST)),),
+            events=(onset_event(SST),),
             parameters={"c": self._lateral_efficacy(k == self.depth)},
             links={"z_self": (f"pyramidal_{k}", "z_self")},
             role="SST interneurons",
         )
-
-    def _constraint_cells(self) -> tuple[Population, ...]:
-        """Interneurons that keep a layer's rates in their set; clipping needs none."""
-        return ()
-
-    def _constraint_projections(self) -> tuple[Projection, ...]:
-        """Projections to those interneurons."""
-        return ()
 
     def _feedforward(self, k: int) -> Projection:
         ends = (f"ff_{k}", self.layer_name(k), self.layer_name(k + 1))
@@ -418,11 +410,6 @@ class CorInfoMax(NudgedSystem):
     def _forgetting(self) -> dict[str, float]:
         online = self.lambda_online
         return {"gamma_B": (1 - online) / online, "lambda_B": online}
-
-    def _B(self, k: int) -> Weight:
-        """Autapses and lateral synapses share B_k, which grows where cells are silent."""
-        parts, growth = (f"lateral_{k}", f"autapse_{k}"), 1 / self.lambda_online
-        return square_weight(f"B_{k}", self.layers[k], "B", parts, growth)
 
     # -------------------------------------------------------------- learning and recording
 

@@ -64,11 +64,11 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any, ClassVar
 
-from neurosim.circuit import Event, Population, Projection, reset_action
+from neurosim.circuit import Event, Population, Projection
 from neurosim.errors import ParameterError, near_matches
 from neurosim.models.corinfomax import RATE, RESTART, CorInfoMax
 from neurosim.system import timing
-from neurosim.system.building_blocks import synapses
+from neurosim.system.building_blocks import onset_event, synapses
 from neurosim.system.parameters import inherited, parameter
 from neurosim.system.traces import Trace
 
@@ -318,11 +318,14 @@ class CorInfoMaxSparse(CorInfoMax):
         """Domain of layer k = 1..P."""
         return read_domain(self.domains[0 if len(self.domains) == 1 else k - 1], self.layers[k])
 
-    def _constraint_cells(self) -> tuple[Population, ...]:
-        return tuple(self._lagrange(k, name) for k in self.upper for name in self._interneurons(k))
+    def populations(self) -> tuple[Population, ...]:
+        """As CorInfoMax, and the interneurons that keep a layer's rates in their set."""
+        names = ((k, name) for k in self.upper for name in self._interneurons(k))
+        return (*super().populations(), *(self._lagrange(k, name) for k, name in names))
 
-    def _constraint_projections(self) -> tuple[Projection, ...]:
-        return tuple(sums for k in self.upper for sums in self._sums(k))
+    def projections(self) -> tuple[Projection, ...]:
+        """As CorInfoMax, and the sums that the interneurons receive."""
+        return (*super().projections(), *(sums for k in self.upper for sums in self._sums(k)))
 
     def _interneurons(self, k: int) -> list[str]:
         if not self.domain(k).groups:
@@ -335,10 +338,7 @@ class CorInfoMaxSparse(CorInfoMax):
             name,
             1,
             LAGRANGE + self.domain(k).multiplier,
-            events=(
-                Event("onset", "onset", "onset", reset_action(LAGRANGE)),
-                Event("end_free", "end_free", "phase_end", "a = q"),
-            ),
+            events=(onset_event(LAGRANGE), Event("end_free", "end_free", "phase_end", "a = q")),
             parameters={"tau_q": tau_q * 1e-3},
             role="inhibitory interneuron, Lagrange multiplier",
         )
@@ -372,9 +372,8 @@ class CorInfoMaxSparse(CorInfoMax):
         links = {q: (name, "q") for q, name in zip(read, names, strict=False)}
         return super()._pyramidal_links(k) | links
 
-    def _pyramidal_parameters(self, k: int) -> dict[str, float]:
-        mixed = {"n_signed": self.domain(k).signed} if self.domain(k).groups else {}
-        return super()._pyramidal_parameters(k) | mixed
+    def _pyramidal_parameters(self, k: int, **values: float) -> dict[str, float]:
+        return super()._pyramidal_parameters(k, n_signed=self.domain(k).signed, **values)
 
     def cell_traces(self, k: int) -> tuple[Trace, ...]:
         """As CorInfoMax, with the inhibition that the domain puts on each cell."""

@@ -45,12 +45,13 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from neurosim.circuit import Circuit, Event, Pathway, Population, Projection, reset_action
+from neurosim.circuit import Event, Pathway, Population, Projection
 from neurosim.system.building_blocks import (
     ACTIVE_LEARN,
     BIAS_CELL,
-    TARGET,
     bias_cell,
+    note_event,
+    onset_event,
     sensory_relay,
     spike_event,
     spikes_trace,
@@ -109,19 +110,6 @@ RULE = "w += alpha/beta*(r_nudged_post*r_nudged_pre - r_free_post*r_free_pre)"
 class EquilibriumPropagation(NudgedSystem):
     """Equilibrium propagation in a layered network of leaky integrators.
 
-    Parameters
-    ----------
-    layers : tuple of int
-        Layer sizes from input to output.
-    alpha, beta, ...
-        Each parameter is declared below with its meaning, symbol, range and unit.
-
-    Raises
-    ------
-    ParameterError
-        If a value is out of range, layers and rates do not match in number, or
-        the explicit Euler step would be unstable.
-
     Examples
     --------
     >>> model = EquilibriumPropagation(layers=(64, 100, 10), alpha=(0.02, 0.01))
@@ -162,39 +150,35 @@ class EquilibriumPropagation(NudgedSystem):
 
     # -------------------------------------------------------------- the circuit
 
-    def circuit(self) -> Circuit:
-        """Image, bias cell and layers; one set of synapses between layers, and biases."""
-        return self.assemble(
-            populations=(
-                sensory_relay(self.layers[0], learn=LEARN),
-                bias_cell(learn=LEARN),
-                *(self._layer(k) for k in self.upper),
-            ),
-            projections=(
-                *(self._synapses(k) for k in range(self.depth)),
-                *(self._bias(k) for k in range(self.depth)),
-            ),
-        )
+    def populations(self) -> tuple[Population, ...]:
+        """Image, bias cell and layers."""
+        relays = (sensory_relay(self.layers[0], learn=LEARN), bias_cell(learn=LEARN))
+        return (*relays, *(self._layer(k) for k in self.upper))
+
+    def projections(self) -> tuple[Projection, ...]:
+        """One set of synapses from layer to layer, and biases."""
+        below = range(self.depth)
+        return (*(self._synapses(k) for k in below), *(self._bias(k) for k in below))
 
     def _layer(self, k: int) -> Population:
         output = k == self.depth
+        equations = CELL + (FORCE_OUTPUT if output else FORCE_HIDDEN)
         return Population(
             self.layer_name(k),
             self.layers[k],
-            CELL + (FORCE_OUTPUT if output else FORCE_HIDDEN),
-            events=self._layer_events(output),
-            parameters={"tau": self.tau * 1e-3, "event_threshold": self.event_threshold},
+            equations,
+            events=self._layer_events(equations, output),
+            parameters=self.constants(equations),
             role="output cells" if output else "hidden cells",
         )
 
-    def _layer_events(self, output: bool) -> tuple[Event, ...]:
-        onset = reset_action(CELL + FORCE_OUTPUT, **TARGET) if output else reset_action(CELL)
+    def _layer_events(self, equations: str, output: bool) -> tuple[Event, ...]:
         events = (
-            Event("onset", "onset", "onset", onset),
+            onset_event(equations, output=output),
             spike_event(),
             Event("project", PROJECT, "send", "u = r"),
-            Event("end_free", "end_free", "phase_end", "r_free = r"),
-            Event("end_nudged", "end_nudged", "phase_end", "r_nudged = r"),
+            note_event("free", "r"),
+            note_event("nudged", "r"),
         )
         # no synapse begins at an output cell
         return events if output else (*events, Event("learn", LEARN, "learn"))

@@ -344,7 +344,7 @@ def without(event: str, statement: str) -> Sabotage:
         patch.setattr(
             EquilibriumPropagation,
             "_layer_events",
-            lambda self, output: tuple(changed(item) for item in before(self, output)),
+            lambda self, *given: tuple(changed(item) for item in before(self, *given)),
         )
 
     return spoil

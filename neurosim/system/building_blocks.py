@@ -29,9 +29,10 @@ __all__ = [
     "BIAS_CELL",
     "GRADED_SPIKES",
     "SENSORY",
-    "TARGET",
     "bias_cell",
     "glorot_uniform",
+    "note_event",
+    "onset_event",
     "relay_traces",
     "sensory_relay",
     "spike_event",
@@ -45,8 +46,6 @@ __all__ = [
 GRADED_SPIKES = "graded spikes"
 #: Name of the cell that biases come from.
 BIAS_CELL = "one"
-#: What an output cell shows from the onset on, for :func:`neurosim.circuit.reset_action`.
-TARGET: Mapping[str, str] = {"y": "target(cycle_time, i)"}
 
 #: A relay of the image: it sends every pixel once, when the image appears.
 SENSORY = """
@@ -128,6 +127,46 @@ def spike_event() -> Event:
     """
     condition = "abs(r - r_sent) > event_threshold"
     return Event("spike", condition, "send", "r_sent = r", counted=GRADED_SPIKES)
+
+
+def onset_event(equations: str, *, output: bool = False) -> Event:
+    """Every variable of a cell starts a cycle at 0; an output cell is shown its target.
+
+    Parameters
+    ----------
+    equations : str
+        Of the population.
+    output : bool
+        Whether the cells have a target ``y``.
+
+    Returns
+    -------
+    Event
+        Named ``onset``.
+    """
+    shown = {"y": "target(cycle_time, i)"} if output else {}
+    return Event("onset", "onset", "onset", reset_action(equations, **shown))
+
+
+def note_event(phase: str, *variables: str, then: str = "") -> Event:
+    """At the end of a phase a cell notes variables, ``r`` as ``r_free`` and so on.
+
+    Parameters
+    ----------
+    phase : str
+        Name of the phase.
+    *variables : str
+        What is noted; ``x_phase`` must be in the equations.
+    then : str
+        Further statements, such as how the cell enters the next phase.
+
+    Returns
+    -------
+    Event
+        Named after the phase, ``end_free``.
+    """
+    notes = "\n".join(f"{variable}_{phase} = {variable}" for variable in variables)
+    return Event(f"end_{phase}", f"end_{phase}", "phase_end", notes + then)
 
 
 def synapses(

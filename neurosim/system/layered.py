@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
@@ -18,7 +19,8 @@ from neurosim.circuit import (
     Readout,
     Weight,
 )
-from neurosim.errors import ParameterError
+from neurosim.circuit.parser import parse_equations
+from neurosim.errors import CircuitError, ParameterError, near_matches
 from neurosim.system.base import System
 from neurosim.system.building_blocks import BIAS_CELL, glorot_uniform, relay_traces
 from neurosim.system.parameters import check_parameters, describe_parameters, parameter
@@ -61,9 +63,9 @@ def check_layers(owner: str, layers: tuple[int, ...]) -> None:
 class LayeredSystem(System):
     """A network of layers that are shown an image and a target for a cycle of phases.
 
-    A model declares its parameters and writes ``circuit`` with :meth:`assemble`. The image
-    comes from the population ``sensory``; layer k is the population named by
-    :meth:`layer_name`, whose rate is ``r``.
+    A model declares its parameters and says which :meth:`populations` and
+    :meth:`projections` there are. The image comes from the population ``sensory``; layer k
+    is the population named by :meth:`layer_name`, whose rate is ``r``.
 
     Parameters
     ----------
@@ -131,22 +133,41 @@ class LayeredSystem(System):
         """
         return f"{self.cells}_{k}" if k else "sensory"
 
-    def shared(self, *names: str) -> dict[str, float]:
-        """Parameters as the cells' equations take them.
+    def constants(self, equations: str, **values: float) -> dict[str, float]:
+        """Values of the shared constants of equations, by name.
 
         Parameters
         ----------
-        *names : str
-            Parameters of the system.
+        equations : str
+            Of a population.
+        **values : float
+            In SI units; what the equations do not declare is left out. Constants that are
+            not among them are parameters of the system.
 
         Returns
         -------
         dict of str to float
-            Values by name, times in seconds.
+            One value for every constant, times in seconds.
+
+        Raises
+        ------
+        CircuitError
+            If a constant is neither given nor a parameter of the system.
         """
         infos = describe_parameters(self)
-        scale = {name: 1e-3 if infos[name].unit == "ms" else 1.0 for name in names}
-        return {name: getattr(self, name) * factor for name, factor in scale.items()}
+        found: dict[str, float] = {}
+        for line in parse_equations(equations):
+            if not {"shared", "constant"} <= set(line.flags):
+                continue
+            if line.name not in values and line.name not in infos:
+                known = near_matches(line.name, {*values, *infos})
+                raise CircuitError(f"{self.name}: no value for the constant {line.name!r}; {known}")
+            if line.name in values:
+                found[line.name] = values[line.name]
+            else:
+                scale = 1e-3 if infos[line.name].unit == "ms" else 1.0
+                found[line.name] = getattr(self, line.name) * scale
+        return found
 
     def phase_steps(self) -> dict[str, int]:
         """Lengths of the phases.
@@ -159,28 +180,38 @@ class LayeredSystem(System):
         times = self.phase_times.items()
         return {phase: whole_steps(getattr(self, name), self.dt) for phase, name in times}
 
-    def assemble(
-        self,
-        populations: tuple[Population, ...],
-        projections: tuple[Projection, ...],
-        weights: tuple[Weight, ...] = (),
-    ) -> Circuit:
-        """A circuit with the phases, inputs and readout that all layered networks have.
-
-        Parameters
-        ----------
-        populations : tuple of Population
-            Cells, the layers among them.
-        projections : tuple of Projection
-            Synapses.
-        weights : tuple of Weight
-            Weight arrays that do not follow from the projections.
+    @abc.abstractmethod
+    def populations(self) -> tuple[Population, ...]:
+        """Cells: the relay of the image, the layers, and whatever else there is.
 
         Returns
         -------
-        Circuit
-            Its answer is the rate of the output layer at :attr:`answer_event`.
+        tuple of Population
+            In the order in which they are built.
         """
+
+    @abc.abstractmethod
+    def projections(self) -> tuple[Projection, ...]:
+        """Synapses.
+
+        Returns
+        -------
+        tuple of Projection
+            In the order in which they are built.
+        """
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Weight arrays that do not follow from the projections.
+
+        Returns
+        -------
+        tuple of Weight
+            None unless a model says otherwise.
+        """
+        return ()
+
+    def circuit(self) -> Circuit:
+        """Populations and projections, with phases, inputs and the output's rate as answer."""
         answer = Readout("answer", self.layer_name(self.depth), self.answer_event, "r")
         return Circuit(
             name=self.name,
@@ -191,9 +222,9 @@ class LayeredSystem(System):
                 CycleInput("target", self.layers[-1]),
                 *(CycleInput(name) for name in self.scalars),
             ),
-            populations=populations,
-            projections=projections,
-            weights=weights,
+            populations=self.populations(),
+            projections=self.projections(),
+            weights=self.weights(),
             readouts=(answer,),
             answer="answer",
         )

@@ -181,6 +181,7 @@ def published_file(system: type[Any]) -> tuple[Path, type[Any]]:
         If neither the class nor one it is derived from has such a file.
     """
     missing = []
+    owner: type[Any]
     for owner in system.__mro__:
         if not isinstance(getattr(owner, "name", None), str):
             continue
