@@ -47,6 +47,7 @@ from neurosim.circuit import Event, Population, Projection, Weight
 from neurosim.system import Compartment, timing
 from neurosim.system.building_blocks import (
     ACTIVE_LEARN,
+    leaky,
     note_event,
     onset_event,
     sensory_relay,
@@ -59,6 +60,7 @@ from neurosim.system.building_blocks import (
 from neurosim.system.layered import HIDDEN, UPPER
 from neurosim.system.nudged import NudgedSystem
 from neurosim.system.parameters import parameter
+from neurosim.system.schedules import StretchedRates
 from neurosim.system.traces import Trace
 
 __all__ = ["CorInfoMax"]
@@ -90,22 +92,14 @@ sst_threshold   : 1 (shared, constant)           # change of rate that is sample
 """
 
 #: The rate lies in the set that gives the system its name, here [0, 1].
-RATE = """
-r = clip(u, 0, 1) : 1                            # eq. 20
-"""
+RATE = "r = clip(u, 0, 1) : 1                            # eq. 20\n"
 #: A nudged phase starts from the potential of the rate: cells pushed out of the set answer at once.
 RESTART = "\nu = r"
 
 # ------------------------------------------------------------------ pyramidal cells: dendrites
 
-BASAL = """
-v_B = s_B : 1                                    # eq. 18, W_ff r
-"""
-
-BASAL_LEAKY = """
-dv_B/dt = (s_B - v_B)/tau_basal : 1              # not in the paper: eq. 18 is its fixed point
-tau_basal : second (shared, constant)            # time constant of the basal dendrite
-"""
+BASAL = "v_B = s_B : 1                                    # eq. 18, W_ff r\n"
+APICAL = "v_A = m_A : 1                                    # eq. 18, at the output eq. 21\n"
 
 #: Hidden layers: M r = D r - O r with D r the autapse and -O r the SST cell's inhibition.
 APICAL_HIDDEN = """
@@ -139,15 +133,6 @@ i_D = c*z_self + g_l*r : 1                       # eq. 21, autapse, beta times D
 nudge = int(in_nudged)*beta : 1                  # sec. 2.4, beta in the nudged phase only
 y : 1                                            # target, eq. 9a
 i_sst : 1 (linked)                               # SST partner: inhibition -O r
-"""
-
-APICAL_INSTANT = """
-v_A = m_A : 1                                    # eq. 18, at the output eq. 21
-"""
-
-APICAL_LEAKY = """
-dv_A/dt = (m_A - v_A)/tau_apical : 1             # not in the paper: eq. 18, 21 at rest
-tau_apical : second (shared, constant)           # time constant of the apical dendrite
 """
 
 # ------------------------------------------------------------------ SST interneurons
@@ -197,7 +182,7 @@ SAMPLE = "abs(r - r_lat) > sst_threshold or (end_nudged and r != r_lat)"
 
 
 @dataclasses.dataclass(frozen=True)
-class CorInfoMax(NudgedSystem):
+class CorInfoMax(StretchedRates, NudgedSystem):
     """CorInfoMax network with clipped rectifier cells (paper: B_inf,+).
 
     Examples
@@ -211,6 +196,7 @@ class CorInfoMax(NudgedSystem):
     title: ClassVar[str] = "CorInfoMax, clipped rectifier (B_inf,+)"
     citation: ClassVar[str] = "Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810"
     remedy: ClassVar[str] = "lower the learning rates (mu_ff, mu_fb), raise epsilon or tau_u"
+    symbols: ClassVar[Mapping[str, str]] = {"W_ff": "W_{ff}", "W_fb": "W_{fb}"}
     cells: ClassVar[str] = "pyramidal"
 
     epsilon: float = parameter(0.15, "regularisation; 1/conductance", r"\epsilon", "(0, inf)")
@@ -225,9 +211,6 @@ class CorInfoMax(NudgedSystem):
     mu_fb: tuple[float, ...] = parameter(
         (0.0075,), "feedback rates per image", r"\mu_{fb}", "[0, inf)", per=HIDDEN
     )
-    # rates are mu d^epoch and drop where d changes, as published
-    decay: tuple[float, ...] = parameter((0.95, 0.9), "d, per stretch of epochs", "", "(0, 1]")
-    decay_from: tuple[int, ...] = parameter((0, 15), "first epoch of a stretch", "", "[0, inf)")
     tau_u: float = parameter(20.0, "membrane time constant", r"\tau_u", "(0, inf) ms")
     # the step shrinks as 1/(1 + slowdown*step); 0 is constant, 0.01 the published 'slow' rule
     slowdown: float = parameter(0.0, "slowing of the neural step", "", "[0, inf)")
@@ -245,7 +228,6 @@ class CorInfoMax(NudgedSystem):
     def __post_init__(self) -> None:
         super().__post_init__()
         owner, dt = type(self).__name__, self.dt
-        timing.check_stretches(owner, self.decay, self.decay_from)
         given = {"epsilon": self.epsilon, "beta": self.beta}
         timing.check_euler_step(owner, ("tau_u", self.tau_u), dt, self._relaxations(), **given)
         dendrites = {"tau_basal": self.tau_basal, "tau_apical": self.tau_apical}
@@ -302,16 +284,9 @@ class CorInfoMax(NudgedSystem):
 
     def weights(self) -> tuple[Weight, ...]:
         """B_k, of autapses and lateral synapses; it grows where cells are silent."""
-        return tuple(
-            square_weight(
-                f"B_{k}",
-                self.layers[k],
-                "B",
-                (f"lateral_{k}", f"autapse_{k}"),
-                1 / self.lambda_online,
-            )
-            for k in self.upper
-        )
+        growth, halves = 1 / self.lambda_online, ("lateral", "autapse")
+        sizes = [(k, self.layers[k]) for k in self.upper]
+        return tuple(square_weight("B", k, size, halves, growth) for k, size in sizes)
 
     def _pyramidal(self, k: int) -> Population:
         return Population(
@@ -325,8 +300,9 @@ class CorInfoMax(NudgedSystem):
         )
 
     def _cell(self, k: int) -> str:
-        basal = BASAL_LEAKY if self.tau_basal else BASAL
-        return SOMA + self._rate(k) + basal + self._apical(k)
+        basal = leaky(BASAL, "tau_basal") if self.tau_basal else BASAL
+        apical = leaky(self._apical(k), "tau_apical") if self.tau_apical else self._apical(k)
+        return SOMA + self._rate(k) + basal + self._apical_input(k) + apical
 
     def _rate(self, k: int) -> str:
         """Equations of the rate of layer k, from its potential."""
@@ -337,7 +313,8 @@ class CorInfoMax(NudgedSystem):
         return RESTART
 
     def _apical(self, k: int) -> str:
-        return self._apical_input(k) + (APICAL_LEAKY if self.tau_apical else APICAL_INSTANT)
+        """Equation of the apical dendrite of layer k, from its input ``m_A``."""
+        return APICAL
 
     def _apical_input(self, k: int) -> str:
         if k < self.depth:
@@ -390,32 +367,20 @@ class CorInfoMax(NudgedSystem):
 
     def _lateral(self, k: int) -> Projection:
         ends = (f"lateral_{k}", self.layer_name(k), f"sst_{k}")
-        texts = (LATERAL, LATERAL_SIGNAL, LATERAL_RULE)
-        return synapses(
-            *ends, *texts, on=SAMPLED, parameters=self._forgetting(), role="lateral inhibition O"
-        )
+        texts, role = (LATERAL, LATERAL_SIGNAL, LATERAL_RULE), "lateral inhibition O"
+        return synapses(*ends, *texts, on=SAMPLED, parameters=self._forgetting(), role=role)
 
     def _autapse(self, k: int) -> Projection:
         ends = (f"autapse_{k}", self.layer_name(k), self.layer_name(k))
-        texts = (AUTAPSE, AUTAPSE_SIGNAL, AUTAPSE_RULE)
-        return synapses(
-            *ends,
-            *texts,
-            on=SAMPLED,
-            parameters=self._forgetting(),
-            wiring="one_to_one",
-            role="autapses D",
-        )
+        texts, role = (AUTAPSE, AUTAPSE_SIGNAL, AUTAPSE_RULE), "autapses D"
+        made = synapses(*ends, *texts, on=SAMPLED, parameters=self._forgetting(), role=role)
+        return dataclasses.replace(made, wiring="one_to_one")
 
     def _forgetting(self) -> dict[str, float]:
         online = self.lambda_online
         return {"gamma_B": (1 - online) / online, "lambda_B": online}
 
     # -------------------------------------------------------------- learning and recording
-
-    def rate_scale(self, epoch: int) -> float:
-        """The published factor, with its discontinuous drop."""
-        return timing.stretch_factor(self.decay, self.decay_from, epoch)
 
     def analyses(self) -> Mapping[str, Mapping[str, float]]:
         """Correlative information, with the epsilon of the objective."""
@@ -453,8 +418,10 @@ class CorInfoMax(NudgedSystem):
         conductances = ("epsilon", "g_l", "g_B", "g_A")
         return ("beta", *conductances, "tau_u", "event_threshold", "sst_threshold")
 
-    def inhibition(self, weights: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.float64]:
-        """Lateral inhibition O^(k) derived from B^(k), eq. 30.
+    def autapses_and_inhibition(
+        self, weights: Mapping[str, NDArray[Any]], k: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Autapses D^(k) and lateral inhibition O^(k) derived from B^(k), eq. 29 and 30.
 
         Parameters
         ----------
@@ -465,29 +432,12 @@ class CorInfoMax(NudgedSystem):
 
         Returns
         -------
-        ndarray
-            Shape (N_k, N_k), dimensionless, 0 on the diagonal.
-        """
-        lateral = -self._lateral_efficacy(k == self.depth) * np.asarray(weights[f"B_{k}"], float)
-        np.fill_diagonal(lateral, 0.0)
-        return lateral
-
-    def autapses(self, weights: Mapping[str, NDArray[Any]], k: int) -> NDArray[np.float64]:
-        """Autapses D^(k) derived from B^(k), eq. 29.
-
-        Parameters
-        ----------
-        weights : mapping of str to ndarray
-            Arrays by public name.
-        k : int
-            Layer, 1..P.
-
-        Returns
-        -------
-        ndarray
-            Shape (N_k,), dimensionless.
+        autapses : ndarray
+            D, shape (N_k,), dimensionless.
+        inhibition : ndarray
+            O, shape (N_k, N_k), dimensionless, 0 on the diagonal.
         """
         output = k == self.depth
         leak = self.g_l if output else self.epsilon * self.g_l
-        diagonal = np.diagonal(np.asarray(weights[f"B_{k}"], float))
-        return np.asarray(self._lateral_efficacy(output) * diagonal + leak)
+        scaled = self._lateral_efficacy(output) * np.asarray(weights[f"B_{k}"], float)
+        return np.diagonal(scaled) + leak, np.diag(np.diagonal(scaled)) - scaled

@@ -61,14 +61,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from itertools import groupby
 from typing import Any, ClassVar
 
 from neurosim.circuit import Event, Population, Projection
 from neurosim.errors import ParameterError, near_matches
 from neurosim.models.corinfomax import RATE, RESTART, CorInfoMax
 from neurosim.system import timing
-from neurosim.system.building_blocks import onset_event, synapses
+from neurosim.system.building_blocks import one_of, onset_event, synapses
 from neurosim.system.parameters import inherited, parameter
 from neurosim.system.traces import Trace
 
@@ -76,18 +75,9 @@ __all__ = ["DOMAINS", "CorInfoMaxSparse", "CorInfoMaxSparseEnforced", "Domain", 
 
 # ------------------------------------------------------------------ cells: rates
 
-RATE_SIGNED = """
-r = clip(u, -1, 1) : 1                           # ICLR 2023, B_inf
-"""
-
-RATE_RECTIFIED = """
-r = clip(u, 0, inf) : 1                          # code, max(u, 0)
-"""
-
-RATE_SOFT = """
-r = sign(u)*clip(abs(u) - q, 0, inf) : 1         # ICLR 2023, B_1: soft threshold
-"""
-
+RATE_SIGNED = "r = clip(u, -1, 1) : 1                           # ICLR 2023, B_inf\n"
+RATE_RECTIFIED = "r = clip(u, 0, inf) : 1                          # code, max(u, 0)\n"
+RATE_SOFT = "r = sign(u)*clip(abs(u) - q, 0, inf) : 1         # ICLR 2023, B_1: soft threshold\n"
 RATE_MIXED = """
 r = signed*sign(u)*clip(abs(u) - q, 0, 1) + (1 - signed)*clip(u - q, 0, 1) : 1   # ICLR 2023, mixed
 signed = int(i < n_signed) : 1                   # ICLR 2023, member of I_s
@@ -100,28 +90,16 @@ RESTART_MIXED = "\nu = clip(u, q - signed*(2*q + 1), q + 1)"
 # ------------------------------------------------------------------ cells: inhibition
 
 #: The interneuron's output, read by all cells of the layer alike.
-MULTIPLIER_READ = """
-q : 1 (linked)                                   # Lagrange multiplier of the layer
-"""
-
+MULTIPLIER_READ = (
+    "q : 1 (linked)                                   # Lagrange multiplier of the layer\n"
+)
 #: Inhibition of an apical dendrite with conductance g_A.
-INHIBITION = """
-i_q = -q/g_A : 1                                 # code, -eps q (output: -q)
-"""
-
+INHIBITION = "i_q = -q/g_A : 1                                 # code, -eps q (output: -q)\n"
 #: The same where the apical input is a current, eq. 21 as printed.
-INHIBITION_CURRENT = """
-i_q = -q : 1                                     # code, -q
-"""
-
-APICAL_INSTANT_INHIBITED = """
-v_A = m_A + i_q : 1                              # eq. 18, at the output eq. 21; code, i_q
-"""
-
-APICAL_LEAKY_INHIBITED = """
-dv_A/dt = (m_A + i_q - v_A)/tau_apical : 1       # not in the paper: eq. 18, 21 at rest
-tau_apical : second (shared, constant)           # time constant of the apical dendrite
-"""
+INHIBITION_CURRENT = "i_q = -q : 1                                     # code, -q\n"
+APICAL_INHIBITED = (
+    "v_A = m_A + i_q : 1                              # eq. 18, at the output eq. 21; code, i_q\n"
+)
 
 # ------------------------------------------------------------------ cells: interneurons
 
@@ -131,14 +109,10 @@ l1    : 1                                        # delivered: l1 norm of the rat
 tau_q : second (shared, constant)                # its time constant, dt/eta_q
 """
 
-MULTIPLIER = """
-q = clip(a, 0, inf) : 1                          # code, q = max(a, 0)
-"""
-
-MULTIPLIER_EQUALITY = """
-q = a : 1                                        # ICLR 2023, simplex: not rectified
-"""
-
+MULTIPLIER = "q = clip(a, 0, inf) : 1                          # code, q = max(a, 0)\n"
+MULTIPLIER_EQUALITY = (
+    "q = a : 1                                        # ICLR 2023, simplex: not rectified\n"
+)
 #: code, sum r: each cell tells how much of the bound it uses
 SUM_SIGNAL = "l1_post += abs(r_pre) - abs(r_sent_pre)"
 
@@ -150,20 +124,13 @@ def _group_equations(groups: tuple[tuple[int, ...], ...]) -> str:
     """Members of the groups of a mixed layer, and what their interneurons tell a cell."""
     note, numbers = "# ICLR 2023,", range(len(groups))
     members = [
-        f"member_{n} = int({_one_of(group)}) : 1    {note} member of J_{n}"
+        f"member_{n} = int({one_of(group)}) : 1    {note} member of J_{n}"
         for n, group in enumerate(groups)
     ]
     total = " + ".join(f"member_{n}*q_{n}" for n in numbers)
     links = [f"q_{n} : 1 (linked)    # Lagrange multiplier of J_{n}" for n in numbers]
     inhibition = f"q = {total} : 1    {note} mixed: sum over the groups of the cell"
     return "\n".join([*members, "", inhibition, *links, ""])
-
-
-def _one_of(cells: tuple[int, ...]) -> str:
-    """Condition that a cell is one of ``cells``, run by run of neighbours."""
-    runs = groupby(enumerate(cells), lambda place: place[1] - place[0])
-    ends = [(run[0][1], run[-1][1]) for run in (list(members) for _, members in runs)]
-    return " or ".join(f"i == {a}" if a == b else f"(i >= {a} and i <= {b})" for a, b in ends)
 
 
 # ------------------------------------------------------------------ domains
@@ -286,6 +253,7 @@ class CorInfoMaxSparse(CorInfoMax):
         "Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810; domains: Bozkurt, "
         "Isfendiyaroglu, Pehlevan, Erdogan, ICLR 2023"
     )
+    symbols: ClassVar[Mapping[str, str]] = {**CorInfoMax.symbols, "l1": r"\lVert r \rVert_1"}
 
     domains: tuple[Any, ...] = parameter(
         ("sparse_nonnegative",),
@@ -360,11 +328,13 @@ class CorInfoMaxSparse(CorInfoMax):
         return self.domain(k).restart
 
     def _apical(self, k: int) -> str:
+        return APICAL_INHIBITED if self.domain(k).current else super()._apical(k)
+
+    def _apical_input(self, k: int) -> str:
         if not self.domain(k).current:
-            return super()._apical(k)
+            return super()._apical_input(k)
         printed = k == self.depth and self.output_apical == "nudge"
-        dendrite = APICAL_LEAKY_INHIBITED if self.tau_apical else APICAL_INSTANT_INHIBITED
-        return self._apical_input(k) + (INHIBITION_CURRENT if printed else INHIBITION) + dendrite
+        return super()._apical_input(k) + (INHIBITION_CURRENT if printed else INHIBITION)
 
     def _pyramidal_links(self, k: int) -> dict[str, tuple[str, str]]:
         names = self._interneurons(k)

@@ -78,9 +78,7 @@ tau   : second (shared, constant)                # time constant
 event_threshold : 1 (shared, constant)           # change of rate that is sent
 """
 
-FORCE_HIDDEN = """
-force = d - u : 1                                # sec. 2, -dE/ds, E of eq. 1
-"""
+FORCE_HIDDEN = "force = d - u : 1                                # sec. 2, -dE/ds, E of eq. 1\n"
 
 FORCE_OUTPUT = """
 force = d - u - 2*nudge*(u - y) : 1              # sec. 2, -dE/ds - beta dC/ds; code, 2 beta

@@ -152,10 +152,10 @@ SABOTAGES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     # ---------------------------------------------------------------- inhibition
     "interneurons excite": ({}, "INHIBITION", "-q/g_A", "q/g_A"),
     "inhibition not divided by the conductance": (HIDDEN, "INHIBITION", "-q/g_A", "-q"),
-    "interneurons without effect": ({}, "APICAL_INSTANT_INHIBITED", "m_A + i_q", "m_A"),
+    "interneurons without effect": ({}, "APICAL_INHIBITED", "m_A + i_q", "m_A"),
     "leaky dendrite without inhibition": (
         {"tau_apical": 3.0},
-        "APICAL_LEAKY_INHIBITED",
+        "APICAL_INHIBITED",
         "m_A + i_q",
         "m_A",
     ),

@@ -234,6 +234,28 @@ def test_what_cannot_be_read_is_refused_by_name(name: str, given_: Any, words: s
         parse_value(Toy, name, given_)
 
 
+@pytest.mark.parametrize(
+    ("name", "given_"),
+    [
+        ("rates", "0,05"),
+        ("rates", "1.0, 05"),
+        ("starts", "0,015"),
+        ("rate", "0,5"),
+        ("free", "-1,5"),
+    ],
+)
+def test_a_decimal_comma_is_refused_with_a_hint(name: str, given_: str) -> None:
+    """Guards against 0,05 that becomes the rates 0 and 5."""
+    with pytest.raises(ParameterError, match="decimal comma; write numbers with a point, such as"):
+        parse_value(Toy, name, given_)
+
+
+def test_members_that_begin_with_0_are_numbers_like_others() -> None:
+    """Guards against a hint on a decimal comma where there is none."""
+    assert parse_value(Toy, "rates", "0.5,0,0.05") == (0.5, 0.0, 0.05)
+    assert parse_value(Toy, "starts", "0,15") == (0, 15)
+
+
 def test_unknown_parameters_are_refused_with_the_nearest() -> None:
     """Guards against a misspelt setting that changes nothing."""
     with pytest.raises(ParameterError, match=r"CorInfoMax has no parameter 'epsilom'.*'epsilon'"):
@@ -394,3 +416,60 @@ def test_a_parameter_declared_again_keeps_all_but_its_default() -> None:
         Other(rate=1.0)
     with pytest.raises(ParameterError, match=r"Toy has no parameter 'rat'; did you mean 'rate'"):
         inherited(Toy, "rat", 0.0)
+
+
+# ------------------------------------------------------------------ the declaration itself
+
+
+@pytest.mark.parametrize(
+    ("text", "keywords"),
+    [
+        ("(0, inf)", {"low": 0, "open_low": True}),
+        ("[0, 1)", {"low": 0, "high": 1, "open_high": True}),
+        ("(-inf, 2] ms", {"high": 2, "unit": "ms"}),
+        ("(-inf, inf) ms", {"unit": "ms"}),
+        ("", {}),
+    ],
+)
+def test_a_range_in_mathematical_notation_is_that_of_the_keywords(
+    text: str, keywords: dict[str, Any]
+) -> None:
+    """Guards the two ways of writing a range against each other."""
+    short = parameter(1.0, "a number", r"\mu", text)
+    long = parameter(1.0, "a number", symbol=r"\mu", **keywords)
+    assert short.metadata == long.metadata
+
+
+@pytest.mark.parametrize("text", ["0 to 1", "(0, 1", "[1, 0]", "(0, x)", "ms", "[nan, 1]"])
+def test_what_is_no_range_is_refused_where_it_is_declared(text: str) -> None:
+    """Guards a range that allows everything because it was not understood."""
+    with pytest.raises(ParameterError, match=r"is no range; write e\.g\."):
+        parameter(1.0, "a number", "", text)
+
+
+def test_a_declaration_that_contradicts_itself_is_refused() -> None:
+    """Guards one of two ranges that is silently dropped, and a misspelt count."""
+    with pytest.raises(ParameterError, match=r"give either .* or low, high and unit"):
+        parameter(1.0, "a number", "", "[0, 1]", low=0)
+    with pytest.raises(ParameterError, match="did you mean 'hidden layer'"):
+        parameter((1.0,), "numbers", per="hiden layer")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("double", r"Bad\.double: 'double' is a word of C\+\+ .*; write double_$"),
+        ("int", r"a word of C\+\+ .*; write int_$"),
+        ("\u03c4", r"letters a to z and A to Z, .*symbol as the third argument"),
+        ("_hidden", r"begins with a letter"),
+    ],
+)
+def test_names_that_no_equation_can_take_are_refused_when_declared(name: str, words: str) -> None:
+    """Guards against misleading lines of a compiler."""
+    bad = dataclasses.make_dataclass("Bad", [(name, float, parameter(1.0, "a number"))])
+    with pytest.raises(ParameterError, match=words):
+        describe_parameters(bad)
+    with pytest.raises(ParameterError, match=words):
+        check_parameters(bad())
+    good = dataclasses.make_dataclass("Good", [("lambda_", float, parameter(1.0, "a number"))])
+    assert list(describe_parameters(good)) == ["lambda_"]

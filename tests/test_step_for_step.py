@@ -195,7 +195,7 @@ def test_recorded_errors_and_interneurons_are_what_their_names_say() -> None:
     traces, _ = record_run(system, problem, learning=False)
     cells, above = traces["pyramidal_1"], traces["pyramidal_2"]
     B, W_fb = problem.weights["B_1"], problem.weights["W_fb_1"]
-    O = system.inhibition(problem.weights, 1)  # noqa: E741 - the paper's name
+    autapses, inhibition = system.autapses_and_inhibition(problem.weights, 1)
     r = cells["r"][0]
     expected = {
         "e_B": r - cells["v_B"][0],
@@ -203,8 +203,8 @@ def test_recorded_errors_and_interneurons_are_what_their_names_say() -> None:
         "s_A": above["r"][0] @ W_fb.T,
         "z": r @ B.T,
         "z_self": r * np.diagonal(B),
-        "i_D": r * system.autapses(problem.weights, 1),
-        "i_sst": -r @ O.T,
+        "i_D": r * autapses,
+        "i_sst": -r @ inhibition.T,
         "r_sent": r,
     }
     for name, want in expected.items():

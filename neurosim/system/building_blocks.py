@@ -6,6 +6,7 @@ system can be varied by replacing that name in its module.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from neurosim.circuit import (
     WeightPart,
     reset_action,
 )
+from neurosim.circuit.parser import parse_equations
 from neurosim.system.traces import Trace
 
 __all__ = [
@@ -31,7 +33,9 @@ __all__ = [
     "SENSORY",
     "bias_cell",
     "glorot_uniform",
+    "leaky",
     "note_event",
+    "one_of",
     "onset_event",
     "relay_traces",
     "sensory_relay",
@@ -169,6 +173,58 @@ def note_event(phase: str, *variables: str, then: str = "") -> Event:
     return Event(f"end_{phase}", f"end_{phase}", "phase_end", notes + then)
 
 
+def leaky(equation: str, tau: str) -> str:
+    """A compartment that follows its input with a time constant instead of at once.
+
+    Parameters
+    ----------
+    equation : str
+        One equation of the compartment without delay, such as ``v = s : 1``.
+    tau : str
+        Name of the time constant.
+
+    Returns
+    -------
+    str
+        The differential equation that rests where ``equation`` holds, and the constant.
+
+    Examples
+    --------
+    >>> print(leaky("v = s : 1  # eq. 2", "tau_v"))
+    dv/dt = (s - v)/tau_v : 1    # not in the paper: at rest eq. 2
+    tau_v : second (shared, constant)    # time constant of v
+    <BLANKLINE>
+    """
+    (line,) = parse_equations(equation)
+    change = f"d{line.name}/dt = ({line.expression} - {line.name})/{tau} : {line.unit}"
+    note = f"# not in the paper: at rest {line.comment}"
+    constant = f"{tau} : second (shared, constant)    # time constant of {line.name}"
+    return f"{change}    {note}\n{constant}\n"
+
+
+def one_of(cells: tuple[int, ...]) -> str:
+    """Condition that a cell is one of some.
+
+    Parameters
+    ----------
+    cells : tuple of int
+        Their numbers, rising.
+
+    Returns
+    -------
+    str
+        Condition on ``i``, a clause for each run of neighbours.
+
+    Examples
+    --------
+    >>> one_of((0, 3, 4, 5))
+    'i == 0 or (i >= 3 and i <= 5)'
+    """
+    runs = itertools.groupby(enumerate(cells), lambda place: place[1] - place[0])
+    ends = [(run[0][1], run[-1][1]) for run in (list(members) for _, members in runs)]
+    return " or ".join(f"i == {a}" if a == b else f"(i >= {a} and i <= {b})" for a, b in ends)
+
+
 def synapses(
     name: str,
     source: str,
@@ -214,20 +270,19 @@ def synapses(
 
 
 def square_weight(
-    name: str, size: int, variable: str, parts: tuple[str, str], growth: float
+    name: str, k: int, size: int, projections: tuple[str, str], growth: float
 ) -> Weight:
-    """A symmetric array whose off-diagonal and diagonal are synapses of two projections.
+    """A symmetric array within a layer: two projections hold its off-diagonal and diagonal.
 
     Parameters
     ----------
     name : str
-        Public name of the array.
-    size : int
-        Cells of the layer.
-    variable : str
-        Name of the weight in the equations of both projections.
-    parts : tuple of str
-        The projection off the diagonal, and the one on it.
+        Name of the weight in the equations of both projections; the array of layer k
+        is called ``name_k``.
+    k, size : int
+        Number of the layer and of its cells.
+    projections : tuple of str
+        Names of the projection off the diagonal and of the one on it, without ``_k``.
     growth : float
         See :class:`~neurosim.circuit.Weight`.
 
@@ -236,12 +291,12 @@ def square_weight(
     Weight
         Of shape (size, size).
     """
-    off_diagonal, diagonal = parts
+    off_diagonal, diagonal = (f"{projection}_{k}" for projection in projections)
     halves = (
-        WeightPart(off_diagonal, variable, "off_diagonal"),
-        WeightPart(diagonal, variable, "diagonal"),
+        WeightPart(off_diagonal, name, "off_diagonal"),
+        WeightPart(diagonal, name, "diagonal"),
     )
-    return Weight(name, (size, size), halves, symmetric=True, growth=growth)
+    return Weight(f"{name}_{k}", (size, size), halves, symmetric=True, growth=growth)
 
 
 # ------------------------------------------------------------------ traces

@@ -1,4 +1,4 @@
-"""Time steps, time constants and stretches of epochs: what they mean, and which are refused."""
+"""Time steps, phases and time constants: what they mean, and which are refused."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from neurosim.errors import ParameterError
 
 __all__ = [
     "check_euler_step",
-    "check_stretches",
     "check_time_constants",
     "check_whole_steps",
-    "stretch_factor",
     "whole_steps",
 ]
 
@@ -140,52 +138,3 @@ def check_euler_step(
             f"must stay below 2; with dt = {dt} ms{values} use {name} > {dt * speed / 2:.3g} ms "
             "or a smaller dt"
         )
-
-
-# ------------------------------------------------------------------ epochs
-
-
-def check_stretches(owner: str, decay: tuple[float, ...], starts: tuple[int, ...]) -> None:
-    """Refuse factors ``decay`` and first epochs ``decay_from`` that do not go together.
-
-    Parameters
-    ----------
-    owner : str
-        Name of the system, for messages.
-    decay : tuple of float
-        One factor per stretch of epochs.
-    starts : tuple of int
-        The first epoch of each stretch.
-
-    Raises
-    ------
-    ParameterError
-        If their numbers differ, or the epochs do not rise from 0.
-    """
-    ordered = list(starts) == sorted(set(starts))
-    if len(decay) != len(starts) or not starts or starts[0] != 0 or not ordered:
-        raise ParameterError(
-            f"{owner}.decay = {decay} with decay_from = {starts}: give one first epoch per "
-            "factor, rising from 0, e.g. decay=0.95,0.9 decay_from=0,15"
-        )
-
-
-def stretch_factor(decay: tuple[float, ...], starts: tuple[int, ...], epoch: int) -> float:
-    """Factor of the learning rates in an epoch: d^epoch, d being that of its stretch.
-
-    Parameters
-    ----------
-    decay : tuple of float
-        The factor d of each stretch of epochs.
-    starts : tuple of int
-        The first epoch of each stretch, rising from 0.
-    epoch : int
-        Epoch, from 0.
-
-    Returns
-    -------
-    float
-        Dimensionless; where d changes, it jumps, as in the published code.
-    """
-    stretch = sum(epoch >= first for first in starts) - 1
-    return float(decay[stretch] ** epoch)
