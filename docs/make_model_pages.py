@@ -60,8 +60,8 @@ VARIANTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         ('B_1, `domains=("sparse",)`', {"domains": ("sparse",)}),
         ('B_inf (antisparse), `domains=("antisparse",)`', {"domains": ("antisparse",)}),
         (
-            'A mixed feature set, `domains=("mixed/2/0-1/1-2",)`',
-            {"domains": ("mixed/2/0-1/1-2",)},
+            'A mixed feature set, `domains=(("mixed", 2, (0, 1), (1, 2)),)`',
+            {"domains": (("mixed", 2, (0, 1), (1, 2)),)},
         ),
         (
             "Leaky dendrites, `tau_basal > 0` and `tau_apical > 0`",
