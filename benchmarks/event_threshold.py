@@ -36,6 +36,7 @@ from neurosim.errors import DataError, NeurosimError
 from neurosim.learning.metrics import count_events, count_synops
 from neurosim.models.corinfomax import CorInfoMax
 from neurosim.system.layered import GRADED_SPIKES
+from neurosim.system.building_blocks import GRADED_SPIKES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

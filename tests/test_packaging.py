@@ -36,13 +36,22 @@ def test_every_other_file_beside_the_code_is_installed() -> None:
     patterns = {
         name: files.split() for name, files in listed()["options.package_data"].items() if files
     }
-    packages = set(listed()["options"]["packages"].split())
-    for file in (ROOT / "neurosim").rglob("*"):
-        if file.is_dir() or file.suffix in (".py", ".pyc"):
-            continue
-        owner = next(p for p in file.parents if ".".join(p.relative_to(ROOT).parts) in packages)
-        package, within = ".".join(owner.relative_to(ROOT).parts), file.relative_to(owner)
-        assert any(fnmatch.fnmatch(str(within), p) for p in patterns.get(package, [])), file
+    for root, name in ((ROOT / "neurosim", "neurosim"), (ROOT / "models", "neurosim.models")):
+        # folders of code are packages; other files belong to the nearest package above them
+        folders = {file.parent for file in root.rglob("*.py")}
+        for file in root.rglob("*"):
+            if file.is_dir() or file.suffix in (".py", ".pyc"):
+                continue
+            owner = next(folder for folder in file.parents if folder in folders)
+            package = ".".join((name, *owner.relative_to(root).parts))
+            within = str(file.relative_to(owner))
+            assert any(fnmatch.fnmatch(within, p) for p in patterns.get(package, [])), file
+
+
+def test_every_system_has_published_settings_of_its_own() -> None:
+    """Guards a system whose file of settings is forgotten."""
+    for name in SYSTEMS:
+        assert (ROOT / "models" / "published" / f"{name}.toml").is_file()
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")

@@ -18,7 +18,8 @@ import tomli_w
 from neurosim.data import DATASETS, Dataset, dataset_info, load_dataset
 from neurosim.errors import DataError, ParameterError, near_matches
 from neurosim.models import SYSTEMS
-from neurosim.system.parameters import describe_parameters, parse_value
+from neurosim.system.parameters import describe_parameters
+from neurosim.system.values import parse_value
 from neurosim.backends import BACKENDS, DTYPES
 from neurosim.system import PublishedCurve, System
 from neurosim.learning.named_systems import reference_of, system_named
