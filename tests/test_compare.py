@@ -15,8 +15,10 @@ from neurosim.cli import build_parser
 from neurosim.commands.compare import _default_out
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.figures.comparison import comparison
-from neurosim.runs import comparison as module
-from neurosim.runs.comparison import Spread, comparison_markdown, load_groups, train_missing
+from neurosim.runs import missing as module
+from neurosim.runs.comparison import comparison_markdown
+from neurosim.runs.groups import Spread, load_groups
+from neurosim.runs.missing import train_missing
 from neurosim.runs.settings import resolve
 
 SMALL = ("--dataset", "digits", "--hidden", "20", "--train-images", "60", "--test-images", "40")
@@ -191,7 +193,7 @@ def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path):
     assert "give either run folders" in refusal("compare", tmp_path, "--systems", "corinfomax")
     assert "--seeds is for runs to be made" in refusal("compare", tmp_path, "--seeds", "3")
     assert "did you mean 'corinfomax'" in refusal("compare", "--systems", "corinfomx")
-    assert "one comes twice" in refusal("compare", "--systems", "corinfomax,corinfomax")
+    assert "one is given twice" in refusal("compare", "--systems", "corinfomax,corinfomax")
     out = ("--out", tmp_path / "out")
     assert "give 1 or more" in refusal("compare", "--systems", "corinfomax", "--seeds", "0", *out)
 

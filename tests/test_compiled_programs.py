@@ -31,7 +31,7 @@ from neurosim.backends.cpp.compiler import (
 )
 from neurosim.backends.interface import Backend, Chunk
 from neurosim.errors import BuildError
-from neurosim.runs.folder import environment
+from neurosim.runs.provenance import environment
 
 #: A circuit that other files compile too.
 SYSTEM = deep_system()

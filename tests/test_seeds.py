@@ -27,9 +27,10 @@ from command_line import (
 
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.runs import seeds as module
-from neurosim.runs.child import child_command
+from neurosim.runs import workers
 from neurosim.runs.seeds import resume_seeds, seed_folders, train_seeds
 from neurosim.runs.settings import resolve
+from neurosim.runs.worker import worker_command
 
 COMMAND = [sys.executable, "-m", "neurosim", *DIGITS, "--quiet"]
 RESUME = [sys.executable, "-m", "neurosim", "train", "--quiet", "--resume"]
@@ -80,7 +81,7 @@ def test_the_summary_holds_mean_and_spread_of_the_runs(two_seeds):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--seeds", "1", "1"], "one comes twice"),
+        (["--seeds", "1", "1"], "one is given twice"),
         (["--seeds", "1", "2", "--seed", "1"], "give one of them"),
         (["--seeds", "1", "--jobs", "0"], "jobs = 0: give a whole number of 1 or more"),
         (["--seeds", "1", "--set", "epsilon=0"], "out of range"),
@@ -235,7 +236,7 @@ def processes(monkeypatch):
         return subprocess.Popen(["true"], stderr=subprocess.PIPE, text=True)
 
     monkeypatch.setattr(module, "_compile", lambda settings: None)
-    monkeypatch.setattr(module, "_start", start)
+    monkeypatch.setattr(workers, "_start", start)
     return told
 
 
@@ -325,7 +326,7 @@ def test_metrics_that_cannot_be_read_stop_all_processes(tmp_path, monkeypatch):
         return begun[-1]
 
     monkeypatch.setattr(module, "_compile", lambda settings: None)
-    monkeypatch.setattr(module, "_start", start)
+    monkeypatch.setattr(workers, "_start", start)
     try:
         with pytest.raises(RunFolderError, match=r"seed-2/metrics.jsonl, line 1 is damaged"):
             train_seeds(resolve(SETTINGS), [1, 2], tmp_path / "run", jobs=2, progress=False)
@@ -357,7 +358,7 @@ def test_processes_end_when_the_one_that_waits_for_them_is_killed(tmp_path):
 
 def test_a_process_whose_starter_is_gone_does_nothing():
     """Guards the moment between the start of a process and its request to the kernel."""
-    command = child_command("--version")
+    command = worker_command("--version")
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("neurosim ")
     command[command.index(str(os.getpid()))] = "0"

@@ -37,8 +37,10 @@ from neurosim.errors import (
 )
 from neurosim.files import temporary_path
 from neurosim.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from neurosim.runs.interrupts import Interrupted
 from neurosim.runs.settings import resolve
-from neurosim.runs.training import Interrupted, TrainingRun, resume_training, start_training
+from neurosim.runs.training import resume_training, start_training
+from neurosim.runs.training_run import TrainingRun
 
 METRICS = {
     "epoch",
@@ -62,6 +64,7 @@ SUMMARY = METRICS | {
     "event_threshold",
     "compile_seconds",
     "images_seen",
+    "data_contents",
 }
 
 

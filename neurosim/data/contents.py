@@ -76,7 +76,7 @@ def checksums(raw: RawImages) -> Checksums:
     arrays = (raw.train_pixels, raw.train_labels, raw.test_pixels, raw.test_labels)
     return Checksums(
         *(
-            hashlib.sha256(np.ascontiguousarray(array, dtype=np.uint8)).hexdigest()
+            hashlib.sha256(np.ascontiguousarray(array, dtype=np.uint8).data).hexdigest()
             for array in arrays
         )
     )

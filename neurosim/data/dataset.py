@@ -109,7 +109,7 @@ class Dataset:
         total = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             total.update(str(array.shape).encode())
-            total.update(array)
+            total.update(array.data)
         return total.hexdigest()
 
     def _check_array(self, field: str, array: Any, dtype: np.dtype[Any], n_dims: int) -> None:

@@ -110,7 +110,9 @@ class EventLog:
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 
-        values = {_tag(name): value for name, value in row.items() if _tag(name) and value is not None}
+        values = {
+            _tag(name): value for name, value in row.items() if _tag(name) and value is not None
+        }
         values |= {f"angle in degrees/{k}": v for k, v in row.get("angle_degrees", {}).items()}
         scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._add(summary=Summary(value=scalars), step=row["epoch"])

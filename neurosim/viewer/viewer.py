@@ -25,6 +25,7 @@ def open_source(
     ids: list[int] | None = None,
     split: str | None = None,
     beta: float | None = None,
+    data_dir: Path | None = None,
 ) -> Source:
     """Make a source of whatever can be looked at.
 
@@ -44,6 +45,8 @@ def open_source(
         Part of a run's data set; the test images by default.
     beta : float, optional
         Signed nudge, 1 by default; a recording has its own.
+    data_dir : Path, optional
+        Where the data set of a run lies now; by default where the run found it.
 
     Returns
     -------
@@ -65,6 +68,10 @@ def open_source(
             "split (--split) chooses images of a run's data set: leave it out, or give a run "
             "folder and no images"
         )
+    if data_dir is not None and not is_run:
+        raise DataError(
+            "data_dir (--data-dir) is for the data set of a run: leave it out, or give a run folder"
+        )
     if isinstance(what, Simulator):
         if images is None:
             raise DataError("a network needs images to look at: view(simulator, images, labels)")
@@ -72,7 +79,8 @@ def open_source(
         y = None if labels is None else what.check_targets(labels).argmax(axis=1)
         return LiveSource(what, x, y, ids=ids, beta=1.0 if beta is None else beta)
     if is_run:
-        return _from_run(Path(what), images, labels, ids, split, 1.0 if beta is None else beta)
+        nudge = 1.0 if beta is None else beta
+        return _from_run(Path(what), images, labels, ids, split, nudge, data_dir)
     if images is not None or labels is not None:
         raise DataError("a recording has its own images; leave out images and labels")
     return _from_recording(what, ids, beta)
@@ -91,11 +99,18 @@ def _from_recording(what: Any, ids: list[int] | None, beta: float | None) -> Sou
 
 
 def _from_run(
-    folder: Path, images: Any, labels: Any, ids: list[int] | None, split: str | None, beta: float
+    folder: Path,
+    images: Any,
+    labels: Any,
+    ids: list[int] | None,
+    split: str | None,
+    beta: float,
+    data_dir: Path | None,
 ) -> Source:
     from neurosim.runs.opened import open_run
 
-    opened = open_run(folder, way_out="give a run folder or a recording (.nc)")
+    way_out = "give a run folder or a recording (.nc)"
+    opened = open_run(folder, data_dir=data_dir, way_out=way_out)
     if images is not None:
         return open_source(opened.simulator, images, labels, ids=ids, beta=beta)
     numbers = list(range(10)) if ids is None else ids
