@@ -87,6 +87,18 @@ def test_a_group_ends_where_its_shortest_run_ends(tmp_path):
     assert group.spread("test_accuracy").mean == pytest.approx(0.4)
 
 
+def test_runs_of_other_images_stand_apart(tmp_path):
+    """Guards a mean over MNIST and whatever lay in its folder."""
+    runs = [make_run(tmp_path / name, seed=seed) for seed, name in enumerate(("a", "b", "c"))]
+    contents = ("as published", "not checked", "training labels are not the published ones")
+    for run, note in zip(runs, contents, strict=True):
+        with (run / "config.toml").open("a") as config:
+            config.write(f'\n[data]\ncontents = "{note}"\n')
+    groups = load_groups(runs)
+    assert [sorted(group.rows) for group in groups] == [[0, 1], [2]]
+    assert [group.label for group in groups] == ["corinfomax", "corinfomax (other images)"]
+
+
 def test_totals_add_up_over_epochs(tmp_path):
     (group,) = load_groups([make_run(tmp_path / "a", train_images=500)])
     assert group.totals("synops_per_image") == [[5e5, 1e6]]
@@ -199,31 +211,12 @@ def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path):
 
 
 def test_missing_runs_are_trained_and_finished_ones_kept(tmp_path):
-    asked = ("compare", "--systems", "corinfomax", *SMALL, "--out", tmp_path, "--quiet")
-    assert call(*asked, "--seeds", "1", "--epochs", "1").status == 0
-    first = tmp_path / "corinfomax" / "seed-0"
-    before = (first / "checkpoint.npz").stat().st_mtime_ns
-    # another seed joins; the first run is left alone
-    assert call(*asked, "--seeds", "2", "--epochs", "1").status == 0
-    assert (first / "checkpoint.npz").stat().st_mtime_ns == before
-    cells = row_of((tmp_path / "comparison.md").read_text(), "corinfomax")
-    measured = [metrics_of(tmp_path / "corinfomax" / f"seed-{s}")[0] for s in (0, 1)]
-    accuracies = [100 * row["test_accuracy"] for row in measured]
-    assert cells["test accuracy, %"] == Spread.of(accuracies).text()
-    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
-    # more epochs: both go on
-    assert call(*asked, "--seeds", "2", "--epochs", "2").status == 0
-    assert [len(metrics_of(tmp_path / "corinfomax" / f"seed-{s}")) for s in (0, 1)] == [2, 2]
-    other = [text if text != "20" else "21" for text in map(str, asked)]
-    assert "other settings" in refusal(*other, "--seeds", "2")
-
-
-def test_fewer_epochs_than_are_there_keep_longer_runs(tmp_path):
     """Guards finished runs that fail, or are loaded, because another seed joins with fewer."""
     asked = ("compare", "--systems", "corinfomax", *SMALL, "--out", tmp_path, "--quiet")
     assert call(*asked, "--seeds", "1", "--epochs", "2").status == 0
     first, second = (tmp_path / "corinfomax" / f"seed-{seed}" for seed in (0, 1))
     before = {file.name: file.read_bytes() for file in first.iterdir()}
+    # another seed joins, with fewer epochs; the first run is left alone
     assert call(*asked, "--seeds", "2", "--epochs", "1").status == 0
     assert {file.name: file.read_bytes() for file in first.iterdir()} == before
     assert len(metrics_of(second)) == 1
@@ -231,6 +224,12 @@ def test_fewer_epochs_than_are_there_keep_longer_runs(tmp_path):
     assert (cells["seeds"], cells["epochs"]) == ("2", "1")
     accuracies = [100 * metrics_of(folder)[0]["test_accuracy"] for folder in (first, second)]
     assert cells["test accuracy, %"] == Spread.of(accuracies).text()
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    # more epochs: the second goes on
+    assert call(*asked, "--seeds", "2", "--epochs", "2").status == 0
+    assert [len(metrics_of(folder)) for folder in (first, second)] == [2, 2]
+    other = [text if text != "20" else "21" for text in map(str, asked)]
+    assert "other settings" in refusal(*other, "--seeds", "2")
 
 
 OWN_SYSTEM = """

@@ -27,12 +27,13 @@ def default_data_dir() -> Path:
     DataError
         If the user has no home folder.
     """
-    folder = platformdirs.user_cache_path("neurosim") / "data"
-    if not folder.is_absolute():
+    try:
+        return platformdirs.user_cache_path("neurosim") / "data"
+    except RuntimeError as error:
         raise DataError(
-            "this user has no home folder to keep data sets in; set HOME, or give --data-dir"
-        )
-    return folder
+            "the folder of data sets is unknown, because this user has no home folder; set HOME, "
+            "or name a folder by --data-dir"
+        ) from error
 
 
 def load_dataset(

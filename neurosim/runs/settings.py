@@ -136,6 +136,19 @@ class RunSettings:
             name: value for name, value in values.items() if _plain(value) != _plain(usual[name])
         }
 
+    def describe_changes(self) -> str:
+        """The changed parameters as one line, values as they were understood.
+
+        Returns
+        -------
+        str
+            Such as ``"changed: epsilon = 0.2, mu_ff = (0.1, 0.07)"``; empty if none is.
+        """
+        changed = ", ".join(
+            f"{name} = {value}" for name, value in self.changed_parameters().items()
+        )
+        return changed and f"changed: {changed}"
+
     def published(self) -> tuple[PublishedCurve, ...]:
         """Published curves, if these are exactly the settings they were published for."""
         system = self.system
@@ -311,7 +324,15 @@ def resolve(
 
 def _data_dir(given: str | Path | None) -> Path | None:
     # absolute, because a run may be resumed in another working folder
-    return None if given is None else Path(os.path.expanduser(given)).absolute()
+    if given is None:
+        return None
+    folder = os.path.expanduser(given)
+    if folder.split(os.sep)[0] == "~":
+        raise ParameterError(
+            f"data_dir = {str(given)!r}: this user has no home folder; set HOME, or write the "
+            "whole path"
+        )
+    return Path(folder).absolute()
 
 
 def _check_run(run: Mapping[str, Any]) -> None:
