@@ -43,6 +43,7 @@ from neurosim.runs.opened import open_run
 from neurosim.runs.settings import read_config_file, resolve
 from neurosim.runs.training import resume_training, start_training
 from neurosim.runs.training_run import TrainingRun
+from neurosim.viewer.viewer import open_source
 
 METRICS = {
     "epoch",
@@ -477,7 +478,9 @@ def test_changed_layers_are_refused(folder: Path) -> None:
         resume_training(folder, progress=False)
 
 
-def test_other_images_are_refused_and_a_moved_folder_is_not(tmp_path: Path) -> None:
+def test_other_images_are_refused_and_a_moved_folder_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Guards weights learned on some images that go on with others, of any number."""
     data, moved, run = tmp_path / "data", tmp_path / "moved", tmp_path / "run"
     write_images(data)
@@ -488,13 +491,15 @@ def test_other_images_are_refused_and_a_moved_folder_is_not(tmp_path: Path) -> N
     contents = summary_of(run)["data_contents"]
     assert config["data"] == {"contents": contents}
     assert contents.startswith("training images are not the published ones, training labels are")
-    assert "data set mnist was expected" in (run / "log.txt").read_text()
+    assert "data set mnist was expected" in caplog.text
     data.rename(moved)
     # as many images, others
     write_images(data, seed=8)
     with pytest.raises(CheckpointError, match="images of mnist are not those that the run in"):
         resume_training(run, epochs=2, progress=False)
     shutil.rmtree(data)
+    # nothing is written to look at it
+    open_source(run, ids=[0], data_dir=moved).close()
     write_images(data, n_train=30)
     with pytest.raises(CheckpointError, match=r"was \[40, 20\] and is \[30, 20\]"):
         resume_training(run, epochs=2, progress=False)
