@@ -203,7 +203,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
 def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path):
     assert "give either run folders" in refusal("compare")
     assert "give either run folders" in refusal("compare", tmp_path, "--systems", "corinfomax")
-    assert "--seeds is for runs to be made" in refusal("compare", tmp_path, "--seeds", "3")
+    assert "--seeds is for runs to be trained" in refusal("compare", tmp_path, "--seeds", "3")
     assert "did you mean 'corinfomax'" in refusal("compare", "--systems", "corinfomx")
     assert "one is given twice" in refusal("compare", "--systems", "corinfomax,corinfomax")
     out = ("--out", tmp_path / "out")
@@ -267,7 +267,7 @@ def test_runs_of_systems_in_files_lie_below_out(own_system, tmp_path, monkeypatc
     reference, out = f"{own_system}:Mine", tmp_path / "out"
     folders = train_missing([reference, "ep"], 1, out, settings={"dataset": "digits"})
     assert folders == begun == [out / "mine", out / "ep"]
-    with pytest.raises(ParameterError, match=r"Twin' is called 'mine', as another one given"):
+    with pytest.raises(ParameterError, match=r"Twin' has the name 'mine' of another one given"):
         train_missing([reference, f"{own_system}:Twin"], 1, out, settings={})
     assert len(begun) == 2
 

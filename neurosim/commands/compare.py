@@ -24,7 +24,7 @@ both in the folder --out. Published accuracies and angles stand beside measured 
 where the settings are the published ones.
 """
 
-#: Settings of the runs that are made.
+#: Settings of runs to be trained.
 _RUN_OPTIONS = ("dataset", "data_dir", "hidden", "epochs", "train_images", "test_images")
 
 
@@ -121,6 +121,6 @@ def _refuse_training_options(options: argparse.Namespace) -> None:
     for name in (*_RUN_OPTIONS, "seeds", "jobs"):
         if getattr(options, name) is not None:
             raise ParameterError(
-                f"--{name.replace('_', '-')} is for runs to be made; give --systems as well, "
+                f"--{name.replace('_', '-')} is for runs to be trained; give --systems as well, "
                 "or leave it out"
             )

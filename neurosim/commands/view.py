@@ -106,7 +106,7 @@ def _chosen_images(options: argparse.Namespace) -> list[int] | None:
     if ids is None and not options.what.is_file():
         ids = list(range(10))
     if options.save is not None and options.html is None and (first or ids):
-        # a picture shows one image: the others need not be recorded
+        # a picture shows one image; recording others would take time for nothing
         return first or (ids or [])[:1]
     return None if ids is None else [*ids, *(number for number in first if number not in ids)]
 

@@ -105,7 +105,7 @@ def _cells(group: Group) -> list[str]:
     ]
 
     def published(points: Mapping[float, float], form: str) -> str:
-        # of these images seen, or none: nothing is interpolated
+        # only a value of the same epoch: nothing is interpolated
         return format(points[group.epochs], form) if group.epochs in points else _NONE
 
     return [
