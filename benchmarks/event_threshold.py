@@ -35,7 +35,6 @@ from neurosim.data import Dataset, load_dataset, one_hot
 from neurosim.errors import DataError, NeurosimError
 from neurosim.learning.metrics import count_events, count_synops
 from neurosim.models.corinfomax import CorInfoMax
-from neurosim.system.layered import GRADED_SPIKES
 from neurosim.system.building_blocks import GRADED_SPIKES
 
 if TYPE_CHECKING:

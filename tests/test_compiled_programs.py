@@ -33,7 +33,7 @@ from neurosim.backends.cpp.compiler import (
 )
 from neurosim.backends.interface import Chunk
 from neurosim.errors import BuildError
-from neurosim.runs.folder import environment
+from neurosim.runs.provenance import environment
 
 #: A circuit that other files compile too.
 SYSTEM = deep_system()
