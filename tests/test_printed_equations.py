@@ -24,9 +24,9 @@ from neurosim.figures.formulas import (
     comment_of,
     render_equations,
     system_comments,
-    unicode_name,
 )
 from neurosim.figures.page import variants_of
+from neurosim.figures.printers import unicode_name
 from neurosim.models import SYSTEMS
 from neurosim.system import System
 
