@@ -236,7 +236,7 @@ def shown() -> Iterator[list[str]]:
     ],
 )
 def test_a_mistake_in_a_circuit_is_one_line(shown: list[str], code: str, word: str) -> None:
-    """Guards against the one line that tells what is wrong, below nine of Brian2's."""
+    """Guards against an error that is buried below nine lines of Brian2's."""
     with pytest.raises(CircuitError, match=word) as caught:
         run_broken(code)
     assert "\n" not in str(caught.value)
