@@ -294,6 +294,7 @@ def test_the_size_told_beforehand_is_close(tmp_path: Path) -> None:
 class Counted(RuntimeBackend):
     """The runtime back end in the place of the compiled one: it notes what it is asked for."""
 
+    features = frozenset({"compiled", "records"})
     made: ClassVar[list[int]] = []
     shown: ClassVar[list[int]] = []
 
