@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from neurosim.backends import open_backend
+from neurosim.backends.interface import CHUNK_IMAGES
 from neurosim.circuit import Circuit
 from neurosim.runs.settings import RunSettings
-from neurosim.backends.interface import CHUNK_IMAGES
-from neurosim.backends import open_backend
 
 __all__ = ["explain"]
 

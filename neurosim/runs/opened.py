@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 from neurosim.data import Dataset
 from neurosim.errors import RunFolderError
-from neurosim.runs.folder import CONFIG_NAME, RunFolder
 from neurosim.learning.simulator import Simulator
+from neurosim.runs.folder import CONFIG_NAME, RunFolder
+from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 
 __all__ = ["OpenedRun", "open_run", "read_settings"]
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import tomli_w
 
+from neurosim.backends import BACKENDS, DTYPES
 from neurosim.data import DATASETS, Dataset, dataset_info, load_dataset
 from neurosim.errors import DataError, ParameterError, near_matches
-from neurosim.models import SYSTEMS
-from neurosim.system.parameters import describe_parameters, parse_value
-from neurosim.backends import BACKENDS, DTYPES
-from neurosim.system import PublishedCurve, System
 from neurosim.learning.named_systems import reference_of, system_named
+from neurosim.models import SYSTEMS
+from neurosim.system import PublishedCurve, System
+from neurosim.system.parameters import describe_parameters, parse_value
 
 __all__ = ["RUN_DEFAULTS", "RunSettings", "read_config_file", "resolve", "settings_from_config"]
 

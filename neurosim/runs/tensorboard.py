@@ -10,8 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from neurosim.files import storage_error
 from neurosim.errors import ParameterError
+from neurosim.files import storage_error
 
 __all__ = ["FOLDER_NAME", "EventLog", "require_tensorboard"]
 

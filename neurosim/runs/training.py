@@ -12,7 +12,7 @@ from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME, load_ch
 from neurosim.runs.folder import METRICS_NAME, RunFolder
 from neurosim.runs.provenance import environment
 from neurosim.runs.run_log import log_other_versions, log_settings, messages_in
-from neurosim.runs.settings import resolve, settings_from_config, RunSettings
+from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 from neurosim.runs.tensorboard import FOLDER_NAME, require_tensorboard
 from neurosim.runs.training_run import TrainingRun
 
