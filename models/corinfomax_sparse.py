@@ -219,8 +219,6 @@ def read_domain(given: Any, size: int) -> Domain:
 class CorInfoMaxSparse(CorInfoMax):
     """CorInfoMax network whose layers live in polytopes, as published: B_1,+ (sparse).
 
-    Long time constants of the interneurons hardly enforce a constraint within a cycle.
-
     Examples
     --------
     >>> model = CorInfoMaxSparse(layers=(64, 100, 10), domains=("sparse_nonnegative", "simplex"))
