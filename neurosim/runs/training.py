@@ -229,8 +229,13 @@ class TrainingRun:
                     f"its config.toml: {_difference(name, state[name], wanted[name])}; "
                     "put back what was changed, or start a new run with another --out"
                 )
-        # checkpoints from before there was a digest have none
-        if state.get("circuit", wanted["circuit"]) != wanted["circuit"]:
+        if "equations" not in state:
+            log.warning(
+                "the checkpoint in %s is of an older neurosim: its equations cannot be compared "
+                "with those of today",
+                self.folder.path,
+            )
+        elif state["equations"] != wanted["equations"]:
             raise CheckpointError(
                 f"the equations of {state['system']} are not those that the run in "
                 f"{self.folder.path} was trained with; put them back, or start a new run with "

@@ -199,7 +199,7 @@ def _shape(source: Source, recording: Any, data: Any, layer: int) -> dict[str, A
     looks = [make_look(recording, layer, place) for place in range(len(source.ids))]
     names = trace_names(data)
     of_kind = {n: data[n].attrs["kind"] for n in names}
-    beta = f", nudge β = {data.attrs['beta']:g}" if data.attrs["nudged"] else ""
+    beta = f", nudge β = {data.attrs.get('beta', 1):g}" if data.attrs.get("nudged") else ""
     classes = len(looks[0].answer) if looks[0].answer is not None else 0
     blank = [0.0] * classes
 

@@ -135,7 +135,8 @@ class Picture:
 
     def _headline(self, look: Look, neuron: int) -> str:
         data = look.data
-        beta = f", nudge $\\beta$ = {data.attrs['beta']:g}" if data.attrs["nudged"] else ""
+        nudge = data.attrs.get("beta", 1.0)
+        beta = f", nudge $\\beta$ = {nudge:g}" if data.attrs.get("nudged") else ""
         return (
             f"{data.attrs['system']}: neuron {neuron} of layer {data.attrs['layer']} "
             f"({data.attrs['role'] or data.attrs['population']}), image {int(data.image)}{beta}"
