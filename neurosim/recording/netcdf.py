@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,10 +153,10 @@ def open_recording(path: str | Path) -> Any:
     except FileNotFoundError as error:
         raise DataError(f"no recording {path}: there is no such file") from error
     except (OSError, ValueError, KeyError) as error:
-        # what the system refuses has a number; what is no netCDF file has none
-        reason = getattr(error, "strerror", None) if getattr(error, "errno", None) else None
-        if reason:
-            raise DataError(f"cannot read the recording {path}: {reason}") from error
+        # what the system refuses has a number; a file of another kind has none
+        number = getattr(error, "errno", None)
+        if number:
+            raise DataError(f"cannot read the recording {path}: {os.strerror(number)}") from error
         raise DataError(f"{path} is not a recording: it is no netCDF file") from error
     if root.attrs.get("format") != FORMAT:
         root.close()
