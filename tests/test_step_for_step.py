@@ -61,7 +61,7 @@ def test_a_users_recording_equals_the_reference_in_every_step(name: str, beta: f
     problem = make_problem(system, images=2)
     simulator = Simulator(system, backend="runtime", dtype="float64")
     simulator.weights.update(problem.weights)
-    recording = simulator.record(problem.images, problem.targets, beta=beta)
+    recording = simulator.record(problem.images, problem.targets, inputs={"beta": beta})
     params = reference_parameters(system)
     names = {"u": "soma", "r": "rate", "v_B": "basal", "v_A": "apical"}
     traces = {

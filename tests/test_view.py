@@ -303,7 +303,7 @@ def test_the_sign_of_the_nudge_shows_the_image_anew(
     source = open_source(simulator, images, LABELS)
     window = Window(source, new_figure(), layer=2, neuron=1)
     press(window, "b")
-    expected = simulator.record(images, LABELS, beta=-1.0, layer=2)
+    expected = simulator.record(images, LABELS, inputs={"beta": -1.0}, layer=2)
     shown = window.viewer.picture.lines["apical"].get_ydata()
     np.testing.assert_array_equal(shown, expected.apical[0, :, 1])
 
@@ -372,7 +372,7 @@ def test_a_turned_slider_shows_what_a_system_with_that_value_does(
         dataclasses.replace(simulator.system, g_l=0.9), backend="runtime", dtype="float64"
     )
     changed.weights.update(simulator.weights)
-    expected = changed.record(images[1:2], LABELS[1:2], beta=-0.5, layer=1)
+    expected = changed.record(images[1:2], LABELS[1:2], inputs={"beta": -0.5}, layer=1)
     for name in ("soma", "apical", "backward_error"):
         shown = window.viewer.picture.lines[name].get_ydata()
         np.testing.assert_allclose(shown, expected[name][0, :, 2], rtol=0, atol=1e-9)

@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
     parser.add_argument(
-        "--beta", type=float, default=1.0, metavar="X", help="signed nudge (default: 1)"
+        "--beta", type=float, metavar="X", help="signed nudge (default: the system's own)"
     )
     parser.add_argument("--out", type=path, required=True, metavar="FILE.nc", help="the file")
     parser.add_argument(
@@ -87,8 +87,8 @@ def _run(options: argparse.Namespace) -> int:
     recording = opened.simulator.record(
         x,
         y,
-        beta=options.beta,
-        nudged=not options.free_only,
+        inputs=None if options.beta is None else {"beta": options.beta},
+        phases=opened.simulator.system.evaluation_phases() if options.free_only else None,
         layer=options.layer,
         neurons=options.neurons,
         ids=options.images,

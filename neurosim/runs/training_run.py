@@ -73,7 +73,7 @@ class TrainingRun:
             backend=settings.backend,
             dtype=settings.dtype,
             jobs=jobs,
-            **_output_check(settings),
+            check_output=settings.check_output,
         )
         self.rows: list[dict[str, Any]] = []
         self._tally = EpochTally()
@@ -170,7 +170,13 @@ class TrainingRun:
                 f"{self.folder.path} was trained with; put its data files back (or name their "
                 "folder by --data-dir), or start a new run with another --out"
             )
-        if state.get("circuit", wanted["circuit"]) != wanted["circuit"]:
+        if "equations" not in state:
+            log.warning(
+                "the checkpoint in %s is of an older neurosim: its equations cannot be compared "
+                "with those of today",
+                self.folder.path,
+            )
+        elif state["equations"] != wanted["equations"]:
             raise CheckpointError(
                 f"the equations of {state['system']} are not those that the run in "
                 f"{self.folder.path} was trained with (another version of neurosim may have other "
@@ -307,11 +313,6 @@ class TrainingRun:
             shown["test"] = f"{self.rows[-1]['test_accuracy']:.4f}"
         bar.set_postfix(shown, refresh=False)
         bar.update(images)
-
-
-def _output_check(settings: RunSettings) -> dict[str, bool]:
-    """The argument that turns the check of the output off; the simulator checks by default."""
-    return {} if settings.check_output else {"check_output": False}
 
 
 def _checkpoint_seconds() -> float:
