@@ -9,8 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim.backends import open_backend
-from neurosim.backends import check_choices
+from neurosim.backends import check_choices, open_backend
 from neurosim.backends.interface import Backend
 from neurosim.circuit import Circuit
 from neurosim.circuit.readouts import with_readouts
