@@ -42,10 +42,8 @@ bench: $(VENV)/.dev      ## measure speed against other implementations
 	$(BIN)/python -m benchmarks $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 docs: $(VENV)/.dev       ## regenerate the pages and pictures made from the models
-	$(BIN)/python docs/make_model_pages.py
 	$(BIN)/python scripts/draw_circuit.py
-	$(BIN)/python scripts/draw_circuit.py --system ep --out docs/images/circuit-ep
-	$(BIN)/python scripts/draw_circuit.py --system corinfomax-sparse --out docs/images/circuit-sparse
+	$(BIN)/python docs/make_model_pages.py
 
 clean:           ## remove the environment and build products (not the runs)
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info

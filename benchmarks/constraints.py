@@ -24,7 +24,8 @@ from neurosim.backends.interface import Chunk
 from neurosim.circuit import Circuit, Readout
 from neurosim.data import Dataset, load_dataset
 from neurosim.errors import NeurosimError, ParameterError
-from neurosim.models import CorInfoMaxSparse, find_system
+from neurosim.models import find_system
+from neurosim.models.corinfomax_sparse import CorInfoMaxSparse
 
 __all__ = ["build_parser", "keep_to_domains", "main", "watched"]
 

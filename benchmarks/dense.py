@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim import CorInfoMax
+from neurosim.models.corinfomax import CorInfoMax
 
 __all__ = ["DenseNetwork", "dense_network", "unscaled_weights"]
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.data import load_dataset, one_hot
-from neurosim.models import EquilibriumPropagation
+from neurosim.models.ep import EquilibriumPropagation
 from neurosim.models.numpy.ep import initial_weights, predict, train
 
 #: Images per update in the published runs; presets hold the published rates / 20.

@@ -30,11 +30,12 @@ from benchmarks.report import (
     read_results,
     write_results,
 )
-from neurosim import CorInfoMax, Simulator
+from neurosim import Simulator
 from neurosim.data import Dataset, load_dataset, one_hot
 from neurosim.errors import DataError, NeurosimError
 from neurosim.learning.metrics import count_events, count_synops
-from neurosim.system.layered import GRADED_SPIKES
+from neurosim.models.corinfomax import CorInfoMax
+from neurosim.system.building_blocks import GRADED_SPIKES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,7 +22,7 @@ from benchmarks.problem import Problem, activity, make_problem
 from benchmarks.worker import Memory, Worker, WorkerError
 from neurosim.backends.interface import CHUNK_IMAGES
 from neurosim.learning.metrics import count_events, count_synops
-from neurosim.system.layered import GRADED_SPIKES
+from neurosim.system.building_blocks import GRADED_SPIKES
 
 __all__ = ["Settings", "measure_size"]
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim import CorInfoMax, Simulator
+from neurosim import Simulator
 from neurosim.data import DATASETS, dataset_info, default_data_dir, load_dataset, one_hot
 from neurosim.errors import DataError, ParameterError
+from neurosim.models.corinfomax import CorInfoMax
 from neurosim.models.numpy.corinfomax import reference_parameters
 
 __all__ = [

@@ -12,44 +12,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from neurosim._version import __version__
+from neurosim._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from neurosim.data import Dataset, load_dataset
-    from neurosim.errors import NeurosimError
-    from neurosim.learning.simulator import Simulator
-    from neurosim.models import (
-        CorInfoMax,
-        CorInfoMaxSparse,
-        CorInfoMaxSparseEnforced,
-        EquilibriumPropagation,
-    )
-    from neurosim.recording import open_recording, save_recording, select_layer
-    from neurosim.viewer.notebook import view
+    from neurosim.data import Dataset as Dataset
+    from neurosim.data import load_dataset as load_dataset
+    from neurosim.errors import NeurosimError as NeurosimError
+    from neurosim.learning.simulator import Simulator as Simulator
+    from neurosim.recording import open_recording as open_recording
+    from neurosim.recording import save_recording as save_recording
+    from neurosim.recording import select_layer as select_layer
+    from neurosim.viewer.notebook import view as view
 
-__all__ = [
-    "CorInfoMax",
-    "CorInfoMaxSparse",
-    "CorInfoMaxSparseEnforced",
-    "Dataset",
-    "EquilibriumPropagation",
-    "NeurosimError",
-    "Simulator",
-    "__version__",
-    "load_dataset",
-    "open_recording",
-    "save_recording",
-    "select_layer",
-    "view",
-]
-
-# Names are imported when used, so that the command line answers at once.
+# Names are imported when used, so that the command line answers at once. The classes of the
+# systems are names as well; they are found in models/, not listed.
 _HOMES = {
-    "CorInfoMax": "neurosim.models",
-    "CorInfoMaxSparse": "neurosim.models",
-    "CorInfoMaxSparseEnforced": "neurosim.models",
     "Dataset": "neurosim.data",
-    "EquilibriumPropagation": "neurosim.models",
     "NeurosimError": "neurosim.errors",
     "Simulator": "neurosim.learning.simulator",
     "load_dataset": "neurosim.data",
@@ -60,11 +38,23 @@ _HOMES = {
 }
 
 
+def _systems() -> dict[str, Any]:
+    """Systems by the names of their classes."""
+    from neurosim.models import SYSTEMS
+
+    return {system.__name__: system for system in SYSTEMS.values()}
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'neurosim' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "__all__":
+        return sorted({"__version__", *_HOMES, *_systems()})
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    # only names of classes are looked for in models/, which takes a moment to import
+    if name[:1].isupper() and name in _systems():
+        return _systems()[name]
+    raise AttributeError(f"module 'neurosim' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({"__version__", *_HOMES, *_systems()})

@@ -1,9 +1,10 @@
-"""The command line: ``neurosim COMMAND``, one module of :mod:`neurosim.commands` each."""
+"""The command line: each ``neurosim COMMAND`` is a module of :mod:`neurosim.commands`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -20,7 +21,7 @@ __all__ = ["build_parser", "main"]
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that complains in one line, as all other errors do."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -59,9 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 2 something the user can mend, 128 + N stopped by signal N.
+        Exit status: 0 if done, 2 for an error that the user can mend, 128 + N if stopped
+        by signal N.
     """
     _replace_closed_streams()
+    _replace_unknown_characters()
     options = build_parser().parse_args(arguments)
     _show_messages(quiet=getattr(options, "quiet", False))
     signal.signal(signal.SIGTERM, _stop)
@@ -77,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return _complain(f"not enough memory ({error}); give smaller layers or fewer images")
     except BrokenPipeError:
-        # the reader of our output went away, e.g. `neurosim systems | head`
+        # the reader of our output ended, as in `neurosim systems | head`
         _discard_output()
         return 0
     except OSError as error:
@@ -90,21 +93,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: object) -> int:
-    # whatever a message quotes, it stays one line
+    # a message may quote text of several lines
     print("neurosim:", " ".join(str(message).splitlines()), file=sys.stderr)
     return 2
 
 
 def _replace_closed_streams() -> None:
-    """Give a program started with closed streams (``2>&-``) a place to write to."""
+    """Open streams that were closed at the start (``2>&-``), to write nowhere."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open to the end
 
 
+def _replace_unknown_characters() -> None:
+    """Print ``?`` for what an ASCII or Latin-1 terminal cannot show, instead of failing."""
+    # Python itself escapes such characters on standard error
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
+
+
 def _discard_output() -> None:
-    """Keep Python from complaining, at its end, about output that nobody can take."""
-    # a stream that some other program has put in place may have no file
+    """Prevent an error of Python at its end about output that cannot be written."""
+    # a stream replaced by another program may have no file
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -121,7 +131,7 @@ def _show_messages(*, quiet: bool) -> None:
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     handler.setFormatter(logging.Formatter("neurosim: %(message)s"))
-    # on a terminal the progress bar tells of the epochs
+    # on a terminal the progress bar shows the epochs
     handler.addFilter(lambda record: not (record.name == "neurosim.epochs" and sys.stderr.isatty()))
     log.addHandler(handler)
 

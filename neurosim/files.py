@@ -1,4 +1,4 @@
-"""Files written as a whole or not at all, and what to say when the disk refuses."""
+"""Write files completely or not at all, and explain what the disk refuses."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from neurosim.errors import RunFolderError
 
-__all__ = ["replace_file", "storage_error", "temporary_path"]
+__all__ = ["append_synced", "replace_file", "storage_error", "temporary_path"]
 
 _FULL = "free some space there, then go on with --resume {folder}"
 _FORBIDDEN = "make the folder writable or choose another --out"
-_VANISHED = "the folder is not there (any more): bring it back or choose another --out"
+_VANISHED = "the folder does not exist (any more): bring it back or choose another --out"
 _WAYS_OUT = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -29,7 +29,7 @@ _WAYS_OUT = {
 
 
 def temporary_path(target: Path) -> Path:
-    """Where a file is written before it takes the place of another.
+    """Name under which a file is written before it replaces another.
 
     Parameters
     ----------
@@ -45,22 +45,21 @@ def temporary_path(target: Path) -> Path:
 
 
 def replace_file(target: Path, data: bytes, previous: Path | None = None) -> None:
-    """Put ``data`` in the place of a file, all of it or nothing.
+    """Write a file completely or not at all.
 
     Parameters
     ----------
     target : Path
         The file to make or replace.
     data : bytes
-        Its new content, on the disk when this returns.
+        Its new content; it is flushed to the disk.
     previous : Path, optional
-        Where to move the file that is replaced.
+        Where to move the old file.
 
     Raises
     ------
     OSError
-        If anything fails; the temporary file is removed and the content of
-        ``target`` lies in ``target`` or ``previous``.
+        If anything fails; the old content is kept in ``target`` or ``previous``.
     """
     temporary = temporary_path(target)
     try:
@@ -70,10 +69,38 @@ def replace_file(target: Path, data: bytes, previous: Path | None = None) -> Non
         temporary.replace(target)
         _sync_folder(target.parent)
     except OSError:
-        # The error under way says more than one about the clearing up.
+        # The first error says more than one about removing the temporary file.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def append_synced(path: Path, line: bytes) -> None:
+    """Append to a file, the whole line or nothing, and flush it to the disk.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made if absent.
+    line : bytes
+        What to append.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; no part of the line stays in the file.
+    """
+    with path.open("ab", buffering=0) as handle:
+        start = handle.tell()
+        try:
+            if handle.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(handle.fileno())
+        except OSError:
+            # Half a line would spoil the next one. If this fails too, the first error is raised.
+            with contextlib.suppress(OSError):
+                handle.truncate(start)
+            raise
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -84,7 +111,7 @@ def _write_synced(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make renames in a folder outlive a power cut."""
+    """Make renames in a folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -100,9 +127,9 @@ def storage_error(folder: Path, action: str, error: OSError, note: str = "") -> 
     folder : Path
         The run folder.
     action : str
-        What was tried, as in "cannot ``action`` FOLDER": ``"write config.toml in"``.
+        What failed, as in "cannot ``action`` FOLDER": ``"write config.toml in"``.
     error : OSError
-        What the system said.
+        The error of the system.
     note : str, optional
         A remark ending in ``"; "``, put before the way out.
 

@@ -1,6 +1,8 @@
-"""Draw a system's circuit as SVG and PNG, for the pages: `neurosim diagram` draws one file.
+"""Draw the circuits of the systems as SVG and PNG, for the pages.
 
-python scripts/draw_circuit.py [--system corinfomax] [--out docs/images/circuit]
+python scripts/draw_circuit.py [--system NAME ...] [--out docs/images]
+
+`neurosim diagram` draws one file.
 """
 
 from __future__ import annotations
@@ -11,19 +13,20 @@ from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the picture in both formats."""
-    parser = argparse.ArgumentParser(description="Draw the circuit of a system.")
-    parser.add_argument("--system", default="corinfomax")
-    parser.add_argument("--layers", type=int, nargs="+", help="layer sizes, input to output")
-    parser.add_argument("--out", type=Path, default=Path("docs/images/circuit"))
+    """Write ``circuit-NAME.svg`` and ``.png`` of each system."""
+    parser = argparse.ArgumentParser(description="Draw the circuits of the systems.")
+    parser.add_argument("--system", nargs="+", help="names of systems (default: all)")
+    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder")
     options = parser.parse_args(arguments)
     # slow to import: help answers at once
     from neurosim.figures import circuit_diagram, save
     from neurosim.learning.named_systems import system_with_layers
+    from neurosim.models import SYSTEMS
 
-    figure = circuit_diagram(system_with_layers(options.system, options.layers))
-    for suffix in (".svg", ".png"):
-        save(figure, options.out.with_suffix(suffix))
+    for name in options.system or SYSTEMS:
+        figure = circuit_diagram(system_with_layers(name))
+        for suffix in (".svg", ".png"):
+            save(figure, options.out / f"circuit-{name}{suffix}")
 
 
 if __name__ == "__main__":

@@ -66,9 +66,10 @@ class Result:
         return self.err.splitlines()[-1]
 
 
-def call(*arguments: object) -> Result:
+def call(*arguments: object, encoding: str = "utf-8") -> Result:
     """Call the command line in this process; signals and logging are put back."""
-    log, out, err = logging.getLogger("neurosim"), io.StringIO(), io.StringIO()
+    log, err = logging.getLogger("neurosim"), io.StringIO()
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="", write_through=True)
     before = signal.getsignal(signal.SIGTERM), log.level, log.handlers[:]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -79,7 +80,7 @@ def call(*arguments: object) -> Result:
         signal.signal(signal.SIGTERM, before[0])
         log.setLevel(before[1])
         log.handlers[:] = before[2]
-    return Result(status, out.getvalue(), err.getvalue())
+    return Result(status, out.buffer.getvalue().decode(encoding), err.getvalue())
 
 
 def refusal(*arguments: object) -> str:
@@ -248,11 +249,11 @@ def assert_same_run(folder: Path, other: Path) -> None:
     assert without_timings(summary_of(folder)) == without_timings(summary_of(other))
 
 
-def write_images(data_dir: Path, n_train: int = 40, n_test: int = 20) -> Path:
+def write_images(data_dir: Path, n_train: int = 40, n_test: int = 20, seed: int = 7) -> Path:
     """Write random images in the layout of MNIST; return the folder of the files."""
     raw = data_dir / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     for part, n in (("train", n_train), ("t10k", n_test)):
         pixels = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8).tobytes()
         labels = rng.integers(0, 10, n, dtype=np.uint8).tobytes()

@@ -40,9 +40,9 @@ def polytopes(system: CorInfoMaxSparse) -> dict[int, Polytope]:
     """The reference's domains for a system."""
     made = {}
     for k in range(1, system.depth + 1):
-        word = system.domains[0 if len(system.domains) == 1 else k - 1]
+        given = system.domains[0 if len(system.domains) == 1 else k - 1]
         tau_q = system.tau_q_output if k == system.depth else system.tau_q_hidden
-        kind = word.split("/")[0]
+        kind = given if isinstance(given, str) else given[0]
         domain = system.domain(k)
         made[k] = Polytope(kind, system.layers[k], tau_q, domain.signed, domain.groups)
     return made
@@ -61,7 +61,10 @@ def sparse_problem(system: CorInfoMaxSparse, *, images: int = 3, seed: int = SEE
 
 def any_signed(system: CorInfoMaxSparse) -> bool:
     """Whether a layer has rates of both signs."""
-    return any(word in ("sparse", "antisparse") or word[:5] == "mixed" for word in system.domains)
+    return any(
+        polytope.kind in ("sparse", "antisparse", "mixed")
+        for polytope in polytopes(system).values()
+    )
 
 
 def reference_run(

@@ -286,7 +286,7 @@ def test_chunks_run_side_by_side_come_back_in_order(
 
 
 def test_notes_of_earlier_runs_are_given_back() -> None:
-    """Guards memory that grows with every chunk of a training on the runtime back end."""
+    """Guards against memory that grows with every chunk of a training on the runtime back end."""
     problem = make_problem(SYSTEM)
     with make_backend("runtime float64") as backend:
         held = set()

@@ -74,7 +74,7 @@ def brian2_now() -> tuple[Any, ...]:
 
 @pytest.mark.usefixtures("users_brian2")
 def test_settings_of_the_process_change_no_result_and_stay() -> None:
-    """Guards a raw NotImplementedError from the user's device, and sums in another order."""
+    """Guards against errors of the user's device, and sums in another order."""
     before, chunk = brian2_now(), symmetric_problem()
     expected = symmetric_loops(chunk.weights, chunk.inputs["image"])
     with open_backend("runtime", symmetric_circuit(), **OPENED) as backend:
@@ -91,7 +91,7 @@ def test_settings_of_the_process_change_no_result_and_stay() -> None:
 
 @pytest.mark.usefixtures("users_brian2")
 def test_settings_are_put_back_after_an_exception() -> None:
-    """Guards a user's Brian2 that computes in our precision after a mistake in a circuit."""
+    """Guards against our settings in the user's Brian2 after a mistake in a circuit."""
     before = brian2_now()
     with pytest.raises(CircuitError):
         run_broken("z_post += w*(r_pre - sent_pre)")
@@ -159,7 +159,7 @@ def generated(base: Path) -> dict[str, str]:
 def test_files_of_the_user_change_no_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards programs built with a user's preferences, and modules of the working folder.
+    """Guards against programs built with a user's preferences, and modules of the working folder.
 
     A student's ``random.py`` was imported in place of Python's, and a file of preferences in
     the working folder, or in the home folder, changed programs that others are served.
@@ -181,7 +181,7 @@ def test_files_of_the_user_change_no_program(
 def test_the_generating_process_finds_modules_by_the_users_search_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards a relative ``PYTHONPATH``, which means another folder in another folder."""
+    """Guards against a relative ``PYTHONPATH``, which means another folder in another folder."""
     library = tmp_path / "library"
     library.mkdir()
     (library / "sitecustomize.py").write_text("raise SystemExit('FoundError')")
@@ -236,7 +236,7 @@ def shown() -> Iterator[list[str]]:
     ],
 )
 def test_a_mistake_in_a_circuit_is_one_line(shown: list[str], code: str, word: str) -> None:
-    """Guards the one line that tells what is wrong, below nine of Brian2's."""
+    """Guards against an error that is buried below nine lines of Brian2's."""
     with pytest.raises(CircuitError, match=word) as caught:
         run_broken(code)
     assert "\n" not in str(caught.value)
@@ -244,7 +244,7 @@ def test_a_mistake_in_a_circuit_is_one_line(shown: list[str], code: str, word: s
 
 
 def test_messages_of_brian2_are_shown_if_nothing_went_wrong(shown: list[str]) -> None:
-    """Guards warnings that are lost, and those of a user's thread that come too late."""
+    """Guards against warnings that are lost, and those of a user's thread that come too late."""
     logger = logging.getLogger("brian2.anything")
     with brian2_settings(np.dtype("float64")):
         logger.warning("ours")
@@ -259,7 +259,7 @@ def test_messages_of_brian2_are_shown_if_nothing_went_wrong(shown: list[str]) ->
 
 
 def test_parsing_without_brian2s_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards a shortcut that finds other code, or that stays in the user's Brian2."""
+    """Guards against a shortcut that finds other code, or that stays in the user's Brian2."""
     callers = [importlib.import_module(name) for name in _CALLERS]
     before = [module.make_statements for module in callers]
     chunk = make_problem(SYSTEM).chunk(learning=True)
@@ -280,7 +280,7 @@ def test_parsing_without_brian2s_cache_changes_nothing(monkeypatch: pytest.Monke
 
 
 def test_an_interrupt_comes_through_and_leaves_a_back_end_that_can_go_on() -> None:
-    """Guards a run cut short in silence, whose readouts then fit nothing, and a spoilt state."""
+    """Guards against a run cut short in silence, and a network left amid a step."""
     problem = make_problem(SYSTEM)
     chunk = problem.chunk(learning=True)
     with open_backend("runtime", SYSTEM.circuit(), dtype="float64", max_cycles=8) as backend:

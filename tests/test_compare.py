@@ -15,8 +15,10 @@ from neurosim.cli import build_parser
 from neurosim.commands.compare import _default_out
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.figures.groups import comparison
-from neurosim.runs import comparison as module
-from neurosim.runs.comparison import Spread, comparison_markdown, load_groups, train_missing
+from neurosim.runs import missing as module
+from neurosim.runs.comparison import comparison_markdown
+from neurosim.runs.groups import Spread, load_groups
+from neurosim.runs.missing import train_missing
 from neurosim.runs.settings import resolve
 
 SMALL = ("--dataset", "digits", "--hidden", "20", "--train-images", "60", "--test-images", "40")
@@ -83,6 +85,18 @@ def test_a_group_ends_where_its_shortest_run_ends(tmp_path):
     (group,) = load_groups([tmp_path / "a", tmp_path / "b"])
     assert group.epochs == 2
     assert group.spread("test_accuracy").mean == pytest.approx(0.4)
+
+
+def test_runs_of_other_images_stand_apart(tmp_path):
+    """Guards a mean over MNIST and whatever lay in its folder."""
+    runs = [make_run(tmp_path / name, seed=seed) for seed, name in enumerate(("a", "b", "c"))]
+    contents = ("as published", "not checked", "training labels are not the published ones")
+    for run, note in zip(runs, contents, strict=True):
+        with (run / "config.toml").open("a") as config:
+            config.write(f'\n[data]\ncontents = "{note}"\n')
+    groups = load_groups(runs)
+    assert [sorted(group.rows) for group in groups] == [[0, 1], [2]]
+    assert [group.label for group in groups] == ["corinfomax", "corinfomax (other images)"]
 
 
 def test_totals_add_up_over_epochs(tmp_path):
@@ -189,39 +203,20 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
 def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path):
     assert "give either run folders" in refusal("compare")
     assert "give either run folders" in refusal("compare", tmp_path, "--systems", "corinfomax")
-    assert "--seeds is for runs to be made" in refusal("compare", tmp_path, "--seeds", "3")
+    assert "--seeds is for runs to be trained" in refusal("compare", tmp_path, "--seeds", "3")
     assert "did you mean 'corinfomax'" in refusal("compare", "--systems", "corinfomx")
-    assert "one comes twice" in refusal("compare", "--systems", "corinfomax,corinfomax")
+    assert "one is given twice" in refusal("compare", "--systems", "corinfomax,corinfomax")
     out = ("--out", tmp_path / "out")
     assert "give 1 or more" in refusal("compare", "--systems", "corinfomax", "--seeds", "0", *out)
 
 
 def test_missing_runs_are_trained_and_finished_ones_kept(tmp_path):
-    asked = ("compare", "--systems", "corinfomax", *SMALL, "--out", tmp_path, "--quiet")
-    assert call(*asked, "--seeds", "1", "--epochs", "1").status == 0
-    first = tmp_path / "corinfomax" / "seed-0"
-    before = (first / "checkpoint.npz").stat().st_mtime_ns
-    # another seed joins; the first run is left alone
-    assert call(*asked, "--seeds", "2", "--epochs", "1").status == 0
-    assert (first / "checkpoint.npz").stat().st_mtime_ns == before
-    cells = row_of((tmp_path / "comparison.md").read_text(), "corinfomax")
-    measured = [metrics_of(tmp_path / "corinfomax" / f"seed-{s}")[0] for s in (0, 1)]
-    accuracies = [100 * row["test_accuracy"] for row in measured]
-    assert cells["test accuracy, %"] == Spread.of(accuracies).text()
-    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
-    # more epochs: both go on
-    assert call(*asked, "--seeds", "2", "--epochs", "2").status == 0
-    assert [len(metrics_of(tmp_path / "corinfomax" / f"seed-{s}")) for s in (0, 1)] == [2, 2]
-    other = [text if text != "20" else "21" for text in map(str, asked)]
-    assert "other settings" in refusal(*other, "--seeds", "2")
-
-
-def test_fewer_epochs_than_are_there_keep_longer_runs(tmp_path):
     """Guards finished runs that fail, or are loaded, because another seed joins with fewer."""
     asked = ("compare", "--systems", "corinfomax", *SMALL, "--out", tmp_path, "--quiet")
     assert call(*asked, "--seeds", "1", "--epochs", "2").status == 0
     first, second = (tmp_path / "corinfomax" / f"seed-{seed}" for seed in (0, 1))
     before = {file.name: file.read_bytes() for file in first.iterdir()}
+    # another seed joins, with fewer epochs; the first run is left alone
     assert call(*asked, "--seeds", "2", "--epochs", "1").status == 0
     assert {file.name: file.read_bytes() for file in first.iterdir()} == before
     assert len(metrics_of(second)) == 1
@@ -229,6 +224,12 @@ def test_fewer_epochs_than_are_there_keep_longer_runs(tmp_path):
     assert (cells["seeds"], cells["epochs"]) == ("2", "1")
     accuracies = [100 * metrics_of(folder)[0]["test_accuracy"] for folder in (first, second)]
     assert cells["test accuracy, %"] == Spread.of(accuracies).text()
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    # more epochs: the second goes on
+    assert call(*asked, "--seeds", "2", "--epochs", "2").status == 0
+    assert [len(metrics_of(folder)) for folder in (first, second)] == [2, 2]
+    other = [text if text != "20" else "21" for text in map(str, asked)]
+    assert "other settings" in refusal(*other, "--seeds", "2")
 
 
 OWN_SYSTEM = """
@@ -266,7 +267,7 @@ def test_runs_of_systems_in_files_lie_below_out(own_system, tmp_path, monkeypatc
     reference, out = f"{own_system}:Mine", tmp_path / "out"
     folders = train_missing([reference, "ep"], 1, out, settings={"dataset": "digits"})
     assert folders == begun == [out / "mine", out / "ep"]
-    with pytest.raises(ParameterError, match=r"Twin' is called 'mine', as another one given"):
+    with pytest.raises(ParameterError, match=r"Twin' has the name 'mine' of another one given"):
         train_missing([reference, f"{own_system}:Twin"], 1, out, settings={})
     assert len(begun) == 2
 

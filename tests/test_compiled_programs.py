@@ -1,4 +1,4 @@
-"""Where compiled programs are kept and run, what ends them, and what their files may do wrong."""
+"""Compiled programs: the cache, temporary files, failures and interrupts."""
 
 from __future__ import annotations
 
@@ -16,24 +16,16 @@ from pathlib import Path
 
 import pytest
 from command_line import children_of, is_running
-from oracles import assert_bitwise_equal, deep_system, make_problem
-from symmetric import OPENED, symmetric_circuit, symmetric_problem
+from oracles import deep_system, make_problem
 
-from benchmarks.machine import describe_machine
 from neurosim.backends.cpp import program
 from neurosim.backends.cpp.backend import CppBackend
 from neurosim.backends.cpp.builder import Recipe, cache_folder, remove_abandoned_builds
 from neurosim.backends.cpp.compiler import (
-    FLAGS,
-    compile_project,
-    compiler_flags,
-    compiler_identity,
-    compiler_version,
     find_compiler,
 )
 from neurosim.backends.interface import Chunk
 from neurosim.errors import BuildError
-from neurosim.runs.folder import environment
 
 #: A circuit that other files compile too.
 SYSTEM = deep_system()
@@ -62,7 +54,7 @@ def small_disk(disk_of: Callable[[str], Path]) -> Path:
 def test_a_relative_cache_folder_is_that_of_the_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards a program looked for below the folder it is started in; it was not found there."""
+    """Guards against a program that is looked for below the folder it runs in."""
     built = cache_folder() / "builds"
     make_backend().close()
     elsewhere = tmp_path / "elsewhere"
@@ -77,13 +69,13 @@ def test_a_relative_cache_folder_is_that_of_the_moment(
 
 
 def test_the_home_folder_may_be_abbreviated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards a folder called ~, made where the program happens to run."""
+    """Guards against a folder called ~, made where the program happens to run."""
     monkeypatch.setenv("NEUROSIM_CACHE", "~/programs")
     assert cache_folder() == Path.home() / "programs"
 
 
 def test_a_user_without_a_home_needs_a_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards a folder named ~ in the working folder, and a traceback in a container."""
+    """Guards against a folder named ~ in the working folder, and a traceback in a container."""
     monkeypatch.setattr(pwd, "getpwuid", lambda user: {}[user])
     for name in ("HOME", "NEUROSIM_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
@@ -98,7 +90,7 @@ def test_a_user_without_a_home_needs_a_cache_folder(monkeypatch: pytest.MonkeyPa
 def test_a_cache_from_which_no_program_may_run_is_named(
     disk_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards a traceback after a minute of compiling for a file system mounted noexec."""
+    """Guards against a traceback after a minute of compiling for a file system mounted noexec."""
     disk = disk_of("1m,noexec")
     monkeypatch.setenv("NEUROSIM_CACHE", str(disk))
     with pytest.raises(BuildError, match="mounted noexec; set NEUROSIM_CACHE") as caught:
@@ -114,141 +106,13 @@ def test_a_cache_from_which_no_program_may_run_is_named(
 def test_a_full_disk_of_the_cache_is_named(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards a complaint about the compiler, or about Brian2, when the disk is to blame."""
+    """Guards against a complaint about the compiler, or about Brian2, when the disk is to blame."""
     monkeypatch.setenv("NEUROSIM_CACHE", str(small_disk))
     with pytest.raises(BuildError, match="MiB free: make room, or set NEUROSIM_CACHE") as caught:
         make_backend()
     assert str(small_disk / "builds") in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [path.suffix for path in (small_disk / "builds").iterdir()] == [".lock"]
-
-
-# ------------------------------------------------------------------ the compiler
-
-
-def test_the_flags_users_have_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards results that depend on how hard the compiler tries: the tests use other flags."""
-    results = []
-    for flags in ("-O1", ""):
-        monkeypatch.setenv("NEUROSIM_CXXFLAGS", flags)
-        with CppBackend(symmetric_circuit(), **OPENED) as backend:
-            results.append(backend.run(symmetric_problem(images=8)))
-    assert_bitwise_equal(results[0].weights, results[1].weights)
-    assert_bitwise_equal(results[0].readouts, results[1].readouts)
-
-
-def test_flags_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards a program compiled with other flags than those asked for."""
-    keys = set()
-    for flags in ("", "-O1", "-O1 -g", "-O1  -g"):
-        monkeypatch.setenv("NEUROSIM_CXXFLAGS", flags)
-        assert compiler_flags() == (*FLAGS, *flags.split())
-        keys.add(RECIPE.key(["g++"]))
-    assert len(keys) == 3
-    monkeypatch.setenv("NEUROSIM_CXXFLAGS", "'-O1")
-    with pytest.raises(BuildError, match="NEUROSIM_CXXFLAGS='-O1 cannot be read: No closing quot"):
-        compiler_flags()
-
-
-def test_a_compiler_may_have_options_and_a_path_with_spaces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards a compiler behind another program, as in `env g++`."""
-    script = tmp_path / "my compilers" / "g++"
-    script.parent.mkdir()
-    script.write_text("#!/bin/sh\n")
-    script.chmod(0o755)
-    given = {
-        "g++ -O1": (shutil.which("g++"), "-O1"),
-        f"'{script}' -DX='a b'": (str(script), "-DX=a b"),
-        str(script): (str(script),),
-        f"env {script.name} -g": (shutil.which("env"), "g++", "-g"),
-    }
-    for text, command in given.items():
-        monkeypatch.setenv("CXX", text)
-        assert find_compiler() == command
-    monkeypatch.setenv("CXX", "'g++")
-    with pytest.raises(BuildError, match="CXX='g\\+\\+ cannot be read"):
-        find_compiler()
-    # an option may change what is compiled
-    plain = compiler_identity([shutil.which("g++") or "g++"])
-    assert compiler_identity([shutil.which("g++") or "g++", "-O1"]) != plain
-
-
-def test_a_program_that_is_no_compiler_is_named(tmp_path: Path) -> None:
-    """Guards a complaint about the folder of compiled programs when CXX is to blame."""
-    for name in ("network.cpp", "run.cpp", "synapses_classes.cpp", "objects.cpp", "main.cpp"):
-        (tmp_path / name).write_text("int main() {}\n")
-    with pytest.raises(BuildError, match=r"true reported no error, but made no .* it is no C"):
-        compile_project(tmp_path, ["true"], jobs=1)
-
-
-def test_a_compiler_that_says_what_is_no_text_is_quoted_as_well_as_may_be(tmp_path: Path) -> None:
-    """Guards the traceback of a decoder instead of the compiler's own words."""
-    script = tmp_path / "g++"
-    script.write_bytes(b"#!/bin/sh\nprintf 'error: caf\\351 missing' >&2\nexit 1\n")
-    script.chmod(0o755)
-    with pytest.raises(BuildError, match="failed with status 1: error: caf\ufffd missing"):
-        compiler_identity([str(script)])
-
-
-def write_script(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("script", "expected"),
-    [
-        ("#!/bin/sh\necho 'fast-c++ 3.1'\necho more\n", "fast-c++ 3.1"),
-        ("#!/bin/sh\nexit 1\n", "none found"),
-        ("#!/bin/sh\n", "none found"),
-        (None, "none found"),
-    ],
-)
-def test_the_compiler_named_is_the_one_that_is_called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, expected: str
-) -> None:
-    """Guards records of another compiler than the one that made the program."""
-    # a path with a space, and a machine on which only one of the usual names is there
-    for name, chosen in (("my compilers/c++", True), ("bin/clang++", False)):
-        compiler = tmp_path / name
-        if script is not None:
-            write_script(compiler, script)
-        monkeypatch.setenv("CXX", str(compiler) if chosen else "")
-        monkeypatch.setenv("PATH", "/nonexistent" if chosen else str(compiler.parent))
-        assert compiler_version() == expected
-        assert environment()["compiler"] == expected
-        assert describe_machine()["compiler"] == expected
-
-
-def test_an_unreadable_setting_names_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards an unclosed quote in $CXX stopping a run that needs no compiler."""
-    monkeypatch.setenv("CXX", "'g++")
-    assert compiler_version() == "none found"
-
-
-def write_project(folder: Path) -> Path:
-    """As little as can be compiled."""
-    folder.mkdir()
-    for name in ("network.cpp", "run.cpp", "synapses_classes.cpp", "objects.cpp"):
-        (folder / name).write_text("")
-    (folder / "main.cpp").write_text("int main() { return 7; }\n")
-    return folder
-
-
-def test_a_c_compiler_in_place_of_a_cpp_compiler_is_named(tmp_path: Path) -> None:
-    """Guards pages of undefined references where CXX=gcc is to blame."""
-    gcc = shutil.which("gcc")
-    if gcc is None:
-        pytest.skip("gcc is not installed")
-    project = write_project(tmp_path / "project")
-    (project / "main.cpp").write_text("#include <iostream>\nint main() { std::cout << 7; }\n")
-    with pytest.raises(BuildError, match=r"^gcc compiles C\+\+ but .* name .*CXX=g\+\+") as caught:
-        compile_project(project, [gcc], jobs=1)
-    assert "\n" not in str(caught.value)
 
 
 # ------------------------------------------------------------------ temporary files
@@ -258,7 +122,7 @@ def test_a_c_compiler_in_place_of_a_cpp_compiler_is_named(tmp_path: Path) -> Non
 def test_an_unusable_folder_for_temporary_files_is_named(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards a traceback, and files that silently go to another folder than the one asked for."""
+    """Guards against a traceback, and files that silently go to another folder."""
     folder = tmp_path / "temporary"
     if kind == "a file":
         folder.write_text("")
@@ -271,7 +135,7 @@ def test_an_unusable_folder_for_temporary_files_is_named(
 def test_a_full_disk_for_temporary_files_is_named(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards a traceback where no byte can be written, and the use of another folder instead."""
+    """Guards against a traceback on a full disk, and silent use of another folder."""
     make_backend().close()
     with pytest.raises(OSError, match="No space left"):
         (small_disk / "ballast").write_bytes(bytes(1_000_000))
@@ -287,7 +151,7 @@ def test_a_full_disk_for_temporary_files_is_named(
 
 
 def compiler_without_room(folder: Path) -> str:
-    """A compiler that answers what it is, and finds its disk full whatever it compiles."""
+    """A compiler that describes itself but finds its disk full whatever it compiles."""
     script = folder / "g++"
     script.write_text(
         '#!/bin/sh\ncase "$*" in *-dM*) exit 0;; esac\necho error: no room >&2; exit 1\n'
@@ -297,7 +161,7 @@ def compiler_without_room(folder: Path) -> str:
 
 
 def test_a_disk_that_fills_up_during_a_run_is_named(backend: CppBackend) -> None:
-    """Guards a traceback at the chunk for whose images there was no room."""
+    """Guards against a traceback at the chunk for whose images there was no room."""
     folder = backend.work_folder / "job-0"
     folder.mkdir()
     (folder / "input_stimulus").symlink_to("/dev/full")
@@ -306,7 +170,7 @@ def test_a_disk_that_fills_up_during_a_run_is_named(backend: CppBackend) -> None
 
 
 def test_a_work_folder_that_was_removed_is_made_again(backend: CppBackend) -> None:
-    """Guards a long run ended by a program that tidies /tmp."""
+    """Guards against a long run ended by a program that tidies /tmp."""
     chunk = make_problem(SYSTEM).chunk(learning=True)
     first = backend.run(chunk)
     shutil.rmtree(backend.work_folder)
@@ -334,7 +198,7 @@ def folder_of_another_process(how: str) -> Path:
 
 
 def test_work_folders_go_with_their_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards a disk that fills with the files of programs that are long gone."""
+    """Guards against a disk that fills with the files of dead processes."""
     make_backend().close()
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert not folder_of_another_process("ended").exists()
@@ -354,7 +218,7 @@ def test_work_folders_go_with_their_owners(tmp_path: Path, monkeypatch: pytest.M
 def test_the_work_folder_of_a_process_that_cannot_be_seen_stays(
     backend: CppBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards the files of a living run in another container, whose processes have other numbers."""
+    """Guards against removing the files of a living run in another container."""
     monkeypatch.setenv("TMPDIR", str(backend.work_folder.parent))
     problem = make_problem(SYSTEM).chunk(learning=True)
     backend.run(problem)
@@ -372,7 +236,7 @@ def test_the_work_folder_of_a_process_that_cannot_be_seen_stays(
 def test_builds_that_were_killed_are_removed_and_those_under_way_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards a cache that keeps half-built programs for ever, and somebody else's build."""
+    """Guards against half-built programs kept for ever, and removal of another's build."""
     builds = tmp_path / "builds"
     own = RECIPE.key(find_compiler())
     folders = [builds / f"building-{key}-abc" for key in (own, "dead", "alive", "unknown")]
@@ -399,9 +263,9 @@ def lasting_chunk() -> Chunk:
 
 
 def disturb(monkeypatch: pytest.MonkeyPatch, times: int, *, after: float) -> list[int]:
-    """Let the next programs be hit by a terminal's signal; who has been is listed.
+    """Send a terminal's signal to the next programs started; return the list of those hit.
 
-    The signal comes so many seconds after the program's start.
+    ``after`` is the number of seconds between a program's start and the signal.
     """
     start, hit = subprocess.Popen, []
 
@@ -420,7 +284,7 @@ def disturb(monkeypatch: pytest.MonkeyPatch, times: int, *, after: float) -> lis
 def test_a_signal_that_reaches_the_program_as_it_starts_costs_nothing(
     backend: CppBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards Ctrl-C in the moment before the program has a session of its own."""
+    """Guards against Ctrl-C in the moment before the program has a session of its own."""
     chunk = make_problem(SYSTEM).chunk(learning=True, phases={"free": 20_000})
     expected = backend.run(chunk)
     hit = disturb(monkeypatch, times=1, after=0.0)
@@ -433,7 +297,7 @@ def test_a_signal_that_reaches_the_program_as_it_starts_costs_nothing(
 def test_a_program_that_is_interrupted_again_and_again_is_given_up(
     backend: CppBackend, monkeypatch: pytest.MonkeyPatch, after: float
 ) -> None:
-    """Guards Brian2's own handler: it lets the program end with status 0 and half its results."""
+    """Guards against Brian2's handler, which ends a run with status 0 and half its results."""
     hit = disturb(monkeypatch, times=2, after=after)
     with pytest.raises(BuildError, match="stopped by SIGINT"):
         backend.run(lasting_chunk())
@@ -452,7 +316,7 @@ with make_backend() as backend:
 
 
 def test_a_killed_process_takes_its_program_along() -> None:
-    """Guards a core kept busy, for minutes, by the run of somebody who is gone."""
+    """Guards against a program that runs on for minutes after its starter is killed."""
     make_backend().close()
     process = subprocess.Popen([sys.executable, "-c", LONG_RUN, str(Path(__file__).parent)])
     try:
@@ -476,7 +340,7 @@ def test_a_killed_process_takes_its_program_along() -> None:
 def test_a_program_whose_starter_is_gone_before_it_begins_does_not_begin(
     backend: CppBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards the moment between the start of a program and its wish to end with its starter."""
+    """Guards against a starter that is killed while its program is starting."""
     monkeypatch.setattr(program.os, "getpid", lambda: 1)
     with pytest.raises(BuildError, match="status 1"):
         backend.run(make_problem(SYSTEM).chunk(learning=True))

@@ -63,7 +63,7 @@ def assert_same_result(result: ChunkResult, expected: ChunkResult) -> None:
 
 @every_backend
 def test_calls_from_threads_equal_calls_one_after_the_other(name: str, temporary: Path) -> None:
-    """Guards answers that belong to other calls: the files of all lay in one folder."""
+    """Guards against answers that belong to other calls: the files of all lay in one folder."""
     with open_symmetric(name) as backend:
         expected = [backend.run(chunk) for chunk in QUESTIONS]
         assert len({result.weights["W"].tobytes() for result in expected}) == len(QUESTIONS)
@@ -76,7 +76,7 @@ def test_calls_from_threads_equal_calls_one_after_the_other(name: str, temporary
 def test_of_two_threads_that_need_one_program_one_builds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards a minute of compiling for what another thread has just compiled."""
+    """Guards against a minute of compiling for what another thread has just compiled."""
     recipe, builds = Recipe(symmetric_circuit(), "float64", 8), []
     both = threading.Barrier(2)
 
@@ -101,7 +101,7 @@ def test_of_two_threads_that_need_one_program_one_builds(
 
 
 def test_closing_waits_for_the_runs_of_other_threads(temporary: Path) -> None:
-    """Guards files that are removed below a program that writes to them."""
+    """Guards against files that are removed below a program that writes to them."""
     chunk = long_chunk()
     with open_symmetric("cpp") as other, open_symmetric("cpp") as backend:
         expected = other.run(chunk)
@@ -129,7 +129,7 @@ def long_chunk() -> Chunk:
 
 @every_backend
 def test_copies_and_pickles_are_back_ends_of_their_own(name: str, temporary: Path) -> None:
-    """Guards copies that share files or Brian2's objects, and settings lost on the way."""
+    """Guards against copies that share files or Brian2's objects, and settings lost on the way."""
     ways: tuple[Callable[[Backend], Backend], ...] = (
         copy.copy,
         copy.deepcopy,
@@ -165,7 +165,7 @@ def answers_of(opened: dict[str, Backend], chunks: list[Chunk]) -> dict[str, lis
 
 @pytest.mark.parametrize("method", ["inherited by fork", "fork", "spawn"])
 def test_processes_get_the_answers_of_their_own_calls(method: str, temporary: Path) -> None:
-    """Guards a child that writes into its parent's files, or removes them when it ends."""
+    """Guards against a child that writes into its parent's files, or removes them when it ends."""
     opened = {name: open_symmetric(name) for name in BACKENDS}
     expected = {name: [b.run(chunk) for chunk in QUESTIONS] for name, b in opened.items()}
     given = {} if "inherited" in method else opened
@@ -185,7 +185,7 @@ def test_processes_get_the_answers_of_their_own_calls(method: str, temporary: Pa
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_process_forked_amid_the_runs_of_threads_can_run(temporary: Path) -> None:
-    """Guards locks that a thread of the parent held, and its settings, in the child for ever."""
+    """Guards against a child stuck with the locks and settings of its parent's threads."""
     opened = {name: open_symmetric(name) for name in BACKENDS}
     chunk, preferences = QUESTIONS[1], dict(b2.prefs)
     expected = {name: backend.run(chunk) for name, backend in opened.items()}
@@ -241,7 +241,7 @@ def child_status(
 def test_a_program_that_was_removed_is_built_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards a long run ended by somebody who tidies the cache."""
+    """Guards against a long run ended by somebody who tidies the cache."""
     with open_symmetric("cpp") as backend:
         kept = backend._project  # type: ignore[attr-defined]
         expected = backend.run(QUESTIONS[0])

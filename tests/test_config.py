@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from neurosim.backends import BACKENDS, DTYPES
 from neurosim.cli import build_parser
 from neurosim.data import DATASETS
-from neurosim.errors import DataError, NeurosimError
+from neurosim.errors import DataError, NeurosimError, ParameterError
+from neurosim.models import SYSTEMS
 from neurosim.runs.settings import RUN_DEFAULTS, RunSettings, read_config_file, resolve
 from neurosim.system.parameters import describe_parameters
 
@@ -95,6 +96,30 @@ def test_data_folder_is_kept_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path:
         tmp_path / "~nobody-of-this-name" / "x"
     )
     assert resolve({}).data_dir is None
+
+
+def test_only_parameters_that_differ_from_the_preset_are_told() -> None:
+    """Guards a line of changes that hides the one that was made among others."""
+    for system in SYSTEMS:
+        for dataset in DATASETS:
+            assert resolve({"system": system, "dataset": dataset}).describe_changes() == ""
+    parameters = {"dt": "1", "free_time": "77", "mu_ff": "0.04"}
+    described = resolve({"hidden": [], "parameters": parameters}).describe_changes()
+    assert described == "changed: mu_ff = (0.04,), free_time = 77.0"
+
+
+def test_the_check_of_the_output_can_be_switched_off(tmp_path: Path) -> None:
+    """Guards a switch that a saved configuration forgets, or that takes any word."""
+    path = tmp_path / "config.toml"
+    assert resolve({}).check_output
+    assert not reread(resolve({"check_output": False}), path).check_output
+    assert reread(resolve({"check_output": True}), path).check_output
+    with pytest.raises(ParameterError, match="check_output = 'no': give true or false"):
+        resolve({"check_output": "no"})
+    parsed = build_parser().parse_args(["train", "--no-output-check"])
+    assert parsed.check_output is False
+    assert build_parser().parse_args(["train"]).check_output is None
+    assert "use --no-output-check" in refusal("train", "--set", "check_output=false")
 
 
 # Round trip -------------------------------------------------------------------------------------

@@ -29,9 +29,9 @@ from neurosim.system import System
         ({"layers": (784, 0, 10)}, r"layers"),
         ({"layers": (784, 500.0, 10)}, r"layers"),
         ({"layers": (784, True, 10)}, r"layers"),
-        ({"mu_ff": (0.1,)}, r"has 1 rate, but these layers need 2; give 2 numb.*mu_ff=0\.1,0\.1"),
-        ({"mu_ff": (0.1, 0.2, 0.3)}, r"mu_ff has 3 rates.*need 2"),
-        ({"mu_fb": ()}, r"has 0 rates, but these layers need 1; give 1 number, .*mu_fb=0\.01"),
+        ({"mu_ff": (0.1,)}, r"has 1 value, but these layers need 2; give 2, e.*mu_ff=0\.1,0\.1"),
+        ({"mu_ff": (0.1, 0.2, 0.3)}, r"mu_ff has 3 values.*need 2"),
+        ({"mu_fb": ()}, r"has 0 values, but these layers need 1; give 1, .*mu_fb=0\.01"),
         ({"epsilon": 0.0}, r"epsilon = 0\.0.*\(0, inf\)"),
         ({"lambda_": 1.0}, r"lambda_ = 1\.0.*\[0\.5, 1\)"),
         ({"beta": 0.0}, r"beta = 0\.0.*\(0, inf\)"),
@@ -280,10 +280,11 @@ def test_one_lateral_update_changes_d_and_o_as_eq_29_and_30_say(k: int) -> None:
     z = problem.weights[f"B_{k}"] @ trajectories[0].r[k][-1]
     forgetting, gamma, eps, g_l = 0.9, 0.1 / 0.9, system.epsilon, system.g_l
     factor, leak = (2 * gamma * eps, eps * g_l) if k == 1 else (gamma, g_l)
-    D, D_after = (system.autapses(w, k) for w in (problem.weights, result.weights))
+    (D, before), (D_after, after) = (
+        system.autapses_and_inhibition(w, k) for w in (problem.weights, result.weights)
+    )
     expected = D / forgetting - factor * gamma / forgetting * z**2 + leak * (1 - 1 / forgetting)
     np.testing.assert_allclose(D_after, expected, rtol=0, atol=1e-12)
-    before, after = (system.inhibition(w, k) for w in (problem.weights, result.weights))
     expected = (before + factor * gamma * np.outer(z, z)) / forgetting
     np.fill_diagonal(expected, 0)
     np.testing.assert_allclose(after, expected, rtol=0, atol=1e-12)
@@ -299,9 +300,9 @@ def test_d_minus_o_is_m(k: int) -> None:
     B = weights[f"B_{k}"]
     hidden = eps * (2 * system.gamma * B + system.g_l * one)
     M = hidden if k == 1 else system.gamma * B + system.g_l * one
-    O = system.inhibition(weights, k)  # noqa: E741 - the paper's name
-    np.testing.assert_allclose(np.diag(system.autapses(weights, k)) - O, M, rtol=0, atol=1e-15)
-    assert not np.diagonal(O).any()
+    autapses, inhibition = system.autapses_and_inhibition(weights, k)
+    np.testing.assert_allclose(np.diag(autapses) - inhibition, M, rtol=0, atol=1e-15)
+    assert not np.diagonal(inhibition).any()
 
 
 # ------------------------------------------------------------------ published settings

@@ -37,7 +37,10 @@ from neurosim.data import (
     load_dataset,
     one_hot,
 )
+from neurosim.data import contents as contents_module
 from neurosim.data import download as download_module
+from neurosim.data.contents import CHECKSUMS, Checksums
+from neurosim.data.dataset import AS_PUBLISHED, NOT_CHECKED
 from neurosim.errors import DataError
 
 N_TRAIN, N_TEST = 40, 12
@@ -510,6 +513,97 @@ def test_files_of_an_old_torchvision_are_refused(tmp_path: Path) -> None:
     assert "delete that folder" in message
 
 
+# Contents ---------------------------------------------------------------------------------------
+
+
+def sums_of(arrays: dict[str, np.ndarray]) -> Checksums:
+    """Checksums computed from the bytes of the files, not by the code under test."""
+    digests = [hashlib.sha256(values.astype(np.uint8).tobytes()) for values in arrays.values()]
+    return Checksums(*(digest.hexdigest() for digest in digests))
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, **sets: dict[str, np.ndarray]) -> None:
+    """Let the registry of checksums know small data sets in place of the real ones."""
+    known = {name.replace("_", "-"): sums_of(arrays) for name, arrays in sets.items()}
+    monkeypatch.setattr(contents_module, "CHECKSUMS", known)
+
+
+def fashion_files(raw: Path, fashion: dict[str, np.ndarray]) -> None:
+    for name, values in fashion.items():
+        (raw / name).write_bytes(idx_bytes(values))
+
+
+def swapped_files(raw: Path, fashion: dict[str, np.ndarray]) -> None:
+    for name, other in ((IMAGES, TEST_IMAGES), (LABELS, TEST_LABELS)):
+        (raw / name).write_bytes((raw / other).read_bytes())
+
+
+def zero_labels(raw: Path, fashion: dict[str, np.ndarray]) -> None:
+    (raw / LABELS).write_bytes(idx_bytes(np.zeros(N_TRAIN, dtype=np.uint8)))
+
+
+EXCHANGED = {
+    fashion_files: "training images are the training images of fashion-mnist, training labels are "
+    "the training labels of fashion-mnist, test images are the test images of fashion-mnist, test "
+    "labels are the test labels of fashion-mnist",
+    swapped_files: "training images are the test images of mnist, training labels are "
+    "the test labels of mnist",
+    zero_labels: "training labels are not the published ones",
+}
+
+
+@pytest.mark.parametrize("exchange", EXCHANGED)
+@pytest.mark.parametrize("name", ["mnist", "kmnist"])
+def test_other_contents_are_recognised_and_warned_of(
+    exchange: Callable[[Path, dict[str, np.ndarray]], None],
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Guards against a result that is reported for other images than it was computed from."""
+    arrays = write_mnist(tmp_path, FOLDERS[name])
+    fashion = mnist_arrays(seed=4)
+    publish(monkeypatch, mnist=arrays, fashion_mnist=fashion)
+    raw = tmp_path / FOLDERS[name] / "raw"
+    if name == "mnist":
+        assert load_dataset(name, data_dir=tmp_path).contents == AS_PUBLISHED
+        assert caplog.text == ""
+    exchange(raw, fashion)
+    found = load_dataset(name, data_dir=tmp_path).contents
+    if name == "mnist":
+        assert found == EXCHANGED[exchange]
+    else:
+        # its checksums are unknown, those of its relatives are not
+        assert "of mnist" in found or "of fashion-mnist" in found
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"data set {name} was expected in {tmp_path}, but ")
+    assert found in record.getMessage()
+
+
+def test_contents_without_known_checksums_are_noted_as_unchecked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Guards against a warning, or a claim, about files of which nothing is known."""
+    write_mnist(tmp_path, "KMNIST")
+    assert load_dataset("kmnist", data_dir=tmp_path).contents == NOT_CHECKED
+    assert caplog.text == ""
+    assert load_dataset("digits").contents == AS_PUBLISHED
+    assert {"mnist", "fashion-mnist", "digits"} == set(CHECKSUMS)
+
+
+def test_digest_tells_data_sets_apart(tmp_path: Path) -> None:
+    """Guards against resuming a run with other images, or labels, of the same number."""
+    write_mnist(tmp_path)
+    one = load_dataset("mnist", data_dir=tmp_path)
+    assert one.digest() == load_dataset("mnist", data_dir=tmp_path).digest()
+    others = [
+        dataclasses.replace(one, **{name: np.roll(getattr(one, name), 1, axis=0)})
+        for name in ("x_train", "y_train", "x_test", "y_test")
+    ]
+    assert len({one.digest(), *(other.digest() for other in others)}) == 5
+
+
 # Absent files and downloads ---------------------------------------------------------------------
 
 
@@ -604,7 +698,7 @@ def test_failed_download_keeps_what_others_wrote_meanwhile(tmp_path: Path) -> No
         raise RuntimeError("no such server")
 
     with pytest.raises(DataError, match="no such server"):
-        download_module.download("mnist", folder, fail, absent=folder / "x", archives={})
+        download_module.download("mnist", folder, fail, absent=[folder / "x"], archives={})
     assert files_below(tmp_path) == {"new/data/other"}
 
 
@@ -663,6 +757,23 @@ def test_whole_archives_put_there_by_hand_need_no_network(
     dataset = load_dataset("mnist", data_dir=tmp_path)
     np.testing.assert_array_equal(dataset.y_test, arrays[TEST_LABELS])
     assert set(arrays) < {path.name for path in raw.iterdir()}
+
+
+def test_recompressed_archives_are_accepted(
+    tmp_path: Path, closed_port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against refusing the right images because their archives have other bytes."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    arrays = mnist_arrays()
+    offer_mnist(monkeypatch, [(name, "0" * 32) for name, _ in gz_files(raw, arrays)], closed_port)
+    publish(monkeypatch, mnist=arrays)
+    # one file is there unpacked as well
+    (raw / TEST_IMAGES).write_bytes(idx_bytes(arrays[TEST_IMAGES]))
+    dataset = load_dataset("mnist", data_dir=tmp_path)
+    np.testing.assert_array_equal(dataset.y_train, arrays[LABELS])
+    assert dataset.contents == AS_PUBLISHED
+    assert {path.name for path in raw.iterdir()} == {*arrays, *(f"{name}.gz" for name in arrays)}
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
@@ -820,6 +931,18 @@ def test_cifar10_is_downloaded_and_unpacked(
     np.testing.assert_array_equal(dataset.y_train, written["y_train"])
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["cifar-10-batches-py"]
     assert len(files_below(tmp_path / "data")) == 7
+
+
+def test_recompressed_cifar10_archive_is_accepted(
+    tmp_path: Path, offline: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against refusing the right batches because the archive around them is another."""
+    written = write_cifar10(tmp_path, monkeypatch)
+    batches = tmp_path / "cifar-10-batches-py"
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(cifar_archive(batches))
+    shutil.rmtree(batches)
+    dataset = load_dataset("cifar10", data_dir=tmp_path)
+    np.testing.assert_array_equal(dataset.y_train, written["y_train"])
 
 
 def test_cifar10_archive_downloaded_in_part_is_named(tmp_path: Path, offline: str) -> None:

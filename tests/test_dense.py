@@ -79,7 +79,7 @@ def test_dense_rows_equal_the_standard_path_bit_for_bit(dtype, tmp_path):
 @settings(max_examples=10, derandomize=False)
 @given(seed=st.integers(0, 10_000))
 def test_dense_rows_of_other_networks_equal_the_standard_path(dtype, seed, tmp_path_factory):
-    """Guards the same on twenty other networks, new ones every time."""
+    """Guards against the same on twenty other networks, new ones every time."""
     check_dense_rows(seed, dtype, tmp_path_factory.mktemp("dense"))
 
 
@@ -117,7 +117,7 @@ def vectorised_lines(compiler: str, source: Path, output: Path, *flags: str) -> 
 
 @pytest.mark.parametrize("compiler", REPORTS)
 def test_the_inner_loop_of_a_dense_row_is_vectorised(compiler, project, tmp_path):
-    """Guards the reason for dense rows: a statement or a flag that makes the loop a slow one."""
+    """Guards against a statement or a flag that makes the loop over targets a slow one."""
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
     manifest = json.loads((project / "manifest.json").read_text())

@@ -8,6 +8,7 @@ import functools
 import importlib
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +18,12 @@ from typing import Any
 import pytest
 
 from neurosim.errors import NeurosimError, ParameterError
+from neurosim.models.numpy import ep
 
 ROOT = Path(__file__).resolve().parents[1]
+
+#: Modules whose symbols a table at the head explains once, for all functions.
+ORACLES = "neurosim.models.numpy."
 
 #: Return annotations of functions that give nothing back; the last is of context managers.
 _NOTHING = {"None", "NoReturn", "Iterator[None]"}
@@ -70,6 +75,9 @@ class Documented:
 
     def shortcomings(self) -> Iterator[str]:
         """What the text does not say."""
+        if self.function.__module__.startswith(ORACLES):
+            yield from self._unexplained()
+            return
         parameters = self.parameters()
         told = _entries(self.text, "Parameters")
         if self.is_value:
@@ -87,6 +95,15 @@ class Documented:
             family = {kind.__name__ for kind in error.__mro__ if issubclass(kind, NeurosimError)}
             if not family & raised:
                 yield f"{self.name}: raises {error.__name__}"
+
+    def _unexplained(self) -> Iterator[str]:
+        """What an oracle does not say: its functions take symbols of the table at the head."""
+        head = inspect.getdoc(sys.modules[self.function.__module__]) or ""
+        if not self.text:
+            yield f"{self.name}: what it does"
+        for name in self.parameters():
+            if not re.search(rf"``{name}\b", f"{head}\n{self.text}"):
+                yield f"{self.name}: symbol {name}"
 
 
 def _section(text: str, title: str) -> str:
@@ -243,3 +260,15 @@ def test_what_is_missing_is_noticed() -> None:
     ]
     told = dataclasses.replace(silent, text=inspect.getdoc(_telling) or "")
     assert list(told.shortcomings()) == []
+
+
+def test_a_symbol_that_the_head_of_an_oracle_does_not_explain_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Guards the guard: a function of an oracle is short because the head is not."""
+    (step,) = (one for one in documented_in(ep) if one.name.endswith(".step"))
+    assert list(step.shortcomings()) == []
+    monkeypatch.setattr(ep, "__doc__", ep.__doc__.replace("``beta``", "beta"))
+    assert list(step.shortcomings()) == [f"{step.name}: symbol beta"]
+    silent = dataclasses.replace(step, text="")
+    assert f"{step.name}: what it does" in list(silent.shortcomings())

@@ -26,7 +26,7 @@ from neurosim.figures import weights as weight_figures
 from neurosim.figures.run import Run
 from neurosim.learning.metrics import angle_degrees, sparsity
 from neurosim.models import CorInfoMax
-from neurosim.runs.comparison import Group
+from neurosim.runs.groups import Group
 from neurosim.runs.settings import resolve
 from neurosim.runs.training import start_training
 

@@ -35,7 +35,6 @@ from neurosim.circuit.names import RANDOM_FUNCTIONS, RESERVED
 from neurosim.circuit.readouts import with_state_changes
 from neurosim.errors import CircuitError
 from neurosim.models import SYSTEMS
-from neurosim.system import System
 
 ONSET = "u = 0\ns = 0\nkept = 0\ny = shown(cycle_time, i)"
 CELLS = """
@@ -203,22 +202,20 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def trained(circuit_: Circuit, system: System, cuts: tuple[int, ...]) -> dict[str, Any]:
-    """Weights and readouts after learning four images in chunks that end at ``cuts``."""
+def trained(backend: RuntimeBackend, weights: Any, cuts: tuple[int, ...]) -> dict[str, Any]:
+    """Weights and answers after learning four images in chunks that end at ``cuts``."""
     rng = np.random.default_rng(3)
     inputs = {
         item.name: rng.uniform(0.1, 1, (4, item.width) if item.width else 4)
-        for item in circuit_.inputs
+        for item in backend.circuit.inputs
     }
-    weights: Any = system.initial_weights(np.random.default_rng(4))
     answers = []
     phases = {"free": 4, "nudged": 3}
-    with RuntimeBackend(circuit_, dtype="float32", max_cycles=4) as backend:
-        for first, last in zip((0, *cuts), (*cuts, 4), strict=True):
-            given = {name: values[first:last] for name, values in inputs.items()}
-            result = backend.run(Chunk(given, weights, phases=phases, learning=True))
-            weights = result.weights
-            answers.append(result.readouts["answer"])
+    for first, last in zip((0, *cuts), (*cuts, 4), strict=True):
+        given = {name: values[first:last] for name, values in inputs.items()}
+        result = backend.run(Chunk(given, weights, phases=phases, learning=True))
+        weights = result.weights
+        answers.append(result.readouts["answer"])
     return {**weights, "answer": np.concatenate(answers)}
 
 
@@ -226,11 +223,12 @@ def trained(circuit_: Circuit, system: System, cuts: tuple[int, ...]) -> dict[st
 def test_no_shipped_system_depends_on_where_chunks_end(name: str) -> None:
     """Guards `chunk_images`, which is no part of a model: all bits are the same."""
     system = SYSTEMS[name](**SMALL.get(name, {}))
-    whole = with_state_changes(system.circuit(), system.layer_cells()[1:])
-    expected = trained(whole, system, ())
-    assert_bitwise_equal(trained(whole, system, (1, 3)), expected)
-    moved = [n for n, w in system.initial_weights(np.random.default_rng(4)).items()
-             if not np.allclose(w, expected[n], atol=1e-7)]  # fmt: skip
+    made = with_state_changes(system.circuit(), system.layer_cells()[1:])
+    weights = system.initial_weights(np.random.default_rng(4))
+    with RuntimeBackend(made, dtype="float32", max_cycles=4) as backend:
+        whole = trained(backend, weights, ())
+        assert_bitwise_equal(trained(backend, weights, (1, 3)), whole)
+    moved = [key for key, start in weights.items() if not np.allclose(start, whole[key], atol=1e-7)]
     assert moved, "nothing was learnt: the test shows nothing"
 
 

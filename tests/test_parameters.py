@@ -20,8 +20,8 @@ from neurosim.system.parameters import (
     describe_parameters,
     inherited,
     parameter,
-    parse_value,
 )
+from neurosim.system.values import parse_value
 
 INFOS = describe_parameters(CorInfoMax)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -35,7 +35,7 @@ class Toy:
     rates: tuple[float, ...] = parameter((1.0, 0.7), "numbers", low=0)
     count: int = parameter(20, "a whole number", low=1)
     starts: tuple[int, ...] = parameter((0, 15), "whole numbers", low=0)
-    switch: bool = parameter(True, "yes or no")
+    flag: bool = parameter(True, "yes or no")
     form: str = parameter("constant", "a word", choices=("constant", "nudge"))
     free: float = parameter(0.0, "any number")
     undeclared: str = "left alone"
@@ -83,14 +83,14 @@ def test_values_out_of_range_are_refused_by_name_with_the_range(
         {"count": 2.5},
         {"count": True},
         {"starts": (0, 1.5)},
-        {"switch": 5},
-        {"switch": "no"},
+        {"flag": 5},
+        {"flag": "no"},
         {"form": ("nudge",)},
     ],
     ids=repr,
 )
 def test_values_of_another_type_are_refused_by_name(change: dict[str, Any]) -> None:
-    """Guards against a list, a switch or half an image that surfaces as a TypeError, or never."""
+    """Guards against a list, a flag or half an image that surfaces as a TypeError, or never."""
     (name,) = change
     with pytest.raises(ParameterError, match=rf"Toy\.{name}\b"):
         Toy(**change)
@@ -195,9 +195,9 @@ def test_whole_numbers_survive_their_text(values: list[int]) -> None:
         ("0", False),
     ],
 )
-def test_switches_are_read_as_words(given_: Any, expected: bool) -> None:
+def test_flages_are_read_as_words(given_: Any, expected: bool) -> None:
     """Guards against the text 'false', which Python takes for true."""
-    assert parse_value(Toy, "switch", given_) is expected
+    assert parse_value(Toy, "flag", given_) is expected
 
 
 def test_words_and_single_numbers_are_taken_as_they_are() -> None:
@@ -223,8 +223,8 @@ def test_words_and_single_numbers_are_taken_as_they_are() -> None:
         ("count", 2.5, r"Toy\.count = 2\.5 cannot be read; give a whole number"),
         ("count", "2.5", r"Toy\.count = '2\.5' cannot be read"),
         ("count", True, r"Toy\.count = True cannot be read"),
-        ("switch", "maybe", r"Toy\.switch = 'maybe' cannot be read; give true or false$"),
-        ("switch", 1, r"Toy\.switch = 1 cannot be read"),
+        ("flag", "maybe", r"Toy\.flag = 'maybe' cannot be read; give true or false$"),
+        ("flag", 1, r"Toy\.flag = 1 cannot be read"),
         ("form", 3, r"Toy\.form = 3 cannot be read"),
     ],
 )
@@ -232,6 +232,28 @@ def test_what_cannot_be_read_is_refused_by_name(name: str, given_: Any, words: s
     """Guards against a default that stays because the text was not understood."""
     with pytest.raises(ParameterError, match=words):
         parse_value(Toy, name, given_)
+
+
+@pytest.mark.parametrize(
+    ("name", "given_"),
+    [
+        ("rates", "0,05"),
+        ("rates", "1.0, 05"),
+        ("starts", "0,015"),
+        ("rate", "0,5"),
+        ("free", "-1,5"),
+    ],
+)
+def test_a_decimal_comma_is_refused_with_a_hint(name: str, given_: str) -> None:
+    """Guards against 0,05 that becomes the rates 0 and 5."""
+    with pytest.raises(ParameterError, match="decimal comma; write numbers with a point, such as"):
+        parse_value(Toy, name, given_)
+
+
+def test_members_that_begin_with_0_are_numbers_like_others() -> None:
+    """Guards against a hint on a decimal comma where there is none."""
+    assert parse_value(Toy, "rates", "0.5,0,0.05") == (0.5, 0.0, 0.05)
+    assert parse_value(Toy, "starts", "0,15") == (0, 15)
 
 
 def test_unknown_parameters_are_refused_with_the_nearest() -> None:
@@ -362,6 +384,7 @@ def test_any_text_makes_a_valid_system_or_is_refused(system: type, name: str, gi
         ({"dt": 1e-320}, r"free_time = 30\.0 ms has more than 1000000 steps"),
         ({"free_time": 1e300}, r"free_time = 1e\+300 ms has more than 1000000 steps"),
         ({"nudged_time": 1e7}, r"nudged_time = 10000000\.0 ms has more than 1000000 steps"),
+        ({"free_time": 999_997.0}, r"free_time and nudged_time together have 1000007 steps"),
         ({"dt": 5e-324, "tau_u": 1e300, "free_time": 5e-324, "nudged_time": 5e-324}, None),
     ],
 )
@@ -393,3 +416,60 @@ def test_a_parameter_declared_again_keeps_all_but_its_default() -> None:
         Other(rate=1.0)
     with pytest.raises(ParameterError, match=r"Toy has no parameter 'rat'; did you mean 'rate'"):
         inherited(Toy, "rat", 0.0)
+
+
+# ------------------------------------------------------------------ the declaration itself
+
+
+@pytest.mark.parametrize(
+    ("text", "keywords"),
+    [
+        ("(0, inf)", {"low": 0, "open_low": True}),
+        ("[0, 1)", {"low": 0, "high": 1, "open_high": True}),
+        ("(-inf, 2] ms", {"high": 2, "unit": "ms"}),
+        ("(-inf, inf) ms", {"unit": "ms"}),
+        ("", {}),
+    ],
+)
+def test_a_range_in_mathematical_notation_is_that_of_the_keywords(
+    text: str, keywords: dict[str, Any]
+) -> None:
+    """Guards the two ways of writing a range against each other."""
+    short = parameter(1.0, "a number", r"\mu", text)
+    long = parameter(1.0, "a number", symbol=r"\mu", **keywords)
+    assert short.metadata == long.metadata
+
+
+@pytest.mark.parametrize("text", ["0 to 1", "(0, 1", "[1, 0]", "(0, x)", "ms", "[nan, 1]"])
+def test_what_is_no_range_is_refused_where_it_is_declared(text: str) -> None:
+    """Guards a range that allows everything because it was not understood."""
+    with pytest.raises(ParameterError, match=r"is no range; write e\.g\."):
+        parameter(1.0, "a number", "", text)
+
+
+def test_a_declaration_that_contradicts_itself_is_refused() -> None:
+    """Guards one of two ranges that is silently dropped, and a misspelt count."""
+    with pytest.raises(ParameterError, match=r"give either .* or low, high and unit"):
+        parameter(1.0, "a number", "", "[0, 1]", low=0)
+    with pytest.raises(ParameterError, match="did you mean 'hidden layer'"):
+        parameter((1.0,), "numbers", per="hiden layer")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("double", r"Bad\.double: 'double' is a word of C\+\+ .*; write double_$"),
+        ("int", r"a word of C\+\+ .*; write int_$"),
+        ("\u03c4", r"letters a to z and A to Z, .*symbol as the third argument"),
+        ("_hidden", r"begins with a letter"),
+    ],
+)
+def test_names_that_no_equation_can_take_are_refused_when_declared(name: str, words: str) -> None:
+    """Guards against misleading lines of a compiler."""
+    bad = dataclasses.make_dataclass("Bad", [(name, float, parameter(1.0, "a number"))])
+    with pytest.raises(ParameterError, match=words):
+        describe_parameters(bad)
+    with pytest.raises(ParameterError, match=words):
+        check_parameters(bad())
+    good = dataclasses.make_dataclass("Good", [("lambda_", float, parameter(1.0, "a number"))])
+    assert list(describe_parameters(good)) == ["lambda_"]

@@ -24,8 +24,9 @@ from neurosim.figures.formulas import (
     comment_of,
     render_equations,
     system_comments,
-    unicode_name,
 )
+from neurosim.figures.page import variants_of
+from neurosim.figures.printers import unicode_name
 from neurosim.models import SYSTEMS
 from neurosim.system import System
 
@@ -94,8 +95,7 @@ def _pages() -> Any:
 
 def _made(name: str) -> list[System]:
     """The system with its defaults, and all its variants on the pages."""
-    variants = _pages().VARIANTS.get(name, ())
-    return [SYSTEMS[name](), *(SYSTEMS[name](**options) for _, options in variants)]
+    return [SYSTEMS[name](), *(variant for _, variant in variants_of(SYSTEMS[name]))]
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

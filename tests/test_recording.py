@@ -19,11 +19,12 @@ from neurosim.backends.brian.build import build_network
 from neurosim.backends.interface import Chunk, ChunkResult
 from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.backends.weights import split_weights
-from neurosim.circuit import Circuit
+from neurosim.circuit import Circuit, CycleInput
 from neurosim.circuit.graph import cell_variables
 from neurosim.errors import CircuitError, DataError, ParameterError
 from neurosim.models import CorInfoMax
 from neurosim.recording import Recorder, recording_size
+from neurosim.recording.cycles import plan_presentation, presentation_chunks
 from neurosim.system import System
 from neurosim.system.traces import LayerTraces, Trace
 
@@ -47,7 +48,7 @@ def made() -> tuple[Simulator, Problem]:
 @pytest.fixture(scope="module")
 def tree(made: tuple[Simulator, Problem]) -> Any:
     simulator, problem = made
-    return simulator.record(problem.images, problem.targets, beta=-1.0)
+    return simulator.record(problem.images, problem.targets, inputs={"beta": -1.0})
 
 
 # ------------------------------------------------------------------ values
@@ -141,11 +142,113 @@ def test_compiled_and_interpreted_recordings_agree(
     """Guards against a compiled program that records other moments of a step."""
     simulator, problem = made
     # one image, as the interactive view records it: the program is the same
-    compiled = simulator.record(problem.images[:1], problem.targets[:1], beta=-1.0, backend="cpp")
+    compiled = simulator.record(
+        problem.images[:1], problem.targets[:1], inputs={"beta": -1.0}, backend="cpp"
+    )
     for number in (0, 1, 2):
         got, expected = select_layer(compiled, number), select_layer(tree, number)
         assert got.attrs == expected.attrs
         xr.testing.assert_allclose(got, expected.isel(image=[0]), rtol=0, atol=1e-9)
+
+
+# ------------------------------------------------------------------ inputs and phases
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoInputs(CorInfoMax):
+    """CorInfoMax with a second scalar input."""
+
+    def circuit(self) -> Circuit:
+        """The parent's, and an input that no equation reads."""
+        circuit = super().circuit()
+        return dataclasses.replace(circuit, inputs=(*circuit.inputs, CycleInput("arousal")))
+
+    def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
+        """As the parent, all awake."""
+        return {**super().cycle_scalars(rng, n), "arousal": np.ones(n)}
+
+
+class Settled(TwoInputs):
+    """The same, with a value of its own for runs without learning."""
+
+    def evaluation_scalars(self) -> dict[str, float]:
+        """Half awake."""
+        return {**super().evaluation_scalars(), "arousal": 0.5}
+
+
+def test_each_scalar_input_has_its_own_value() -> None:
+    """Guards against an input that takes the value of the nudge."""
+    x, y = np.ones((2, 5)), np.eye(3)[:2]
+    settled = Simulator(Settled(layers=(5, 6, 3), beta=0.25), backend="runtime")
+    for inputs, expected in (
+        ({}, {"beta": 0.25, "arousal": 0.5}),
+        ({"beta": -1}, {"beta": -1.0, "arousal": 0.5}),
+        ({"arousal": 2.0}, {"beta": 0.25, "arousal": 2.0}),
+    ):
+        how = plan_presentation(settled, labelled=True, inputs=inputs)
+        assert how.inputs == expected
+        (chunk,) = presentation_chunks(settled, how, x, y)
+        for name, value in expected.items():
+            np.testing.assert_array_equal(chunk.inputs[name], [value, value])
+    recording = settled.record(x, y, inputs={"arousal": 3}, layer=1)
+    assert json.loads(recording.attrs["inputs"]) == {"beta": 0.25, "arousal": 3.0}
+    assert json.loads(recording.attrs["phases"]) == settled.circuit.phase_steps()
+    # what readers of older recordings look for
+    assert recording.attrs["beta"] == 0.25
+    assert recording.attrs["nudged"]
+
+
+def test_an_input_without_a_value_is_refused_with_both_ways_out() -> None:
+    """Guards against a value that nobody chose, in predictions as in recordings."""
+    simulator = Simulator(TwoInputs(layers=(5, 6, 3)), backend="runtime")
+    x, y = np.ones((1, 5)), [1]
+    calls = [simulator.predict, lambda x: simulator.record(x, y), simulator.activity]
+    for show in [*calls, lambda x: simulator.state_changes(x, y)]:
+        with pytest.raises(
+            DataError, match=r"'arousal' .* no value.*evaluation_scalars.*inputs=\{'arousal': VALUE"
+        ):
+            show(x)
+    simulator.record(x, y, inputs={"arousal": 1.0})
+
+
+def test_phases_are_as_long_as_asked_for(made: tuple[Simulator, Problem]) -> None:
+    """Guards against lengths that reach one phase or one analysis only."""
+    simulator, problem = made
+    x, y = problem.images[:1], problem.targets[:1]
+    phases = {"free": 4, "nudged": 2}
+    recording = simulator.record(x, y, phases=phases, layer=1)
+    assert recording.phase.values.tolist() == ["free"] * 4 + ["nudged"] * 2
+    assert recording_size(simulator, 1, phases=phases).steps == 6
+    np.testing.assert_array_equal(
+        recording.rate[:, [3, 5]].values[0],
+        np.concatenate(
+            [simulator.activity(x, y, phases=phases)[name]["pyramidal_1"] for name in phases]
+        ),
+    )
+    assert simulator.state_changes(x, y, phases=phases)["pyramidal_1"].shape == (1, 6)
+    assert set(simulator.record(x, phases={"free": 5}, layer=1).phase.values) == {"free"}
+
+
+def test_former_names_of_inputs_and_phases_still_work(
+    made: tuple[Simulator, Problem], tree: Any
+) -> None:
+    """Guards programs written for the arguments beta and nudged."""
+    simulator, problem = made
+    x, y = problem.images, problem.targets
+    with pytest.warns(DeprecationWarning, match=r'beta= .*inputs=\{"beta": -1.0\}'):
+        old = simulator.record(x, y, beta=-1.0, layer=1)
+    xr.testing.assert_identical(old, select_layer(tree, 1).assign_attrs(layers="[1]"))
+    with pytest.warns(DeprecationWarning, match=r'nudged= .*phases=\{"nudged": 0\}'):
+        old = simulator.record(x[:1], y[:1], nudged=False, layer=1)
+    xr.testing.assert_identical(old, simulator.record(x[:1], y[:1], phases={"nudged": 0}, layer=1))
+    for show in (simulator.activity, simulator.state_changes):
+        with pytest.warns(DeprecationWarning, match="beta="):
+            show(x[:1], y[:1], beta=1.0)
+    with (
+        pytest.warns(DeprecationWarning, match="beta="),
+        pytest.raises(DataError, match="beta is given twice"),
+    ):
+        simulator.record(x, y, beta=1.0, inputs={"beta": 1.0})
 
 
 # ------------------------------------------------------------------ labels
@@ -176,7 +279,7 @@ def test_a_choice_of_layer_neurons_and_images_is_a_part_of_the_whole(
     some = simulator.record(
         problem.images[chosen],
         problem.targets[chosen].argmax(axis=1),
-        beta=-1.0,
+        inputs={"beta": -1.0},
         layer=1,
         neurons=[5, 2],
         ids=[12, 10],
@@ -195,7 +298,7 @@ def test_without_the_nudge_labels_stay_and_the_phase_goes(
 ) -> None:
     """Guards against a target that acts although only the free phase was asked for."""
     simulator, problem = made
-    free = simulator.record(problem.images, problem.targets, nudged=False, layer=2)
+    free = simulator.record(problem.images, problem.targets, phases={"nudged": 0}, layer=2)
     assert set(free.phase.values) == {"free"}
     np.testing.assert_array_equal(free.label, problem.targets.argmax(axis=1))
     np.testing.assert_array_equal(free.rate, tree["layer_2/rate"][:, :12])
@@ -267,7 +370,7 @@ def test_a_recording_streamed_to_disk_equals_one_held_in_memory(
     streamed = simulator.record(
         problem.images,
         problem.targets,
-        beta=-1.0,
+        inputs={"beta": -1.0},
         layer=layer,
         to=tmp_path / "streamed.nc",
         memory_limit=size.memory * 0.7,
@@ -282,9 +385,9 @@ def test_a_recording_streamed_to_disk_equals_one_held_in_memory(
 def test_the_size_told_beforehand_is_close(tmp_path: Path) -> None:
     """Guards against a full disk or memory that nobody was warned of."""
     simulator = Simulator(CorInfoMax(layers=(64, 100, 10)), backend="runtime")
-    x = np.random.default_rng(0).random((4, 64))
-    told = recording_size(simulator, 4)
-    tree = simulator.record(x, np.arange(4), to=tmp_path / "rec.nc")
+    x = np.random.default_rng(0).random((2, 64))
+    told = recording_size(simulator, 2)
+    tree = simulator.record(x, np.arange(2), to=tmp_path / "rec.nc")
     held = sum(node.to_dataset(inherit=False).nbytes for node in tree.subtree)
     assert told.memory == pytest.approx(held, rel=0.05)
     assert told.disk == pytest.approx((tmp_path / "rec.nc").stat().st_size, rel=0.15)
@@ -294,6 +397,7 @@ def test_the_size_told_beforehand_is_close(tmp_path: Path) -> None:
 class Counted(RuntimeBackend):
     """The runtime back end in the place of the compiled one: it notes what it is asked for."""
 
+    features = frozenset({"compiled", "records"})
     made: ClassVar[list[int]] = []
     shown: ClassVar[list[int]] = []
 
@@ -322,7 +426,7 @@ def test_a_program_that_records_all_neurons_stays_within_the_memory(
     some = simulator.record(
         problem.images,
         problem.targets,
-        beta=-1.0,
+        inputs={"beta": -1.0},
         layer=1,
         neurons=[2],
         memory_limit=limit,
@@ -340,9 +444,9 @@ def test_programs_are_compiled_for_few_numbers_of_images(
     simulator, problem = made
     monkeypatch.setattr("neurosim.backends.cpp.backend.CppBackend", Counted)
     monkeypatch.setattr(Counted, "made", [])
-    for n in (1, 2, 3, 4, 5, 9):
+    for n in (1, 3, 4, 5):
         simulator.record(np.resize(problem.images, (n, 5)), backend="cpp")
-    assert Counted.made == [1, 2, 4, 4, 8, 16]
+    assert Counted.made == [1, 4, 4, 8]
 
 
 # ------------------------------------------------------------------ mistakes
@@ -355,7 +459,7 @@ def test_what_cannot_be_recorded_is_said_in_one_line(
     simulator, problem = made
     x, y = problem.images, problem.targets
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"layer": 3}, "layer 3.*layers run from 0"),
+        ({"layer": 3}, "no layer 3; layers run from 0"),
         ({"layer": 1, "neurons": [6]}, "neuron 6 of layer 1: neurons run from 0 to 5"),
         ({"layer": 1, "neurons": [1, 1]}, "twice"),
         ({"layer": 1, "neurons": [0.5]}, "whole numbers"),
@@ -364,12 +468,24 @@ def test_what_cannot_be_recorded_is_said_in_one_line(
         ({"ids": [[1], [2, 3]]}, "ids: give whole numbers in one row"),
         ({"layer": 1, "neurons": [[1], [2, 3]]}, "give whole numbers in one row"),
         ({"memory_limit": 10}, "memory_limit.*name a file"),
-        ({"beta": 0.0}, "beta = 0.0"),
+        ({"inputs": {"beta": float("nan")}}, "beta = nan; give one finite number"),
+        ({"inputs": {"beta": "1"}}, "beta = '1'; give one finite number"),
+        ({"inputs": {"beta": [1.0] * 3}}, r"beta = \[1.0, 1.0, 1.0\]; give one finite number"),
+        ({"inputs": {"bet": 1.0}}, "no scalar input 'bet'; did you mean 'beta'"),
+        ({"inputs": {"stimulus": 1.0}}, "'stimulus' is given as images and labels"),
+        ({"phases": {"nudged": -1}}, "'nudged' has the length -1; give a whole number"),
+        ({"phases": {"free": 1.5}}, "'free' has the length 1.5; give a whole number"),
         ({"to": tmp_path / "absent" / "rec.nc"}, "there is no folder"),
     ]
     for how, words in wrong:
         with pytest.raises(DataError, match=words):
             simulator.record(x, y, **how)
+    with pytest.raises(CircuitError, match=r"'nudge'.*nudged"):
+        simulator.record(x, y, phases={"nudge": 0})
+    with pytest.raises(CircuitError, match="not all 0"):
+        simulator.record(x, y, phases={"free": 0, "nudged": 0})
+    with pytest.raises(DataError, match=r"'nudged' is no phase of an evaluation.*give labels"):
+        simulator.record(x, phases={"nudged": 3})
     with pytest.raises(DataError, match="layer 5 was not recorded"):
         select_layer(tree, 5)
     for other in (1, "rec.nc", xr.Dataset()):
@@ -391,6 +507,8 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     """Guards against a traceback for a text file, and against another program's netCDF."""
     with pytest.raises(DataError, match="there is no such file"):
         open_recording(tmp_path / "absent.nc")
+    with pytest.raises(DataError, match=r"cannot read the recording .*: Is a directory$"):
+        open_recording(tmp_path)
     text = tmp_path / "text.nc"
     text.write_text("soma, basal, apical")
     with pytest.raises(DataError, match="no netCDF file"):

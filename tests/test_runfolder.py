@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -23,8 +24,9 @@ import neurosim
 from neurosim.errors import RunFolderError
 from neurosim.files import temporary_path
 from neurosim.learning.checkpoint import Checkpoint, save_checkpoint
-from neurosim.runs import folder as module
-from neurosim.runs.folder import RunFolder, default_run_folder, environment
+from neurosim.runs import provenance
+from neurosim.runs.folder import RunFolder, default_run_folder
+from neurosim.runs.provenance import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 START = datetime(2026, 1, 31, 14, 25, 1)
@@ -401,7 +403,7 @@ def test_line_cut_short_by_a_limit_is_taken_back(run: Path) -> None:
     ("owner", "call", "words"),
     [
         (os, "truncate", "cannot mend metrics.jsonl in"),
-        (module.fcntl, "flock", "cannot lock"),
+        (fcntl, "flock", "cannot lock"),
         (os, "open", "cannot make .lock in"),
     ],
 )
@@ -498,9 +500,9 @@ def test_own_version_without_installation(monkeypatch: pytest.MonkeyPatch) -> No
     """Guards an unknown version in runs from a source tree."""
 
     def absent(name: str) -> str:
-        raise module.importlib.metadata.PackageNotFoundError(name)
+        raise provenance.importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(module.importlib.metadata, "version", absent)
+    monkeypatch.setattr(provenance.importlib.metadata, "version", absent)
     monkeypatch.setattr(neurosim, "__version__", "1.2.3", raising=False)
     found = environment()
     assert (found["neurosim"], found["brian2"]) == ("1.2.3", "not installed")
@@ -509,7 +511,7 @@ def test_own_version_without_installation(monkeypatch: pytest.MonkeyPatch) -> No
 def test_environment_does_not_import_brian2() -> None:
     """Guards seconds of start-up for every command that only names versions."""
     code = (
-        "import sys, neurosim.runs.folder as r; r._own_version = str; r.environment();"
+        "import sys, neurosim.runs.provenance as r; r._own_version = str; r.environment();"
         "sys.exit('brian2' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
@@ -530,17 +532,17 @@ def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards naming a commit whose code is not the code that ran."""
     source = tmp_path / "source.py"
     source.write_text("a = 1\n")
-    assert module._git_commit(source) == "none"
+    assert provenance._git_commit(source) == "none"
     git(tmp_path, "init")
-    assert module._git_commit(source) == "none"
+    assert provenance._git_commit(source) == "none"
     git(tmp_path, "add", "source.py")
-    assert module._git_commit(source) == "none"
+    assert provenance._git_commit(source) == "none"
     git(tmp_path, "commit", "-m", "first")
     commit = git(tmp_path, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", "/nowhere")
-    assert module._git_commit(source) == commit
+    assert provenance._git_commit(source) == commit
     source.write_text("a = 2\n")
-    assert module._git_commit(source) == f"{commit}-dirty"
+    assert provenance._git_commit(source) == f"{commit}-dirty"
 
 
 @needs_git
@@ -551,7 +553,7 @@ def test_commit_of_a_surrounding_repository_is_not_ours(tmp_path: Path) -> None:
     git(tmp_path, "add", "theirs.py")
     git(tmp_path, "commit", "-m", "theirs")
     (tmp_path / "ours.py").touch()
-    assert module._git_commit(tmp_path / "ours.py") == "none"
+    assert provenance._git_commit(tmp_path / "ours.py") == "none"
 
 
 def test_summary_is_plain_json(run: Path) -> None:

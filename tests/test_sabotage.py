@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles import check_against_reference, deep_system, small_system
+from oracles import check_against_reference, small_system
 
 from neurosim import CorInfoMax
 from neurosim.backends import interface as protocol
@@ -27,12 +27,17 @@ def small() -> CorInfoMax:
     return small_system(slowdown=0.1)
 
 
+def flat(**changes: Any) -> CorInfoMax:
+    """No hidden layer: what shows there already is built in half the time."""
+    return small_system(layers=(5, 3), mu_ff=(0.1,), mu_fb=(), slowdown=0.1, **changes)
+
+
 def leaky() -> CorInfoMax:
     return small_system(tau_basal=2.0, tau_apical=3.0)
 
 
 def printed() -> CorInfoMax:
-    return small_system(output_apical="nudge")
+    return flat(output_apical="nudge")
 
 
 def square() -> CorInfoMax:
@@ -114,11 +119,11 @@ FF, FB = "FEEDFORWARD_RULE", "FEEDBACK_RULE"
 SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
     # ---------------------------------------------------------------- the nudge
     "sign of beta in the nudge": (
-        small,
+        flat,
         text("APICAL_OUTPUT", "int(in_nudged)*beta", "-int(in_nudged)*beta"),
     ),
     "target acts in the free phase too": (
-        small,
+        flat,
         text("APICAL_OUTPUT", "int(in_nudged)*beta", "beta"),
     ),
     "printed form without its apical leak": (
@@ -128,7 +133,7 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
     # ---------------------------------------------------------------- the learning rules
     "feedback rule without 1/beta": (small, text(FB, "mu/beta", "mu")),
     "phases swapped in the feedforward rule": (
-        small,
+        flat,
         lambda patch: patch.setattr(
             corinfomax,
             FF,
@@ -136,7 +141,7 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
         ),
     ),
     "feedforward rule without its free phase": (
-        small,
+        flat,
         text(FF, " - e_B_free_post*r_free_pre", ""),
     ),
     "feedback learns the transposed feedforward update": (
@@ -158,11 +163,11 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
         ),
     ),
     # ---------------------------------------------------------------- the lateral circuit
-    "frozen lateral weights": (small, text("LATERAL_RULE", "B += gamma_B", "B += 0*gamma_B")),
-    "autapse rule without the square": (small, text("AUTAPSE_RULE", "z_post**2", "z_post")),
-    "lateral rule also on the diagonal": (small, text("LATERAL_RULE", "*int(i != j)", "")),
+    "frozen lateral weights": (flat, text("LATERAL_RULE", "B += gamma_B", "B += 0*gamma_B")),
+    "autapse rule without the square": (flat, text("AUTAPSE_RULE", "z_post**2", "z_post")),
+    "lateral rule also on the diagonal": (flat, text("LATERAL_RULE", "*int(i != j)", "")),
     "lateral rule forgets a whole batch per image": (
-        small,
+        flat,
         method(
             "_forgetting",
             lambda values, system, given: {"gamma_B": system.gamma, "lambda_B": system.lambda_},
@@ -175,16 +180,16 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
             lambda c, system, given: c if given[0] else c / 2,
         ),
     ),
-    "SST cells excite": (small, text("SST", "i_sst  = c*z_lat", "i_sst  = -c*z_lat")),
+    "SST cells excite": (flat, text("SST", "i_sst  = c*z_lat", "i_sst  = -c*z_lat")),
     "lateral learning from rates sampled coarsely": (
         lambda: small_system(lambda_=1 - 1e-9, batch=1, sst_threshold=5.0),
         lambda patch: patch.setattr(corinfomax, "SAMPLE", "abs(r - r_lat) > sst_threshold"),
     ),
     # ---------------------------------------------------------------- the cells
-    "no lower clip": (small, text("RATE", "clip(u, 0, 1)", "clip(u, -10, 1)")),
-    "no upper clip": (small, text("RATE", "clip(u, 0, 1)", "clip(u, 0, 10)")),
+    "no lower clip": (flat, text("RATE", "clip(u, 0, 1)", "clip(u, -10, 1)")),
+    "no upper clip": (flat, text("RATE", "clip(u, 0, 1)", "clip(u, 0, 10)")),
     "conductance epsilon instead of 1/epsilon": (
-        small,
+        flat,
         parameter("g_B", lambda system, k: system.epsilon),
     ),
     "apical leak not divided by its conductance": (
@@ -192,13 +197,13 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
         text("APICAL_HIDDEN", "g_l*r/g_A", "g_l*r"),
     ),
     "slowdown counts on when the nudge begins": (
-        small,
+        flat,
         text("SOMA", "slowdown*phase_step", "slowdown*cycle_step"),
     ),
     "leaky dendrite not reset at the onset": (leaky, event("onset", action=without("v_A = 0"))),
     # ---------------------------------------------------------------- order, state and events
-    "u goes on where the free phase left it": (small, event("end_free", action=without("u = r"))),
-    "soma not reset at the onset": (small, event("onset", action=without("u = 0"))),
+    "u goes on where the free phase left it": (flat, event("end_free", action=without("u = r"))),
+    "soma not reset at the onset": (flat, event("onset", action=without("u = 0"))),
     "value sent not reset at the onset": (small, event("onset", action=without("r_sent = 0"))),
     "events deliver the rate instead of its change": (
         small,
@@ -209,11 +214,11 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
         schedule(send=(("start", 30), ("start", 31), ("start", 32))),
     ),
     "images arrive after somata integrate": (
-        small,
+        flat,
         schedule(sense=(("thresholds", 0), ("synapses", 0), ("resets", 0))),
     ),
     "synapses learn before notes are taken": (
-        small,
+        flat,
         schedule(learn=(("resets", 10), ("resets", 11), ("resets", 12))),
     ),
     "layer reads a transposed weight array": (square, untransposed),
@@ -223,13 +228,15 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against regular tests that would pass on a broken model."""
+    # a circuit refuses cells that are not reset: here the oracle is on trial, not the check
+    monkeypatch.setattr("neurosim.circuit.checks.check_memory", lambda circuit: None)
     make, sabotage = SABOTAGES[name]
     sabotage(monkeypatch)
     with pytest.raises(AssertionError, match="Not equal to tolerance"), np.errstate(all="ignore"):
         check_against_reference(make())
 
 
-@pytest.mark.parametrize("make", [small, leaky, printed, square, deep_system])
+@pytest.mark.parametrize("make", [small, flat, leaky, printed, square])
 def test_the_oracle_passes_the_sound_systems_that_are_sabotaged(
     make: Callable[[], CorInfoMax],
 ) -> None:

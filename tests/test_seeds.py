@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from command_line import (
     DIGITS,
+    call,
     children_of,
+    ended,
     is_running,
     lines_of,
     position_of,
@@ -27,12 +29,12 @@ from command_line import (
 
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.runs import seeds as module
-from neurosim.runs.child import child_command
+from neurosim.runs import workers
 from neurosim.runs.seeds import resume_seeds, seed_folders, train_seeds
-from neurosim.runs.settings import resolve
+from neurosim.runs.settings import read_config_file, resolve
+from neurosim.runs.worker import worker_command
 
 COMMAND = [sys.executable, "-m", "neurosim", *DIGITS, "--quiet"]
-RESUME = [sys.executable, "-m", "neurosim", "train", "--quiet", "--resume"]
 
 
 def weights(folder):
@@ -48,20 +50,29 @@ def assert_same_weights(one, other):
         np.testing.assert_array_equal(array, right[name], err_msg=name)
 
 
+#: Names of Python's own modules. Files of these names lie where users start neurosim.
+HIDING = ("random", "string", "queue", "copy")
+
+
 @pytest.fixture(scope="module")
 def two_seeds(tmp_path_factory):
-    """Seeds 3 and 4, two processes at a time."""
-    out = tmp_path_factory.mktemp("seeds") / "run"
-    options = ["--epochs", "2", "--seeds", "3", "4", "--jobs", "2", "--out", str(out)]
-    subprocess.run([*COMMAND, *options], check=True, timeout=120)
-    return out
+    """Seeds 3 and 4, two processes at a time, started in a folder of awkward files."""
+    folder = tmp_path_factory.mktemp("seeds")
+    for name in HIDING:
+        (folder / f"{name}.py").write_text("raise ImportError('a file of the working folder')\n")
+    options = ["--epochs", "2", "--seeds", "3", "4", "--jobs", "2", "--out", "run"]
+    done = subprocess.run(
+        [*COMMAND, *options], capture_output=True, text=True, timeout=120, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
 
 
 def test_the_number_of_jobs_does_not_change_the_weights(two_seeds, tmp_path):
     """Guards against processes that share randomness, files or a compiled program's state."""
     single = tmp_path / "single"
-    options = ["--epochs", "2", "--seed", "4", "--jobs", "3", "--out", str(single)]
-    subprocess.run([*COMMAND, *options], check=True, timeout=120)
+    options = ("--epochs", 2, "--seed", 4, "--jobs", 3, "--out", single, "--quiet")
+    assert call(*DIGITS, *options).status == 0
     assert_same_weights(two_seeds / "seed-4", single)
 
 
@@ -80,7 +91,7 @@ def test_the_summary_holds_mean_and_spread_of_the_runs(two_seeds):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--seeds", "1", "1"], "one comes twice"),
+        (["--seeds", "1", "1"], "one is given twice"),
         (["--seeds", "1", "2", "--seed", "1"], "give one of them"),
         (["--seeds", "1", "--jobs", "0"], "jobs = 0: give a whole number of 1 or more"),
         (["--seeds", "1", "--set", "epsilon=0"], "out of range"),
@@ -88,87 +99,49 @@ def test_the_summary_holds_mean_and_spread_of_the_runs(two_seeds):
 )
 def test_mistakes_are_told_in_one_line(options, complaint, tmp_path):
     """Guards against a traceback, or runs started in spite of a mistake."""
-    done = subprocess.run(
-        [*COMMAND, *options, "--out", str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert complaint in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert complaint in refusal(*DIGITS, *options, "--out", tmp_path / "run")
     assert not list(tmp_path.glob("run/seed-*"))
 
 
 def test_an_occupied_folder_is_refused(two_seeds):
     """Guards against mixing the runs of two commands."""
-    done = subprocess.run(
-        [*COMMAND, "--seeds", "5", "--out", str(two_seeds)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert "--resume" in done.stderr
+    assert "--resume" in refusal(*DIGITS, "--seeds", "5", "--out", two_seeds)
 
 
-def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(two_seeds, tmp_path):
-    """Guards against children that outlive the parent, or lose what they had learned."""
+def test_stopped_seeds_go_on_and_those_that_had_not_begun_are_trained(tmp_path):
+    """Guards learning lost by a signal, a mean over fewer seeds, and another order of seeds."""
     out = tmp_path / "stopped"
-    options = ["--epochs", "12", "--seeds", "3", "4", "--jobs", "2", "--out", str(out)]
-    process = subprocess.Popen([*COMMAND, *options], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("seed-*/metrics.jsonl"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert f"--resume {out}" in errors
-    subprocess.run([*RESUME, str(out), "--jobs", "2"], check=True, timeout=120)
-    full = tmp_path / "full"
-    options = ["--epochs", "12", "--seed", "3", "--out", str(full)]
-    subprocess.run([*COMMAND, *options], check=True, timeout=120)
-    assert_same_weights(out / "seed-3", full)
-
-
-def test_seeds_that_had_not_begun_are_trained_on_resume(tmp_path):
-    """Guards a mean over fewer seeds than were asked for, and an order nobody asked for."""
-    out = tmp_path / "stopped"
-    options = ["--epochs", "12", "--seeds", "5", "3", "--out", str(out)]
-    process = subprocess.Popen([*COMMAND, *options], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(out.glob("seed-*/metrics.jsonl")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGINT
-    assert f"--resume {out}" in errors
-    # one at a time, in the order given
-    assert [folder.name for folder in out.glob("seed-*/metrics.jsonl")] == ["metrics.jsonl"]
-    assert (out / "seed-5" / "metrics.jsonl").exists()
-    subprocess.run([*RESUME, str(out), "--jobs", "2", "--epochs", "13"], check=True, timeout=120)
+    options = ["--epochs", "12", "--seeds", "5", "3", "4", "--jobs", "2", "--out", str(out)]
+    with started(*DIGITS, *options, "--quiet") as process:
+        wait_until(lambda: len(list(out.glob("seed-*/metrics.jsonl"))) == 2, process)
+        process.send_signal(signal.SIGTERM)
+        result = ended(process)
+    assert result.status == 128 + signal.SIGTERM
+    assert f"--resume {out}" in result.complaint
+    # two at a time, in the order given
+    assert {folder.name for folder in seed_folders(out)} == {"seed-3", "seed-5"}
+    resumed = call("train", "--resume", out, "--jobs", 2, "--epochs", 13, "--quiet")
+    assert resumed.status == 0, resumed.err
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["seeds"] == [5, 3]
-    assert [row["epoch"] for row in summary["runs"].values()] == [13, 13]
+    assert summary["seeds"] == [5, 3, 4]
+    assert [row["epoch"] for row in summary["runs"].values()] == [13, 13, 13]
+    whole = tmp_path / "whole"
+    assert call(*DIGITS, "--epochs", 13, "--seed", 3, "--out", whole, "--quiet").status == 0
+    assert_same_weights(out / "seed-3", whole)
 
 
 def test_an_interrupt_while_compiling_loses_no_seed(tmp_path):
     """Guards a folder that --resume takes for that of a single run."""
     builds, out = tmp_path / "cache" / "builds", tmp_path / "run"
-    process = subprocess.Popen(
-        [*COMMAND, "--epochs", "1", "--seeds", "3", "4", "--out", str(out)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "NEUROSIM_CACHE": str(tmp_path / "cache")},
-    )
-    deadline = time.monotonic() + 60
-    while not list(builds.glob("building-*/spec.json")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGINT, errors
-    assert errors.strip().splitlines()[-1].endswith(f"neurosim train --resume {out}")
-    subprocess.run([*RESUME, str(out), "--jobs", "2"], check=True, timeout=120)
+    options = ("--epochs", 1, "--seeds", 3, 4, "--out", out, "--quiet")
+    with started(*DIGITS, *options, NEUROSIM_CACHE=str(tmp_path / "cache")) as process:
+        wait_until(lambda: any(builds.glob("building-*/spec.json")), process)
+        process.send_signal(signal.SIGINT)
+        result = ended(process)
+    assert result.status == 128 + signal.SIGINT, result.err
+    assert result.complaint.endswith(f"neurosim train --resume {out}")
+    resumed = call("train", "--resume", out, "--jobs", 2, "--quiet")
+    assert resumed.status == 0, resumed.err
     assert json.loads((out / "summary.json").read_text())["seeds"] == [3, 4]
 
 
@@ -235,7 +208,7 @@ def processes(monkeypatch):
         return subprocess.Popen(["true"], stderr=subprocess.PIPE, text=True)
 
     monkeypatch.setattr(module, "_compile", lambda settings: None)
-    monkeypatch.setattr(module, "_start", start)
+    monkeypatch.setattr(workers, "_start", start)
     return told
 
 
@@ -263,6 +236,21 @@ def test_only_runs_with_work_left_start_a_process(processes, tmp_path):
     assert [row["epoch"] for row in summary["runs"].values()] == [5] * 5
     assert summary["test_accuracy_mean"] == pytest.approx(0.25)
     assert summary == json.loads((tmp_path / "summary.json").read_text())
+
+
+def test_changes_on_resume_reach_every_run(processes, tmp_path):
+    """Guards a data folder, or a check, that only the runs that have begun know of."""
+    out = tmp_path / "out"
+    out.mkdir()
+    leave_seeds(out, 0, 1, epochs=5)
+    leave_run(out / "seed-0", 3, of=5, finished=False)
+    resume_seeds(out, jobs=1, data_dir=tmp_path, check_output=False, progress=False)
+    changes = ["--data-dir", str(tmp_path), "--no-output-check"]
+    assert processes["seed-0"][:3] == changes
+    # the other one reads them in the settings of all
+    assert "--config" in processes["seed-1"]
+    settings = resolve({}, read_config_file(out / "config.toml"))
+    assert (settings.data_dir, settings.check_output) == (tmp_path, False)
 
 
 def test_a_summary_from_before_a_run_was_made_longer_is_not_its_end(processes, tmp_path):
@@ -325,7 +313,7 @@ def test_metrics_that_cannot_be_read_stop_all_processes(tmp_path, monkeypatch):
         return begun[-1]
 
     monkeypatch.setattr(module, "_compile", lambda settings: None)
-    monkeypatch.setattr(module, "_start", start)
+    monkeypatch.setattr(workers, "_start", start)
     try:
         with pytest.raises(RunFolderError, match=r"seed-2/metrics.jsonl, line 1 is damaged"):
             train_seeds(resolve(SETTINGS), [1, 2], tmp_path / "run", jobs=2, progress=False)
@@ -357,7 +345,7 @@ def test_processes_end_when_the_one_that_waits_for_them_is_killed(tmp_path):
 
 def test_a_process_whose_starter_is_gone_does_nothing():
     """Guards the moment between the start of a process and its request to the kernel."""
-    command = child_command("--version")
+    command = worker_command("--version")
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("neurosim ")
     command[command.index(str(os.getpid()))] = "0"

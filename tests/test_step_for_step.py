@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from oracles import (
@@ -33,8 +31,7 @@ SYSTEMS: dict[str, CorInfoMax] = {
     "no hidden layer": small_system(layers=(5, 3), mu_ff=(0.1,), mu_fb=()),
     "output conductance beta": small_system(output_apical="nudge"),
     "slowing steps": small_system(slowdown=0.3),
-    "leaky basal dendrites": small_system(tau_basal=3.0),
-    "leaky apical dendrites": small_system(tau_apical=4.0),
+    "leaky dendrites": small_system(tau_basal=3.0, tau_apical=4.0),
     "everything at once": deep_system(
         output_apical="nudge", slowdown=0.1, tau_basal=2.0, tau_apical=5.0, g_l=0.3, epsilon=0.2
     ),
@@ -54,7 +51,6 @@ def test_several_images_with_learning_equal_the_reference_in_every_step(name: st
     ("name", "beta"),
     [
         ("one hidden layer", 1.0),
-        ("one hidden layer", -1.0),
         ("two hidden layers", -1.0),
         ("everything at once", 0.5),
     ],
@@ -65,7 +61,7 @@ def test_a_users_recording_equals_the_reference_in_every_step(name: str, beta: f
     problem = make_problem(system, images=2)
     simulator = Simulator(system, backend="runtime", dtype="float64")
     simulator.weights.update(problem.weights)
-    recording = simulator.record(problem.images, problem.targets, beta=beta)
+    recording = simulator.record(problem.images, problem.targets, inputs={"beta": beta})
     params = reference_parameters(system)
     names = {"u": "soma", "r": "rate", "v_B": "basal", "v_A": "apical"}
     traces = {
@@ -144,26 +140,16 @@ def test_updates_equal_outer_products_of_the_recorded_trajectories() -> None:
     assert_same_weights({name: result.weights[name] for name in expected}, expected)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {
-            "output_apical": "nudge",
-            "slowdown": 0.1,
-            "tau_basal": 2.0,
-            "tau_apical": 5.0,
-            "g_l": 0.3,
-        },
-    ],
-    ids=["published form", "leaky dendrites, output conductance beta"],
-)
-def test_compiled_updates_equal_the_reference(changes: dict[str, Any]) -> None:
-    """Guards against generated C++ that runs another order of events than the reference."""
-    system = deep_system(**changes)
+def test_compiled_updates_equal_the_reference() -> None:
+    """Guards against generated C++ that runs another order of events than the reference.
+
+    The form with every option; the published one is compared between back ends elsewhere.
+    """
+    system = deep_system(
+        output_apical="nudge", slowdown=0.1, tau_basal=2.0, tau_apical=5.0, g_l=0.3
+    )
     with CppBackend(system.circuit(), dtype="float64", max_cycles=8) as backend:
-        one = make_problem(system, images=1)
-        check_learning(backend, system, one)
+        check_learning(backend, system, make_problem(system, images=1))
         check_learning(backend, system, make_problem(system, images=7, seed=3))
 
 
@@ -195,7 +181,7 @@ def test_recorded_errors_and_interneurons_are_what_their_names_say() -> None:
     traces, _ = record_run(system, problem, learning=False)
     cells, above = traces["pyramidal_1"], traces["pyramidal_2"]
     B, W_fb = problem.weights["B_1"], problem.weights["W_fb_1"]
-    O = system.inhibition(problem.weights, 1)  # noqa: E741 - the paper's name
+    autapses, inhibition = system.autapses_and_inhibition(problem.weights, 1)
     r = cells["r"][0]
     expected = {
         "e_B": r - cells["v_B"][0],
@@ -203,8 +189,8 @@ def test_recorded_errors_and_interneurons_are_what_their_names_say() -> None:
         "s_A": above["r"][0] @ W_fb.T,
         "z": r @ B.T,
         "z_self": r * np.diagonal(B),
-        "i_D": r * system.autapses(problem.weights, 1),
-        "i_sst": -r @ O.T,
+        "i_D": r * autapses,
+        "i_sst": -r @ inhibition.T,
         "r_sent": r,
     }
     for name, want in expected.items():

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import statistics
-import sys
 import tokenize
 import tomllib
 from collections.abc import Iterator
@@ -41,10 +40,10 @@ OBSCURE_WORDS = (
     "is gone, or else",
     "whatever it was asked",
 )
-#: Folders that only the machine has on which a file was written.
-PRIVATE = tuple(
-    f"{folder}/" for folder in (ROOT.parent, Path.home(), sys.base_prefix) if len(str(folder)) > 1
-)
+#: Folders that every machine has, so that files may name them.
+COMMON = {"/", "/home", "/opt", "/srv", "/tmp", "/usr", "/var"}
+#: Folders of the machine that runs the tests, which others do not have.
+PRIVATE = tuple(f"{folder}/" for folder in {str(ROOT.parent), str(Path.home())} - COMMON)
 
 
 def modules(*folders: str) -> list[Path]:

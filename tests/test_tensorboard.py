@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,18 @@ def _scalars(folder: Path, tag: str) -> dict[int, float]:
     return {event.step: event.value for event in _read(folder).Scalars(tag)}
 
 
-def test_a_resumed_run_goes_on_with_its_events(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def with_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs with event files."""
+    out = tmp_path_factory.mktemp("events") / "run"
+    start_training(resolve(SMALL), out, progress=False, tensorboard=True)
+    return out
+
+
+def test_a_resumed_run_goes_on_with_its_events(with_events: Path, tmp_path: Path) -> None:
     """Guards values and steps: those of metrics.jsonl, each epoch once, before and after."""
     out = tmp_path / "run"
-    start_training(resolve(SMALL), out, progress=False, tensorboard=True)
+    shutil.copytree(with_events, out)
     assert list(_scalars(out, "accuracy/test")) == [1, 2]
     # without asking again: the run has event files
     resume_training(out, epochs=3, progress=False)
@@ -63,15 +72,15 @@ def test_a_resumed_run_goes_on_with_its_events(tmp_path: Path) -> None:
     assert counts.sum() == 64 * 5
 
 
-def test_metrics_are_the_same_with_and_without_events(tmp_path: Path) -> None:
+def test_metrics_are_the_same_with_and_without_events(with_events: Path, tmp_path: Path) -> None:
     """Guards metrics.jsonl: events are beside it, and a run has none unless asked."""
-    for name, asked in (("with", True), ("without", False)):
-        start_training(resolve(SMALL), tmp_path / name, progress=False, tensorboard=asked)
-    rows = [RunFolder(tmp_path / name).read_metrics() for name in ("with", "without")]
+    without = tmp_path / "without"
+    start_training(resolve(SMALL), without, progress=False)
+    rows = [RunFolder(folder).read_metrics() for folder in (with_events, without)]
     for row in (*rows[0], *rows[1]):
         del row["ms_per_image"], row["train_seconds"]
     assert rows[0] == rows[1]
-    assert not (tmp_path / "without" / FOLDER_NAME).exists()
+    assert not (without / FOLDER_NAME).exists()
 
 
 def _row(epoch: int, accuracy: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import threading
 import tomllib
@@ -37,8 +38,12 @@ from neurosim.errors import (
 )
 from neurosim.files import temporary_path
 from neurosim.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from neurosim.runs.settings import resolve
-from neurosim.runs.training import Interrupted, TrainingRun, resume_training, start_training
+from neurosim.runs.interrupts import Interrupted
+from neurosim.runs.opened import open_run
+from neurosim.runs.settings import read_config_file, resolve
+from neurosim.runs.training import resume_training, start_training
+from neurosim.runs.training_run import TrainingRun
+from neurosim.viewer.viewer import open_source
 
 METRICS = {
     "epoch",
@@ -62,6 +67,7 @@ SUMMARY = METRICS | {
     "event_threshold",
     "compile_seconds",
     "images_seen",
+    "data_contents",
 }
 
 
@@ -248,8 +254,6 @@ def test_few_training_images_come_from_the_shuffled_set(tmp_path: Path, finished
 
 def test_a_saved_config_repeats_the_run(tmp_path: Path, finished: Path) -> None:
     """Guards a result that its own settings do not give again."""
-    from neurosim.runs.settings import read_config_file
-
     settings = resolve({}, read_config_file(finished / "config.toml"))
     start_training(settings, tmp_path / "again", progress=False)
     assert_same_run(tmp_path / "again", finished)
@@ -308,12 +312,12 @@ def test_bad_distance_is_refused(
 
 def test_a_finished_run_can_be_made_longer(tmp_path: Path, finished: Path, folder: Path) -> None:
     """Guards a longer run that starts over, or differs from one that was long from the start."""
-    resume_training(folder, epochs=4, progress=False)
-    train(tmp_path / "long", 4)
+    resume_training(folder, epochs=3, progress=False)
+    train(tmp_path / "long", 3)
     assert_same_run(folder, tmp_path / "long")
     assert metrics_of(folder)[:2] == metrics_of(finished)
     # the new length is kept for the next time
-    assert tomllib.loads((folder / "config.toml").read_text())["epochs"] == 4
+    assert tomllib.loads((folder / "config.toml").read_text())["epochs"] == 3
 
 
 def test_a_finished_run_is_left_as_it_is(
@@ -474,28 +478,45 @@ def test_changed_layers_are_refused(folder: Path) -> None:
         resume_training(folder, progress=False)
 
 
-def test_checkpoint_of_another_data_set_is_refused(folder: Path, tmp_path: Path) -> None:
-    """Guards weights learned on one data set that go on with another of the same size."""
-    write_images(tmp_path / "data")
-    small = {"train_images": 30, "test_images": 10, "data_dir": tmp_path / "data"}
-    train(tmp_path / "mnist", 1, dataset="mnist", backend="runtime", **small)
-    edit(tmp_path / "mnist", 'dataset = "mnist"', 'dataset = "fashion-mnist"')
-    (tmp_path / "data" / "MNIST").rename(tmp_path / "data" / "FashionMNIST")
-    with pytest.raises(CheckpointError, match="dataset was mnist and is fashion-mnist"):
-        resume_training(tmp_path / "mnist", epochs=2, progress=False)
-
-
-def test_data_set_that_has_shrunk_is_refused(tmp_path: Path) -> None:
-    """Guards a position beyond the last image, at which no epoch would ever end."""
-    raw = write_images(tmp_path / "data", n_train=40)
-    whole = {"train_images": None, "test_images": None, "data_dir": tmp_path / "data"}
-    train(tmp_path / "mnist", 1, dataset="mnist", backend="runtime", **whole)
-    for path in (*raw.iterdir(), raw):
-        path.rmdir() if path.is_dir() else path.unlink()
-    raw.parent.rmdir()
-    write_images(tmp_path / "data", n_train=30)
+def test_other_images_are_refused_and_a_moved_folder_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Guards weights learned on some images that go on with others, of any number."""
+    data, moved, run = tmp_path / "data", tmp_path / "moved", tmp_path / "run"
+    write_images(data)
+    quick = {"backend": "runtime", "parameters": {"free_time": 4.0, "nudged_time": 2.0}}
+    every = {"train_images": None, "test_images": None, "data_dir": data}
+    train(run, 1, dataset="mnist", **quick, **every)
+    config = tomllib.loads((run / "config.toml").read_text())
+    contents = summary_of(run)["data_contents"]
+    assert config["data"] == {"contents": contents}
+    assert contents.startswith("training images are not the published ones, training labels are")
+    assert "data set mnist was expected" in caplog.text
+    data.rename(moved)
+    # as many images, others
+    write_images(data, seed=8)
+    with pytest.raises(CheckpointError, match="images of mnist are not those that the run in"):
+        resume_training(run, epochs=2, progress=False)
+    shutil.rmtree(data)
+    # nothing is written to look at it
+    open_source(run, ids=[0], data_dir=moved).close()
+    write_images(data, n_train=30)
     with pytest.raises(CheckpointError, match=r"was \[40, 20\] and is \[30, 20\]"):
-        resume_training(tmp_path / "mnist", epochs=2, progress=False)
+        resume_training(run, epochs=2, progress=False)
+    # the right ones, in another place, which is kept
+    resume_training(run, epochs=2, data_dir=moved, progress=False)
+    assert lines_of(run / "metrics.jsonl") == 2
+    assert resolve({}, read_config_file(run / "config.toml")).data_dir == moved
+    assert len(open_run(run, data_dir=moved).data.x_train) == 40
+    # a checkpoint of before there was a digest of the images
+    checkpoint = load_checkpoint(run)[0]
+    state = {name: value for name, value in checkpoint.state.items() if name != "data_digest"}
+    save_checkpoint(run, Checkpoint(checkpoint.arrays, state))
+    resume_training(run, epochs=3, progress=False)
+    edit(run, 'dataset = "mnist"', 'dataset = "fashion-mnist"')
+    (moved / "MNIST").rename(moved / "FashionMNIST")
+    with pytest.raises(CheckpointError, match="dataset was mnist and is fashion-mnist"):
+        resume_training(run, epochs=4, progress=False)
 
 
 def test_bad_settings_in_the_folder_are_refused(folder: Path) -> None:
@@ -671,14 +692,6 @@ def test_program_that_fails_leaves_the_checkpoint(
             resume_training(tmp_path / "run", progress=False)
     resume_training(tmp_path / "run", progress=False)
     assert_same_run(tmp_path / "run", finished)
-
-
-def test_settings_that_fit_no_memory_leave_the_folder_usable(tmp_path: Path) -> None:
-    """Guards a folder that is occupied by a run which never was."""
-    with pytest.raises(MemoryError):
-        train(tmp_path / "run", hidden=(1_000_000,))
-    train(tmp_path / "run", 1)
-    assert load_checkpoint(tmp_path / "run")[1] == []
 
 
 def test_foreign_sealed_checkpoint_is_refused(folder: Path) -> None:

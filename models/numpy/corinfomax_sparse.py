@@ -1,21 +1,24 @@
 r"""CorInfoMax on polytopes in plain NumPy: the oracle of ``models/corinfomax_sparse.py``.
 
 Bozkurt, Pehlevan and Erdogan, NeurIPS 2023, arXiv:2306.04810; polytopes: Bozkurt,
-Isfendiyaroglu, Pehlevan and Erdogan, ICLR 2023. Dendrites, errors and learning rules are
-those of :mod:`neurosim.models.numpy.corinfomax`; here are the rates of each polytope and the
-interneurons that are its Lagrange multipliers.
+Isfendiyaroglu, Pehlevan and Erdogan, ICLR 2023. Dendrites, errors, learning rules and their
+symbols are those of :mod:`neurosim.models.numpy.corinfomax`; here are the rates of each
+polytope and the interneurons that are its Lagrange multipliers.
 
 A layer's constraints are rows of 0 and 1, one per sparse group: ``members @ abs(r) <= 1``.
-B_1, B_1,+ and the simplex have one row of ones.
+B_1, B_1,+ and the simplex have one row of ones. Quantities without a unit are dimensionless.
 
-===================  ==================  =====  ==========================================
-Symbol               Here                Unit   Meaning
-===================  ==================  =====  ==========================================
-:math:`a`            ``a[k]``            1      state of the interneurons, shape (groups,)
-:math:`q`            ``q[k]``            1      multipliers: ``max(a, 0)``, simplex ``a``
-:math:`||r||_1`      ``l1[k]``           1      what the interneurons receive
-:math:`\tau_q`       ``tau_q``           ms     dt / eta_q
-===================  ==================  =====  ==========================================
+===================  ==================  ==============  =======================================
+Symbol               Here                Shape           Meaning
+===================  ==================  ==============  =======================================
+:math:`a`            ``a[k]``            ``(groups,)``   state of the interneurons of layer k
+:math:`q`            ``q[k]``            ``(groups,)``   multipliers: ``max(a, 0)``, simplex a
+:math:`||r||_1`      ``l1[k]``           ``(groups,)``   what the interneurons receive
+:math:`\tau_q`       ``tau_q``           one number      dt / eta_q, in ms
+===================  ==================  ==============  =======================================
+
+Also: ``params``, ``weights``, ``u``, ``x``, ``y`` and ``beta`` as in
+:mod:`neurosim.models.numpy.corinfomax`; ``polytopes``, the domain of each layer k >= 1.
 
 Differences from the paper
 --------------------------
@@ -44,7 +47,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import ParameterError, near_matches
 from neurosim.models.numpy.corinfomax import (
     ReferenceParameters,
     Trajectory,
@@ -73,33 +75,13 @@ POLYTOPES = (
 
 @dataclasses.dataclass(frozen=True)
 class Polytope:
-    """Domain of one layer.
-
-    Attributes
-    ----------
-    kind : str
-        One of :data:`POLYTOPES`.
-    size : int
-        Cells of the layer.
-    tau_q : float
-        Time constant of the interneurons in ms.
-    signed : int
-        Mixed sets: the first ``signed`` cells lie in [-1, 1], the others in [0, 1].
-    groups : tuple of tuple of int
-        Mixed sets: cells of each sparse group.
-    """
+    """Domain of one layer of ``size`` cells; ``kind`` is one of :data:`POLYTOPES`."""
 
     kind: str
     size: int
     tau_q: float = 20.0
-    signed: int = 0
-    groups: tuple[tuple[int, ...], ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.kind not in POLYTOPES:
-            raise ParameterError(
-                f"unknown polytope {self.kind!r}; {near_matches(self.kind, POLYTOPES)}"
-            )
+    signed: int = 0  # mixed sets: the first cells lie in [-1, 1], the others in [0, 1]
+    groups: tuple[tuple[int, ...], ...] = ()  # mixed sets: cells of each sparse group
 
     @property
     def members(self) -> FloatArray:
@@ -113,24 +95,23 @@ class Polytope:
             row[list(cells)] = 1
         return rows
 
+    def load(self, r: FloatArray) -> FloatArray:
+        """What the interneurons receive from rates ``r``: their sum within each constraint."""
+        load: FloatArray = self.members @ np.abs(r)
+        return load
+
+    def spread(self, q: FloatArray) -> FloatArray:
+        """Inhibition of each cell, shape ``(N_k,)``, by multipliers ``q``, ``(groups,)``."""
+        inhibition: FloatArray = self.members.T @ q
+        return inhibition
+
     @property
     def inhibits_dendrite(self) -> bool:
         """Whether the multiplier is an inhibitory current instead of a threshold."""
         return self.kind.startswith("sparse_nonnegative") or self.kind == "simplex"
 
     def rates(self, u: FloatArray, q: FloatArray) -> FloatArray:
-        """Rates of the layer's cells.
-
-        Parameters
-        ----------
-        u, q : ndarray
-            Potential and inhibition of each cell, of one shape.
-
-        Returns
-        -------
-        ndarray
-            Rates, of that shape.
-        """
+        """Rates of cells with potential ``u``, of which each receives inhibition ``q``."""
         if self.inhibits_dendrite:
             return np.clip(u, 0, 1 if self.kind.endswith("bounded") else None)
         low = self._lower(u.shape)
@@ -139,18 +120,7 @@ class Polytope:
         return np.clip(shrunk, low, high)
 
     def restart(self, u: FloatArray, q: FloatArray) -> FloatArray:
-        """Potential at which the nudged phase begins: not beyond where the rate answers.
-
-        Parameters
-        ----------
-        u, q : ndarray
-            Potential and inhibition of each cell, of one shape.
-
-        Returns
-        -------
-        ndarray
-            Potentials, of that shape.
-        """
+        """Potential at which the nudged phase begins: not beyond where the rate answers."""
         if self.inhibits_dendrite:
             return self.rates(u, q)
         low = self._lower(u.shape)
@@ -159,18 +129,7 @@ class Polytope:
         return np.clip(u, np.where(low < 0, -1 - q, q), 1 + q)
 
     def multipliers(self, a: FloatArray) -> FloatArray:
-        """Outputs of the interneurons: code, ``max(a, 0)``; ICLR 2023, ``a`` for the simplex.
-
-        Parameters
-        ----------
-        a : ndarray
-            Their states, shape ``(groups,)``.
-
-        Returns
-        -------
-        ndarray
-            Of that shape.
-        """
+        """Outputs of the interneurons: code, ``max(a, 0)``; ICLR 2023, simplex ``a``."""
         return a if self.kind == "simplex" else np.maximum(a, 0)
 
     def _lower(self, shape: tuple[int, ...]) -> FloatArray:
@@ -183,18 +142,85 @@ class Polytope:
 
 @dataclasses.dataclass(frozen=True)
 class PolytopeTrajectory(Trajectory):
-    """One image, as :class:`~neurosim.models.numpy.corinfomax.Trajectory`, with the interneurons.
+    """One image, as the trajectory of CorInfoMax, with the interneurons.
 
-    Attributes
-    ----------
-    a, q, l1 : dict of int to ndarray
-        State, output and input of the interneurons of layer k, shape
-        ``(free_steps + nudged_steps, groups)``; ``l1`` with all rates delivered.
+    Their arrays have shape ``(free_steps + nudged_steps, groups)``; ``l1`` is taken after
+    all rates were delivered.
     """
 
     a: dict[int, FloatArray]
     q: dict[int, FloatArray]
     l1: dict[int, FloatArray]
+
+
+@dataclasses.dataclass
+class _State:
+    """All layers at one moment; a step changes it in place."""
+
+    u: dict[int, FloatArray]
+    r: dict[int, FloatArray]
+    v_B: dict[int, FloatArray]
+    v_A: dict[int, FloatArray]
+    a: dict[int, FloatArray]
+    q: dict[int, FloatArray]
+    sensory: FloatArray
+
+
+def _inputs(
+    params: ReferenceParameters,
+    polytopes: Mapping[int, Polytope],
+    weights: Weights,
+    now: _State,
+    y: FloatArray,
+    beta: float,
+    k: int,
+) -> tuple[FloatArray, FloatArray]:
+    """Sums delivered to the basal and the apical dendrites of layer k."""
+    s_B = basal_input(weights, now.r, now.sensory, k)
+    s_A = apical_input(params, weights, now.r, y, beta, k)
+    if polytopes[k].inhibits_dendrite:
+        # an output dendrite's input is a current already; a hidden one has g_A = 1/epsilon
+        s_A = s_A - (1.0 if k == max(polytopes) else params.epsilon) * now.q[k]
+    return s_B, s_A
+
+
+def _euler_step(
+    params: ReferenceParameters,
+    polytopes: Mapping[int, Polytope],
+    weights: Weights,
+    now: _State,
+    y: FloatArray,
+    beta: float,
+    s: int,
+    prompt: bool,
+) -> None:
+    """All layers one time step later: dendrites and somata, interneurons, rates, delivery."""
+    inputs = {k: _inputs(params, polytopes, weights, now, y, beta, k) for k in polytopes}
+    loads = {k: polytope.load(now.r[k]) for k, polytope in polytopes.items()}
+    for k, (s_B, s_A) in inputs.items():
+        v_B = now.v_B[k] if params.tau_basal else s_B
+        v_A = now.v_A[k] if params.tau_apical else s_A
+        output = k == max(polytopes)
+        du = somatic_derivative(params, now.u[k], v_B, v_A, beta, output=output)
+        now.u[k] = now.u[k] + params.step_size(s) * du
+        if params.tau_basal:
+            now.v_B[k] = v_B + params.dt / params.tau_basal * (s_B - v_B)
+        if params.tau_apical:
+            now.v_A[k] = v_A + params.dt / params.tau_apical * (s_A - v_A)
+    for k, polytope in polytopes.items():
+        if prompt:
+            now.r[k] = polytope.rates(now.u[k], polytope.spread(now.q[k]))
+            loads[k] = polytope.load(now.r[k])
+        change = -now.a[k] + now.q[k] + loads[k] - 1
+        now.a[k] = now.a[k] + params.dt / polytope.tau_q * change
+        now.q[k] = polytope.multipliers(now.a[k])
+        if not prompt:
+            now.r[k] = polytope.rates(now.u[k], polytope.spread(now.q[k]))
+    # Instantaneous dendrites show the rates of this very step.
+    for k in polytopes:
+        s_B, s_A = _inputs(params, polytopes, weights, now, y, beta, k)
+        now.v_B[k] = now.v_B[k] if params.tau_basal else s_B
+        now.v_A[k] = now.v_A[k] if params.tau_apical else s_A
 
 
 def simulate(
@@ -209,75 +235,23 @@ def simulate(
 ) -> PolytopeTrajectory:
     """Show one image: free phase from silence, then nudged phase towards the target.
 
-    Parameters
-    ----------
-    params : ReferenceParameters
-        Settings; layers advance together.
-    polytopes : mapping of int to Polytope
-        Domain of each layer k = 1..P.
-    weights : mapping of str to ndarray
-        As for :func:`neurosim.models.numpy.corinfomax.simulate`.
-    x : ndarray
-        Image, shape ``(N_0,)``.
-    y : ndarray
-        Target, shape ``(N_P,)``.
-    beta : float
-        Nudge of the second phase, of either sign.
-    prompt : bool
-        Interneurons read the rates of this step instead of those of the step before.
-
-    Returns
-    -------
-    PolytopeTrajectory
-        All potentials, rates and multipliers after each step.
+    With ``prompt`` interneurons read the rates of this step, not of the step before.
     """
-    top = max(polytopes)
     rest = resting_state(weights, x)
-    u, r, v_B, v_A = (dict(part) for part in (rest.u, rest.r, rest.v_B, rest.v_A))
-    members = {k: polytope.members for k, polytope in polytopes.items()}
-    a: dict[int, FloatArray] = {k: np.zeros(len(rows)) for k, rows in members.items()}
-    q: dict[int, FloatArray] = dict(a)
-    rows: dict[str, dict[int, list[FloatArray]]] = {
-        name: {k: [] for k in polytopes} for name in ("u", "r", "v_B", "v_A", "a", "q", "l1")
-    }
-
-    def dendrites(k: int, nudge: float) -> tuple[FloatArray, FloatArray]:
-        s_B = basal_input(weights, r, rest.sensory, k)
-        s_A = apical_input(params, weights, r, y, nudge, k)
-        if polytopes[k].inhibits_dendrite:
-            # an output dendrite's input is a current already; a hidden one has g_A = 1/epsilon
-            s_A = s_A - (1.0 if k == top else params.epsilon) * q[k]
-        return s_B, s_A
-
+    q: dict[int, FloatArray] = {k: np.zeros(len(p.members)) for k, p in polytopes.items()}
+    now = _State(rest.u, rest.r, rest.v_B, rest.v_A, dict(q), q, rest.sensory)
+    moments: list[dict[str, dict[int, FloatArray]]] = []
     for steps, nudge in ((params.free_steps, 0.0), (params.nudged_steps, beta)):
-        u = {k: polytopes[k].restart(u[k], members[k].T @ q[k]) for k in u}
-        a = {k: q[k].copy() for k in a}
+        for k, polytope in polytopes.items():
+            now.u[k] = polytope.restart(now.u[k], polytope.spread(now.q[k]))
+            now.a[k] = now.q[k]
         for s in range(steps):
-            sums = {k: dendrites(k, nudge) for k in u}
-            loads = {k: members[k] @ np.abs(r[k]) for k in u}
-            for k, (s_B, s_A) in sums.items():
-                used_B = v_B[k] if params.tau_basal else s_B
-                used_A = v_A[k] if params.tau_apical else s_A
-                du = somatic_derivative(params, u[k], used_B, used_A, nudge, output=k == top)
-                u[k] = u[k] + params.step_size(s) * du
-                if params.tau_basal:
-                    v_B[k] = v_B[k] + params.dt / params.tau_basal * (s_B - v_B[k])
-                if params.tau_apical:
-                    v_A[k] = v_A[k] + params.dt / params.tau_apical * (s_A - v_A[k])
-            for k, polytope in polytopes.items():
-                if prompt:
-                    r[k] = polytope.rates(u[k], members[k].T @ q[k])
-                load = members[k] @ np.abs(r[k]) if prompt else loads[k]
-                a[k] = a[k] + params.dt / polytope.tau_q * (-a[k] + q[k] + load - 1)
-                q[k] = polytope.multipliers(a[k])
-                if not prompt:
-                    r[k] = polytope.rates(u[k], members[k].T @ q[k])
-            for k in polytopes:
-                s_B, s_A = dendrites(k, nudge)
-                v_B[k] = v_B[k] if params.tau_basal else s_B
-                v_A[k] = v_A[k] if params.tau_apical else s_A
-                noted = (u[k], r[k], v_B[k], v_A[k], a[k], q[k], members[k] @ np.abs(r[k]))
-                for name, value in zip(rows, noted, strict=True):
-                    rows[name][k].append(value)
-    stacked = {name: {k: np.stack(v) for k, v in by.items()} for name, by in rows.items()}
-    return PolytopeTrajectory(free_steps=params.free_steps, **stacked)
+            _euler_step(params, polytopes, weights, now, y, nudge, s, prompt)
+            l1 = {k: polytope.load(now.r[k]) for k, polytope in polytopes.items()}
+            parts = {name: getattr(now, name) for name in ("u", "r", "v_B", "v_A", "a", "q")}
+            moments.append({name: dict(part) for name, part in parts.items()} | {"l1": l1})
+    rows = {
+        name: {k: np.stack([moment[name][k] for moment in moments]) for k in polytopes}
+        for name in moments[0]
+    }
+    return PolytopeTrajectory(free_steps=params.free_steps, **rows)

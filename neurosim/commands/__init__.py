@@ -1,9 +1,8 @@
 """One module per command of the command line.
 
 A module has ``add(commands)``, which declares the command's options and sets
-``run``, a function from parsed options to an exit status. What is slow to
-import (Brian2, torch, matplotlib) is imported inside ``run``, so that help
-answers at once.
+``run``, a function from parsed options to an exit status. Slow packages (Brian2,
+torch, matplotlib) are imported inside ``run``, so that help appears at once.
 """
 
 from __future__ import annotations

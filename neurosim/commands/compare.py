@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import shown, whole_number
+from neurosim.commands.options import add_data_folder, path, shown, whole_number
 from neurosim.errors import ParameterError
 
 __all__ = ["add"]
@@ -24,7 +24,7 @@ both in the folder --out. Published accuracies and angles stand beside measured 
 where the settings are the published ones.
 """
 
-#: Settings of the runs that are made.
+#: Settings of runs to be trained.
 _RUN_OPTIONS = ("dataset", "data_dir", "hidden", "epochs", "train_images", "test_images")
 
 
@@ -37,10 +37,10 @@ def add(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="run folders")
+    parser.add_argument("runs", type=path, nargs="*", metavar="RUN", help="run folders")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="where table, figure and new runs go (default: runs/compare, or with --systems "
         "runs/compare-DATASET)",
@@ -55,7 +55,7 @@ def add(commands: Any) -> None:
         "--seeds", type=whole_number, metavar="N", help="runs of each, seeds 0 to N-1 (default: 3)"
     )
     group.add_argument("--dataset", help="data set (default: mnist)")
-    group.add_argument("--data-dir", metavar="DIR", help="where data sets lie")
+    add_data_folder(group)
     group.add_argument(
         "--hidden", type=whole_number, nargs="+", metavar="N", help="sizes of the hidden layers"
     )
@@ -73,8 +73,9 @@ def add(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from neurosim.figures.groups import write_comparison
-    from neurosim.runs.comparison import load_groups, train_missing
-    from neurosim.runs.training import Interrupted
+    from neurosim.runs.groups import load_groups
+    from neurosim.runs.interrupts import Interrupted
+    from neurosim.runs.missing import train_missing
 
     if bool(options.runs) == bool(options.systems):
         raise ParameterError("give either run folders to compare, or --systems to train first")
@@ -112,7 +113,7 @@ def _default_out(options: argparse.Namespace) -> Path:
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if len(set(names)) != len(names):
-        raise ParameterError(f"--systems {text}: one comes twice; leave it out")
+        raise ParameterError(f"--systems {text}: one is given twice; leave it out")
     return names
 
 
@@ -120,6 +121,6 @@ def _refuse_training_options(options: argparse.Namespace) -> None:
     for name in (*_RUN_OPTIONS, "seeds", "jobs"):
         if getattr(options, name) is not None:
             raise ParameterError(
-                f"--{name.replace('_', '-')} is for runs to be made; give --systems as well, "
+                f"--{name.replace('_', '-')} is for runs to be trained; give --systems as well, "
                 "or leave it out"
             )

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import shown, whole_number
+from neurosim.commands.options import path, shown, whole_number
 
 __all__ = ["add"]
 
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="picture to write, .svg, .png or .pdf (default: SYSTEM.svg)",
     )

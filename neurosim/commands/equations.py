@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 __all__ = ["add"]
@@ -33,5 +34,21 @@ def _run(options: argparse.Namespace) -> int:
     from neurosim.figures.formulas import render_equations
     from neurosim.learning.named_systems import system_named
 
-    print(render_equations(system_named(options.system), options.format))
+    text = render_equations(system_named(options.system), options.format)
+    print(text)
+    if not _can_be_shown(text):
+        print(
+            f"neurosim: the output's encoding ({sys.stdout.encoding}) lacks some symbols, shown as "
+            "'?'; --format latex needs none of them",
+            file=sys.stderr,
+        )
     return 0
+
+
+def _can_be_shown(text: str) -> bool:
+    """Whether standard output has all characters of a text."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -11,11 +11,48 @@ from typing import Any
 
 from neurosim.errors import ParameterError
 
-__all__ = ["add_circuit_options", "number_list", "settings_from", "shown", "whole_number"]
+__all__ = [
+    "add_circuit_options",
+    "add_data_folder",
+    "number_list",
+    "path",
+    "settings_from",
+    "shown",
+    "whole_number",
+]
+
+#: Options that are not named after their setting.
+_OPTION_NAMES = {"check_output": "no-output-check"}
+
+
+def path(text: str) -> Path:
+    """Convert an option to a path; ``~`` at its beginning is the home folder.
+
+    Parameters
+    ----------
+    text : str
+        What the user wrote.
+
+    Returns
+    -------
+    Path
+        The path, which need not exist.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If there is no such home folder.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(
+            f"the home folder in {text!r} is unknown; set HOME, or write the whole path"
+        ) from None
 
 
 def whole_number(text: str) -> int:
-    """Convert an option to an int, with an error in plain words.
+    """Convert an option to a whole number.
 
     Parameters
     ----------
@@ -30,7 +67,7 @@ def whole_number(text: str) -> int:
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is none.
+        If it is not a whole number.
     """
     try:
         return int(text)
@@ -102,12 +139,22 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--config",
-        type=Path,
+        type=path,
         metavar="FILE.toml",
         help="settings from a file, e.g. the config.toml of a run",
     )
     group.add_argument("--backend", help="cpp (compiled, default) or runtime (no compiler needed)")
     group.add_argument("--dtype", help="float32 (default) or float64")
+
+
+def add_data_folder(parser: Any) -> None:
+    """Add the option that names the folder of data sets to a parser or group."""
+    parser.add_argument(
+        "--data-dir",
+        type=path,
+        metavar="DIR",
+        help="where data sets lie (default: the user's cache; of a run: where it found them)",
+    )
 
 
 def settings_from(options: argparse.Namespace) -> Any:
@@ -121,7 +168,7 @@ def settings_from(options: argparse.Namespace) -> Any:
     Returns
     -------
     neurosim.runs.settings.RunSettings
-        Options before the file before presets before defaults.
+        Options win over the file, the file over presets, presets over defaults.
 
     Raises
     ------
@@ -154,10 +201,21 @@ def _split_setting(text: str) -> tuple[str, str]:
 
 def _refuse_run_settings(parameters: Iterable[str], settings: Iterable[str]) -> None:
     for name in sorted({*parameters} & {*settings}):
-        option = name.replace("_", "-")
+        option = _OPTION_NAMES.get(name, name.replace("_", "-"))
         raise ParameterError(f"--set {name}: this is no parameter of the system; use --{option}")
 
 
-def shown(path: Path) -> str:
-    """A path as a shell takes it; bytes that are no text are escaped."""
-    return shlex.quote(os.fsencode(path).decode(errors="backslashreplace"))
+def shown(file: Path) -> str:
+    """Quote a path for the shell; bytes that are not text are escaped.
+
+    Parameters
+    ----------
+    file : Path
+        A file or folder.
+
+    Returns
+    -------
+    str
+        Printable text.
+    """
+    return shlex.quote(os.fsencode(file).decode(errors="backslashreplace"))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import shown
+from neurosim.commands.options import add_data_folder, path, shown
 
 __all__ = ["add"]
 
@@ -31,20 +30,15 @@ def add(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, metavar="RUN", help="run folder, or one of seeds")
+    parser.add_argument("folder", type=path, metavar="RUN", help="run folder, or one of seeds")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="these figures (default: all)"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the figures (default: RUN/figures)"
+        "--out", type=path, metavar="DIR", help="folder of the figures (default: RUN/figures)"
     )
     parser.add_argument("--format", default="png", metavar="FORMAT", help="png, pdf or svg")
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="DIR",
-        help="where data sets lie (default: where the run found them)",
-    )
+    add_data_folder(parser)
     parser.set_defaults(run=_run)
 
 
@@ -53,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
 
     runs = open_runs(options.folder, data_dir=options.data_dir)
     out = options.out or options.folder / "figures"
-    for name, path in save_all(runs, out, names=options.only, form=options.format).items():
-        print(f"{name}: {shown(path)}")
+    for name, file in save_all(runs, out, names=options.only, form=options.format).items():
+        print(f"{name}: {shown(file)}")
     print(f"all of them: {shown(out / 'index.html')}")
     return 0

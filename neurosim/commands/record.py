@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import number_list, shown, whole_number
+from neurosim.commands.options import add_data_folder, number_list, path, shown, whole_number
 from neurosim.errors import ParameterError
 
 __all__ = ["add", "add_image_options"]
@@ -31,7 +30,7 @@ def add(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, metavar="RUN", help="run folder with a checkpoint")
+    parser.add_argument("folder", type=path, metavar="RUN", help="run folder with a checkpoint")
     add_image_options(parser)
     parser.add_argument(
         "--layer", type=whole_number, metavar="N", help="one layer; 0 is the input (default: all)"
@@ -41,9 +40,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
     parser.add_argument(
-        "--beta", type=float, default=1.0, metavar="X", help="signed nudge (default: 1)"
+        "--beta", type=float, metavar="X", help="signed nudge (default: the system's own)"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.nc", help="the file")
+    parser.add_argument("--out", type=path, required=True, metavar="FILE.nc", help="the file")
     parser.add_argument(
         "--memory-limit",
         type=whole_number,
@@ -70,6 +69,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("test", "train"), default="test", help="part of the data set"
     )
+    add_data_folder(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -82,13 +82,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.neurons is not None and options.layer is None:
         raise ParameterError("--neurons are numbered within a layer; give --layer N as well")
     check_choices(backend=options.backend)
-    opened = open_run(options.folder)
+    opened = open_run(options.folder, data_dir=options.data_dir)
     x, y = opened.data.chosen(options.split, options.images)
     recording = opened.simulator.record(
         x,
         y,
-        beta=options.beta,
-        nudged=not options.free_only,
+        inputs=None if options.beta is None else {"beta": options.beta},
+        phases=opened.simulator.system.evaluation_phases() if options.free_only else None,
         layer=options.layer,
         neurons=options.neurons,
         ids=options.images,

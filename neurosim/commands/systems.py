@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _facts(circuit: Circuit) -> list[str]:
-    """What a circuit shares between directions, and its phases, in plain words."""
+    """Phases of a circuit, and the weights it uses in both directions."""
     from neurosim.circuit.graph import shared_weights
 
     shared = shared_weights(circuit)

@@ -13,6 +13,8 @@ from typing import Any
 
 from neurosim.commands.options import (
     add_circuit_options,
+    add_data_folder,
+    path,
     settings_from,
     shown,
     whole_number,
@@ -44,6 +46,12 @@ environment variables:
 """
 
 
+#: Options that a resumed run takes.
+_WITH_RESUME = (
+    "--epochs, --data-dir, --no-output-check, --jobs, --tensorboard, --gallery and --quiet"
+)
+
+
 def add(commands: Any) -> None:
     """Declare ``neurosim train``."""
     parser = commands.add_parser(
@@ -55,9 +63,7 @@ def add(commands: Any) -> None:
     )
     add_circuit_options(parser)
     group = parser.add_argument_group("the run")
-    group.add_argument(
-        "--data-dir", metavar="DIR", help="where data sets lie (default: the user's cache)"
-    )
+    add_data_folder(group)
     group.add_argument(
         "--epochs",
         type=whole_number,
@@ -92,13 +98,18 @@ def add(commands: Any) -> None:
         metavar="N",
         help="processes side by side, for seeds and for evaluation (default: 1)",
     )
-    group.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME)")
+    group.add_argument(
+        "--output-check",
+        dest="check_output",
+        action=argparse.BooleanOptionalAction,
+        help="stop when the output gives one answer to every image (default: yes)",
+    )
+    group.add_argument("--out", type=path, metavar="DIR", help="run folder (default: runs/NAME)")
     group.add_argument(
         "--resume",
-        type=Path,
+        type=path,
         metavar="DIR",
-        help="go on with the run in DIR; only --epochs, --jobs, --tensorboard, --gallery and "
-        "--quiet go with it",
+        help=f"go on with the run in DIR; only {_WITH_RESUME} go with it",
     )
     group.add_argument(
         "--tensorboard",
@@ -114,7 +125,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.runs.training import Interrupted
+    from neurosim.runs.interrupts import Interrupted
 
     folder = options.resume
     try:
@@ -152,7 +163,7 @@ def _start(options: argparse.Namespace, settings: Any, folder: Path) -> dict[str
     if options.seeds is None:
         return start_training(settings, folder, **how)
     if options.seed is not None:
-        raise ParameterError("--seed and --seeds say the same; give one of them")
+        raise ParameterError("--seed and --seeds both choose seeds; give one of them")
     return train_seeds(settings, options.seeds, folder, **how)
 
 
@@ -162,6 +173,8 @@ def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
     how: dict[str, Any] = {
         "epochs": options.epochs,
+        "data_dir": options.data_dir,
+        "check_output": options.check_output,
         "progress": not options.quiet,
         "jobs": _jobs(options),
         "tensorboard": options.tensorboard,
@@ -174,26 +187,35 @@ def _jobs(options: argparse.Namespace) -> int:
 
 
 def _refuse_with_resume(options: argparse.Namespace) -> None:
-    kept = {"resume", "epochs", "jobs", "quiet", "tensorboard", "gallery", "command", "run"}
+    kept = {"resume", "command", "run", "check_output", *_named(_WITH_RESUME)}
     others = [
         name
         for name, value in vars(options).items()
-        # zero is a value that was given, too
+        # zero is a value too
         if name not in kept and value is not None and value != []
     ]
     if others:
         raise ParameterError(
             f"--resume takes its settings from the folder; leave out "
             f"{', '.join('--' + name.replace('_', '-') for name in others)} "
-            "(only --epochs, --jobs, --tensorboard, --gallery and --quiet go with it)"
+            f"(only {_WITH_RESUME} go with it)"
         )
+
+
+def _named(options: str) -> set[str]:
+    """Names of options in a sentence, as the parser keeps them."""
+    return {
+        word.strip(",").removeprefix("--").replace("-", "_")
+        for word in options.split()
+        if word.startswith("--")
+    }
 
 
 def _prepare_gallery(settings: Any) -> None:
     """Compile what the figures need while the network learns, on another core."""
 
     def prepare() -> None:
-        # what is wrong here is told when the figures are drawn
+        # an error here is reported when the figures are drawn
         with contextlib.suppress(NeurosimError):
             importlib.import_module("neurosim.figures.gallery")
             with Simulator(

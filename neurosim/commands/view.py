@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import number_list, shown, whole_number
+from neurosim.commands.options import number_list, path, shown, whole_number
 from neurosim.commands.record import add_image_options
 from neurosim.errors import ParameterError
 
@@ -33,9 +33,9 @@ def add(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", type=Path, metavar="RUN", help="run folder, or recording (.nc)")
+    parser.add_argument("what", type=path, metavar="RUN", help="run folder, or recording (.nc)")
     add_image_options(parser)
-    # what is not given is not asked of a recording, which has images of its own
+    # None where nothing is given: a recording has its own images
     parser.set_defaults(images=None, split=None)
     parser.add_argument("--image", type=whole_number, metavar="N", help="image to begin with")
     parser.add_argument("--layer", type=whole_number, metavar="N", help="layer to begin with")
@@ -54,9 +54,9 @@ def add(commands: Any) -> None:
         help="sliders for parameters; the image is shown anew at every change",
     )
     parser.add_argument(
-        "--save", type=Path, metavar="FILE", help="write a picture (.png, .pdf, .svg), no window"
+        "--save", type=path, metavar="FILE", help="write a picture (.png, .pdf, .svg), no window"
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page, no window")
+    parser.add_argument("--html", type=path, metavar="FILE", help="write a page, no window")
     parser.add_argument(
         "--neurons", type=number_list, metavar="LIST", help="neurons on the page, e.g. 0-99"
     )
@@ -68,7 +68,11 @@ def _run(options: argparse.Namespace) -> int:
 
     _check(options)
     source = open_source(
-        options.what, ids=_chosen_images(options), split=options.split, beta=options.beta
+        options.what,
+        ids=_chosen_images(options),
+        split=options.split,
+        beta=options.beta,
+        data_dir=options.data_dir,
     )
     start: dict[str, Any] = {
         "image": options.image,
@@ -102,18 +106,18 @@ def _chosen_images(options: argparse.Namespace) -> list[int] | None:
     if ids is None and not options.what.is_file():
         ids = list(range(10))
     if options.save is not None and options.html is None and (first or ids):
-        # a picture shows one image: the others need not be recorded
+        # a picture shows one image; recording others would take time for nothing
         return first or (ids or [])[:1]
     return None if ids is None else [*ids, *(number for number in first if number not in ids)]
 
 
 def _check(options: argparse.Namespace) -> None:
-    for name, path, endings in (
+    for name, file, endings in (
         ("--save", options.save, _PICTURES),
         ("--html", options.html, _PAGES),
     ):
-        if path is not None and path.suffix.lower() not in endings:
-            raise ParameterError(f"{name} {shown(path)}: the name ends in {', '.join(endings)}")
+        if file is not None and file.suffix.lower() not in endings:
+            raise ParameterError(f"{name} {shown(file)}: the name ends in {', '.join(endings)}")
     if options.neurons is not None and options.html is None:
         raise ParameterError(
             "--neurons chooses the neurons of a page (--html); --neuron N is the one of a "
@@ -127,7 +131,7 @@ def _check(options: argparse.Namespace) -> None:
         check_display()
 
 
-def _save(source: Any, path: Path, start: dict[str, Any]) -> None:
+def _save(source: Any, file: Path, start: dict[str, Any]) -> None:
     from neurosim.errors import DataError
     from neurosim.figures import style
     from neurosim.viewer.viewer import Viewer
@@ -135,6 +139,6 @@ def _save(source: Any, path: Path, start: dict[str, Any]) -> None:
     figure = style.empty_figure(11.5, 7.2)
     Viewer(source, figure, **start)
     try:
-        figure.savefig(path)
+        figure.savefig(file)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+        raise DataError(f"cannot write {file}: {error.strerror or error}") from error

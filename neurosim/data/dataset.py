@@ -1,8 +1,9 @@
-"""The validated arrays that training and evaluation work on."""
+"""Validated arrays for training and evaluation."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from typing import Any
 
@@ -11,7 +12,12 @@ from numpy.typing import NDArray
 
 from neurosim.errors import DataError
 
-__all__ = ["Dataset", "one_hot"]
+__all__ = ["AS_PUBLISHED", "NOT_CHECKED", "Dataset", "one_hot"]
+
+#: Contents of files whose checksums are those of the published data set.
+AS_PUBLISHED = "as published"
+#: Contents of data sets without known checksums.
+NOT_CHECKED = "not checked"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,6 +36,9 @@ class Dataset:
         Number of classes.
     image_shape : tuple of int
         Shape of one image before flattening, channels first; its product is ``d``.
+    contents : str
+        What checksums say of the files: ``"as published"``, ``"not checked"``, or which
+        part holds something else.
 
     Raises
     ------
@@ -44,6 +53,7 @@ class Dataset:
     y_test: NDArray[np.int64] = dataclasses.field(repr=False)
     n_classes: int
     image_shape: tuple[int, ...]
+    contents: str = NOT_CHECKED
 
     def __post_init__(self) -> None:
         """Check every array against the others."""
@@ -88,6 +98,20 @@ class Dataset:
             raise DataError("images: a number is given twice")
         return x[numbers], y[numbers]
 
+    def digest(self) -> str:
+        """Checksum of all images and labels, to tell this data set from any other.
+
+        Returns
+        -------
+        str
+            SHA-256 in hexadecimal.
+        """
+        total = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            total.update(str(array.shape).encode())
+            total.update(array.data)
+        return total.hexdigest()
+
     def _check_array(self, field: str, array: Any, dtype: np.dtype[Any], n_dims: int) -> None:
         if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != n_dims:
             raise self._error(
@@ -113,8 +137,8 @@ class Dataset:
             )
 
     def _check_values(self, part: str, images: NDArray[Any], labels: NDArray[Any]) -> None:
-        # A NaN passes through min and max, so these two find every value that
-        # is not finite, without a temporary array as long as the images.
+        # min and max of an array with NaN are NaN, so they find every value that is not
+        # finite, without a temporary array as large as the images.
         if not (np.isfinite(images.min()) and np.isfinite(images.max())):
             raise self._error(f"x_{part}", "holds values that are not finite; remove them")
         low, high = labels.min(), labels.max()

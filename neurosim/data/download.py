@@ -1,12 +1,13 @@
-"""Downloads that either arrive whole or leave nothing behind.
+"""Download data sets completely or not at all.
 
-torchvision downloads and unpacks straight into the data folder; if that is
-interrupted, what lies there passes for the data set the next time. Here it
-works in a scratch folder, from which only complete files are moved.
+torchvision downloads and unpacks straight into the data folder; after an interrupt, half a
+data set there would pass for a whole one. Here torchvision works in a scratch folder, from
+which only complete files are moved.
 """
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import os
 import shutil
@@ -14,7 +15,7 @@ import socket
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +27,7 @@ __all__ = ["check_data_folder", "download"]
 SILENCE_S = 30.0
 """Seconds after which a server that sends nothing is given up."""
 
-# What torchvision lets through: refused and broken connections and full disks
+# Errors that torchvision passes on: refused and broken connections and full disks
 # (OSError), checksums that differ (RuntimeError), malformed answers and archives.
 _DOWNLOAD_ERRORS = (
     OSError,
@@ -36,6 +37,8 @@ _DOWNLOAD_ERRORS = (
     tarfile.TarError,
     zlib.error,
 )
+
+_DAMAGED_ARCHIVE = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
 
 
 def check_data_folder(folder: Path) -> None:
@@ -60,13 +63,13 @@ def download(
     folder: Path,
     fetch: Callable[[Path], object],
     *,
-    absent: Path,
+    absent: Sequence[Path],
     archives: Mapping[str, str],
 ) -> None:
-    """Download a data set into its folder, all files or none.
+    """Complete a data set: unpack the archives in its folder, or download all files.
 
-    An archive that already lies in the folder and has the right checksum is
-    unpacked instead, so a machine without network can be served by hand.
+    Archives in the folder are unpacked first, so files can be carried to a machine without
+    network. They may be compressed in another way than the published ones.
 
     Parameters
     ----------
@@ -76,23 +79,27 @@ def download(
         Where data sets are kept; made if absent.
     fetch : callable
         Downloads and unpacks into the folder it is given.
-    absent : Path
-        A file that was looked for and is not there, for messages.
+    absent : sequence of Path
+        The files of the data set that are missing in the folder; at least one.
     archives : mapping of str to str
-        Path of each archive below the folder, and its MD5 checksum.
+        Path of each archive below the folder, and the MD5 checksum of the published one.
 
     Raises
     ------
     DataError
-        If the folder cannot be written, an archive that lies there is damaged,
-        or the download fails.
+        If the folder cannot be written, an archive in it is damaged, or the download fails.
     """
-    usable = _usable_archives(name, folder, archives)
     try:
         with _new_folder(folder), _scratch_folder(folder) as scratch:
-            _copy(usable, folder, scratch)
-            _fetch(name, fetch, scratch, absent)
-            _move_into(folder, scratch, leave=archives)
+            _unpack_all(folder, scratch, archives)
+            unpacked = [scratch / path.relative_to(folder) for path in absent]
+            if all(path.exists() for path in unpacked):
+                _move_into(folder, scratch, unpacked)
+                return
+            _copy_published(name, folder, scratch, archives)
+            _fetch(name, fetch, scratch, absent[0])
+            leave = {scratch / archive for archive in archives}
+            _move_into(folder, scratch, (path for path in _files_in(scratch) if path not in leave))
     except OSError as error:
         raise DataError(
             f"cannot write {name} into the data folder {folder} ({_one_line(error)}); "
@@ -100,22 +107,37 @@ def download(
         ) from error
 
 
-def _usable_archives(name: str, folder: Path, archives: Mapping[str, str]) -> list[str]:
-    check_integrity = import_for(name, "torchvision.datasets.utils").check_integrity
-    present = [archive for archive in archives if (folder / archive).exists()]
-    for archive in present:
-        if not check_integrity(folder / archive, archives[archive]):
-            raise DataError(
-                f"{folder / archive} is damaged or was downloaded only in part; "
-                "delete it so that it is downloaded again"
-            )
-    return present
-
-
-def _copy(archives: Iterable[str], folder: Path, scratch: Path) -> None:
+def _unpack_all(folder: Path, scratch: Path, archives: Iterable[str]) -> None:
     for archive in archives:
-        (scratch / archive).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / archive, scratch / archive)
+        path = folder / archive
+        if not path.exists():
+            continue
+        try:
+            _unpack(path, scratch / archive)
+        except _DAMAGED_ARCHIVE as error:
+            raise DataError(
+                f"{path} is damaged or was downloaded only in part; "
+                "delete it so that it is downloaded again"
+            ) from error
+
+
+def _unpack(path: Path, target: Path) -> None:
+    """Unpack a tar file into the folder of ``target``, or a compressed file beside it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if ".tar" in path.suffixes:
+        with tarfile.open(path) as archive:
+            archive.extractall(target.parent, filter="data")
+        return
+    with gzip.open(path) as packed, target.with_suffix("").open("wb") as file:
+        shutil.copyfileobj(packed, file)
+
+
+def _copy_published(name: str, folder: Path, scratch: Path, archives: Mapping[str, str]) -> None:
+    """Spare the download of archives that are there as published."""
+    check_integrity = import_for(name, "torchvision.datasets.utils").check_integrity
+    for archive, checksum in archives.items():
+        if (folder / archive).exists() and check_integrity(folder / archive, checksum):
+            shutil.copyfile(folder / archive, scratch / archive)
 
 
 def _fetch(name: str, fetch: Callable[[Path], object], scratch: Path, absent: Path) -> None:
@@ -130,18 +152,20 @@ def _fetch(name: str, fetch: Callable[[Path], object], scratch: Path, absent: Pa
         ) from error
 
 
-def _move_into(folder: Path, scratch: Path, leave: Iterable[str]) -> None:
-    skipped = {scratch / archive for archive in leave}
-    for source in sorted(scratch.rglob("*")):
-        if source.is_file() and source not in skipped:
-            target = folder / source.relative_to(scratch)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(source, target)
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _move_into(folder: Path, scratch: Path, files: Iterable[Path]) -> None:
+    for source in files:
+        target = folder / source.relative_to(scratch)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
 
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[None]:
-    """Make a folder, and take it and its new parents away again if the block fails."""
+    """Make a folder; if the block fails, remove it and the parents made for it."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -159,14 +183,14 @@ def _remove_if_empty(folder: Path) -> None:
 
 @contextmanager
 def _scratch_folder(folder: Path) -> Iterator[Path]:
-    # On the same disk as its parent, so that files move in one step.
+    # On the same disk as its parent, so that a file moves in one step.
     with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as scratch:
         yield Path(scratch)
 
 
 @contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Give up on silent servers; torchvision itself would wait for ever."""
+    """Give up on silent servers; torchvision would wait for ever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -1,9 +1,8 @@
-"""Checks of IDX files, the format in which MNIST and its relatives are kept.
+"""Checks of IDX files, the format of MNIST and similar data sets.
 
-torchvision compares neither the length of a file with its header, nor the
-number of labels with the number of images, and takes any byte as a label. A
-damaged file would therefore be learned without a word, or end in a bare
-assertion.
+torchvision compares neither the length of a file with its header nor the number of labels
+with the number of images, and accepts any byte as a label. A damaged file would be learned
+in silence, or end in a bare assertion.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Import of the slow packages at the moment they are needed."""
+"""Import slow packages only when they are needed."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from neurosim.data.contents import describe_contents
 from neurosim.data.dataset import Dataset
 from neurosim.data.registry import DatasetInfo, dataset_info
 from neurosim.data.sources import read_raw_images
@@ -19,8 +20,20 @@ __all__ = ["default_data_dir", "load_dataset"]
 
 
 def default_data_dir() -> Path:
-    """Where data sets are kept unless told otherwise: below the user's cache folder."""
-    return platformdirs.user_cache_path("neurosim") / "data"
+    """Folder of the data sets unless another is given: below the user's cache folder.
+
+    Raises
+    ------
+    DataError
+        If the user has no home folder.
+    """
+    try:
+        return platformdirs.user_cache_path("neurosim") / "data"
+    except RuntimeError as error:
+        raise DataError(
+            "the folder of data sets is unknown, because this user has no home folder; set HOME, "
+            "or name a folder by --data-dir"
+        ) from error
 
 
 def load_dataset(
@@ -41,18 +54,19 @@ def load_dataset(
         Where data sets are kept, in torchvision's layout; the user's cache
         folder by default. Unused by ``digits``.
     train_images : int, optional
-        Keep this many training images: the first of the shuffled set. All of
-        them in stored order by default.
+        Keep this many training images, the first of the shuffled set. By default all
+        of them are kept, in stored order.
     test_images : int, optional
-        Keep the first so many test images. All of them by default.
+        Keep this many test images, the first ones; all of them by default.
     seed : int, optional
-        Seed of the shuffle that ``train_images`` takes from; without it the
-        seed has no effect.
+        Seed of the shuffle before ``train_images`` are taken; it has no effect if all
+        are kept.
 
     Returns
     -------
     Dataset
-        Flattened and scaled images with their labels.
+        Flattened and scaled images with their labels. Files that hold another data set
+        than their folder says are read with a warning; see ``Dataset.contents``.
 
     Raises
     ------
@@ -71,7 +85,8 @@ def load_dataset(
     for option, count in (("train_images", train_images), ("test_images", test_images)):
         if count is not None:
             _check_number(option, count, 1)
-    raw = read_raw_images(info, Path(os.path.expanduser(data_dir or default_data_dir())))
+    folder = _data_folder(data_dir) if info.needs_files else None
+    raw = read_raw_images(info, folder)
     train = _choose_train(len(raw.train_labels), train_images, seed)
     test = _choose_test(len(raw.test_labels), test_images)
     return Dataset(
@@ -82,7 +97,12 @@ def load_dataset(
         y_test=raw.test_labels[test],
         n_classes=info.n_classes,
         image_shape=info.image_shape,
+        contents=describe_contents(info.name, raw, folder or "scikit-learn"),
     )
+
+
+def _data_folder(given: Path | None) -> Path:
+    return default_data_dir() if given is None else Path(os.path.expanduser(given))
 
 
 def _check_number(option: str, value: Any, low: int) -> None:
@@ -101,8 +121,7 @@ def _choose_train(available: int, count: int | None, seed: int) -> slice | NDArr
     if count is None:
         return slice(None)
     _check_available("train_images", count, available)
-    # A generator of its own: which images are kept must not depend on what
-    # else draws random numbers.
+    # A separate generator: the choice must not depend on other random numbers drawn.
     return np.random.Generator(np.random.PCG64(seed)).permutation(available)[:count]
 
 

@@ -1,4 +1,4 @@
-"""What each data set is, without reading it."""
+"""Descriptions of the data sets."""
 
 from __future__ import annotations
 

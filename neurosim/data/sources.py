@@ -1,4 +1,4 @@
-"""Where the raw images come from: torchvision's files, or scikit-learn."""
+"""Read the raw images: from torchvision's files, or from scikit-learn."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ class RawImages(NamedTuple):
     test_labels: NDArray[np.int64]
 
 
-def read_raw_images(info: DatasetInfo, folder: Path) -> RawImages:
+def read_raw_images(info: DatasetInfo, folder: Path | None) -> RawImages:
     """Read a data set, after downloading it if its files are absent.
 
     Parameters
     ----------
     info : DatasetInfo
         Which data set.
-    folder : Path
-        Where data sets are kept.
+    folder : Path or None
+        Where data sets are kept; None for a data set that needs no files.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def read_raw_images(info: DatasetInfo, folder: Path) -> RawImages:
         If the files are absent and cannot be downloaded, are damaged, or cannot
         be read.
     """
-    if not info.needs_files:
+    if folder is None:
         return _read_digits(info)
     read = _read_cifar10 if info.name == "cifar10" else _read_idx
     try:
@@ -87,7 +87,7 @@ def read_raw_images(info: DatasetInfo, folder: Path) -> RawImages:
 def _read_digits(info: DatasetInfo) -> RawImages:
     images, labels = import_for(info.name, "sklearn.datasets").load_digits(return_X_y=True)
     split = import_for(info.name, "sklearn.model_selection").train_test_split
-    # Always the same split, so that results of different seeds can be compared.
+    # The same split for every seed, so that their results can be compared.
     train_pixels, test_pixels, train_labels, test_labels = split(
         images.reshape(-1, *info.image_shape),
         labels.astype(np.int64),
@@ -112,7 +112,7 @@ def _read_idx(info: DatasetInfo, folder: Path) -> RawImages:
 
 
 def _refuse_old_format(processed: Path) -> None:
-    # torchvision would read these in place of the IDX files that are checked.
+    # torchvision would read these instead of the IDX files, which are checked.
     if all((processed / name).exists() for name in ("training.pt", "test.pt")):
         raise DataError(
             f"{processed} holds files of an old torchvision, which cannot be checked; "
@@ -143,7 +143,7 @@ def _cifar10_arrays(part: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 def _damaged_cifar10(info: DatasetInfo, files: dict[Path, str], error: Exception) -> DataError:
     check_integrity = import_for(info.name, "torchvision.datasets.utils").check_integrity
     damaged = [str(path) for path, md5 in files.items() if not check_integrity(path, md5)]
-    # Checksums that all fit leave only the folder as a whole to be blamed.
+    # If every checksum fits, no single file can be named.
     blamed = ", ".join(damaged) or str(next(iter(files)).parent)
     reason = " ".join(str(error).split())
     return DataError(
@@ -155,10 +155,9 @@ def _damaged_cifar10(info: DatasetInfo, files: dict[Path, str], error: Exception
 def _download_if_absent(
     info: DatasetInfo, folder: Path, files: Iterable[Path], archives: Mapping[str, str]
 ) -> None:
-    absent = next((path for path in files if not path.exists()), None)
-    if absent is not None:
-        reader = _torchvision_class(info)
-        fetch = partial(reader, download=True)
+    absent = [path for path in files if not path.exists()]
+    if absent:
+        fetch = partial(_torchvision_class(info), download=True)
         download(info.name, folder, fetch, absent=absent, archives=archives)
 
 

@@ -45,7 +45,7 @@ def convergence(run: Source, *, images: int = 8) -> Figure:
     x, y = one.data.x_test[:images], one.data.y_test[:images]
     if images < 1:
         raise FigureError(f"images = {images}: give 1 or more")
-    changes = one.simulator.state_changes(x, y, beta=one.nudge)
+    changes = one.simulator.state_changes(x, y)
     circuit = one.simulator.circuit
     phases = {phase.name: phase.steps * circuit.dt for phase in circuit.phases}
     with style.applied():

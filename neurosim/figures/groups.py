@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from neurosim.figures import style
 from neurosim.figures.curves import counted_events
-from neurosim.runs.comparison import Group, comparison_markdown, published_angles, published_curve
+from neurosim.runs.comparison import comparison_markdown, published_angles, published_curve
 from neurosim.runs.folder import make_folder, write_result
+from neurosim.runs.groups import Group
 
 __all__ = ["comparison", "write_comparison"]
 
@@ -25,7 +26,7 @@ def comparison(groups: Sequence[Group]) -> Figure:
     Parameters
     ----------
     groups : sequence of Group
-        From :func:`neurosim.runs.comparison.load_groups`.
+        From :func:`neurosim.runs.groups.load_groups`.
 
     Returns
     -------

@@ -185,13 +185,7 @@ class Run:
         x, y = self.data.x_test, self.data.y_test
         evaluated = simulator.activity(x)
         phase = list(evaluated)[-1]
-        return Activity(evaluated[phase], phase, simulator.activity(x, y, beta=self.nudge), y)
-
-    @property
-    def nudge(self) -> float:
-        """Size of the nudge in training; 1 for a system without a nudge."""
-        drawn = self.settings.system.cycle_scalars(np.random.default_rng(0), 1)
-        return float(max((abs(values[0]) for values in drawn.values()), default=1.0))
+        return Activity(evaluated[phase], phase, simulator.activity(x, y), y)
 
     # ------------------------------------------------------------ published results
 

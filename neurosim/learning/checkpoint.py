@@ -1,8 +1,8 @@
 """Checkpoints that survive a kill at any moment and are never read wrongly.
 
 A checkpoint is one uncompressed ``.npz`` file. Its last 64 bytes are the
-SHA-256 of all bytes before them, written as the end of the archive's comment,
-so any flipped or missing byte is seen before a single number is read.
+SHA-256 of all bytes before them, at the end of the archive's comment, so any
+changed or missing byte is noticed before a number is read.
 
 The folder holds the newest checkpoint and the one before it. A new one is
 written and synced under a temporary name first, so that at every moment at
@@ -50,14 +50,14 @@ _FIRST_NAME = slice(30, 30 + len(_HEADER))
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """All that is needed to go on with a run as if it had never stopped.
+    """Everything that a run needs to go on as if it had never stopped.
 
     Attributes
     ----------
     arrays : dict of str to numpy.ndarray
         Plain arrays of numbers or booleans, of any shape; no units are kept.
     state : dict
-        What JSON can say exactly: ``None``, booleans, integers of up to 4300
+        What JSON stores exactly: ``None``, booleans, integers of up to 4300
         digits, floats, strings, lists and dictionaries with string keys.
     """
 
@@ -66,11 +66,11 @@ class Checkpoint:
 
 
 class _DamagedError(Exception):
-    """The bytes are no complete checkpoint; the text says what is wrong."""
+    """The bytes are not a complete checkpoint; the text says what is wrong."""
 
 
 def plain_state(value: Any) -> Any:
-    """A state as a checkpoint holds it: tuples become lists, at any depth.
+    """Turn tuples into lists at any depth, as a checkpoint stores them.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def plain_state(value: Any) -> Any:
     Returns
     -------
     object
-        The same, equal to what :func:`load_checkpoint` gives back.
+        Equal to what :func:`load_checkpoint` gives back.
     """
     if isinstance(value, dict):
         return {name: plain_state(item) for name, item in value.items()}
@@ -114,7 +114,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """
     data = _encode(checkpoint)
     target = folder / CHECKPOINT_NAME
-    # A damaged file must not push out the good one that a resumed run came from.
+    # A damaged file must not replace the good one that a resumed run was read from.
     previous = folder / PREVIOUS_NAME if _is_complete(target) else None
     try:
         replace_file(target, data, previous)
@@ -137,7 +137,7 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
     checkpoint : Checkpoint
         The newest good one; its arrays can be written to.
     warnings : list of str
-        One sentence for each newer file that had to be passed over.
+        One sentence for each newer file that could not be used.
 
     Raises
     ------
@@ -235,7 +235,7 @@ def _decode(data: bytes, path: Path) -> Checkpoint:
 
 
 def _check_seal(data: bytes) -> None:
-    """Refuse bytes that are not exactly what :func:`_seal` gave."""
+    """Refuse bytes that are not exactly those that :func:`_seal` returned."""
     if not data:
         raise _DamagedError("damaged (empty)")
     body, digest = data[:-_DIGEST_LENGTH], data[-_DIGEST_LENGTH:]
@@ -274,7 +274,7 @@ def _is_complete(path: Path) -> bool:
     try:
         _check_seal(path.read_bytes())
     except (OSError, _DamagedError):
-        # What cannot be read now could not be gone on from either.
+        # A file that cannot be read now cannot be resumed from either.
         return False
     return True
 

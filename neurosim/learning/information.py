@@ -27,12 +27,12 @@ __all__ = ["CorrelativeInformation", "correlation", "correlative_information"]
 
 @dataclasses.dataclass(frozen=True)
 class CorrelativeInformation:
-    """What two neighbouring layers tell of each other.
+    """How much two neighbouring layers tell about each other.
 
     Attributes
     ----------
     forward, backward : float
-        In nats. ``backward`` is NaN where no weights lead back.
+        In nats. ``backward`` is NaN where there are no weights back.
     """
 
     forward: float

@@ -102,12 +102,12 @@ def angles(
 
 
 def count_events(circuit: Circuit, event_counts: Mapping[str, int]) -> dict[str, int]:
-    """Events of a run under the names by which the circuit reports them.
+    """Count the events of a run under the names that the circuit gives them.
 
     Parameters
     ----------
     circuit : Circuit
-        Its events say what they are counted as.
+        Each of its events names the kind that it is counted as.
     event_counts : mapping of str to int
         Counts by ``"population.event"``.
 
@@ -126,14 +126,14 @@ def count_events(circuit: Circuit, event_counts: Mapping[str, int]) -> dict[str,
 
 
 def count_synops(circuit: Circuit, event_counts: Mapping[str, int]) -> int:
-    """Synaptic operations of a run: of graded spikes, of lateral samples and of any other event.
+    """Synaptic operations of a run, summed over all events that carry signal.
 
     Parameters
     ----------
     circuit : Circuit
-        Says how many synapses an event reaches.
+        Tells how many synapses an event reaches.
     event_counts : mapping of str to int
-        Counts by ``"population.event"``, with every event that a signal pathway listens for.
+        Counts by ``"population.event"``, including every event that a signal pathway uses.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Systems by name: those that come with neurosim, and those in a file of the user's.
 
-A class that a program of the user's made has no such name. Its reference tells where it
-was, and only that program can bring it back.
+A class that a user's program defines has no such name. Its reference says where it was
+defined, and only that program can give it back.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def system_named(reference: str) -> type[System]:
 
 
 def reference_of(system: System) -> str:
-    """What :func:`system_named` finds a system's class by.
+    """The reference by which :func:`system_named` finds a system's class.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ def reference_of(system: System) -> str:
     Returns
     -------
     str
-        A name, ``path/to/file.py:ClassName``, or for a class that a program made
-        ``module:ClassName``, which :func:`system_named` refuses: under the name that
-        such a class may share with another, the other would come back.
+        A name, or ``path/to/file.py:ClassName``. For a class that a program defines it is
+        ``module:ClassName``, which :func:`system_named` refuses: such a class may share
+        its name with another one.
     """
     kind = type(system)
     if SYSTEMS.get(kind.name) is kind:
@@ -81,7 +81,7 @@ def reference_of(system: System) -> str:
 
 
 def _made_in(reference: str) -> str:
-    """What to add for a reference that names a module instead of a file."""
+    """A hint for a reference that names a module instead of a file."""
     module, _, name = reference.rpartition(":")
     if module.endswith(".py"):
         return ""
@@ -124,7 +124,7 @@ def system_with_layers(name: str, layers: Sequence[int] | None = None) -> System
 
 def _module(path: Path) -> ModuleType:
     content = path.read_bytes()
-    # an unchanged file is read once, so that its classes stay the same
+    # an unchanged file is read once, so that its classes are the same objects every time
     name = f"neurosim_user_{hashlib.sha256(str(path).encode() + content).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -132,7 +132,7 @@ def _module(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ParameterError(f"{path} is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    # dataclasses look their module up while they are made
+    # dataclasses look up their module in sys.modules while they are made
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

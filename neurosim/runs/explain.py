@@ -1,11 +1,11 @@
-"""Say in words what a circuit consists of and how it would run."""
+"""Describe in words what a circuit consists of and how it would run."""
 
 from __future__ import annotations
 
+from neurosim.backends import open_backend
+from neurosim.backends.interface import CHUNK_IMAGES
 from neurosim.circuit import Circuit
 from neurosim.runs.settings import RunSettings
-from neurosim.backends.interface import CHUNK_IMAGES
-from neurosim.backends import open_backend
 
 __all__ = ["explain"]
 
@@ -16,20 +16,21 @@ def explain(subject: RunSettings | Circuit) -> str:
     Parameters
     ----------
     subject : RunSettings or Circuit
-        What would be trained; a circuit is explained as for the C++ back end in
-        single precision.
+        Settings of a run, or a circuit, which is explained for the C++ back end in single
+        precision.
 
     Returns
     -------
     str
-        Lines of text. With the C++ back end the circuit is built, since only
-        then it is known which pathway runs how.
+        Lines of text. For the C++ back end the circuit is built, because only the build
+        decides how each pathway runs.
     """
     if isinstance(subject, Circuit):
         circuit, lines, pathways = subject, [f"circuit {subject.name}"], _compiled(subject)
     else:
         system, circuit = subject.system, subject.system.circuit()
         lines = [f"{system.title}; {system.citation}", f"preset: {subject.preset}"]
+        lines += filter(None, [subject.describe_changes()])
         pathways = _compiled(circuit, subject.dtype) if subject.backend == "cpp" else {}
     lines += _cycle_lines(circuit) + _population_lines(circuit)
     return "\n".join(lines + _projection_lines(circuit, pathways))

@@ -1,61 +1,44 @@
 """The folder of one run: settings, metrics, summary, log and checkpoints.
 
-One process at a time writes to a run folder; it holds an exclusive lock on
-``.lock`` in it, which the system drops when the process ends, however it ends.
+One process at a time writes to a run folder; it holds the lock of
+:mod:`neurosim.runs.locks`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import importlib
-import importlib.metadata
-import json
 import os
-import platform
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
-from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME
-from neurosim.files import replace_file, storage_error, temporary_path
-from neurosim.backends.cpp.compiler import compiler_version
 from neurosim.errors import RunFolderError
+from neurosim.files import append_synced, replace_file, storage_error, temporary_path
+from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME
+from neurosim.runs.locks import LOCK_NAME, take_lock
+from neurosim.runs.rows import json_object, metrics_line, summary_text
 
-__all__ = [
-    "RunFolder",
-    "default_run_folder",
-    "environment",
-    "make_folder",
-    "summary_text",
-    "write_result",
-]
+__all__ = ["RunFolder", "default_run_folder", "make_folder", "write_result"]
 
 CONFIG_NAME = "config.toml"
 METRICS_NAME = "metrics.jsonl"
 SUMMARY_NAME = "summary.json"
 LOG_NAME = "log.txt"
-LOCK_NAME = ".lock"
 
 _RUN_FILES = {CONFIG_NAME, METRICS_NAME, SUMMARY_NAME, CHECKPOINT_NAME, PREVIOUS_NAME}
-# What a run that was killed before it got going leaves behind, and nothing lost with it.
+# Files of a run that was killed before it began; nothing is lost with them.
 _LEFTOVERS = {LOCK_NAME, LOG_NAME} | {temporary_path(Path(name)).name for name in _RUN_FILES}
-# A git hook sets these, and they would point at the repository of the hook.
-_GIT_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
-_TOOL_TIMEOUT_S = 10.0
 
 
 class RunFolder:
-    """One run's folder, to be read by anyone and written by the process that locked it.
+    """The folder of one run. Anyone may read it; the process that locked it may write.
 
-    :meth:`create` and :meth:`reopen` lock the folder until :meth:`close` or the
-    end of a ``with`` block. Made directly, it is unlocked and only for reading.
+    :meth:`create` and :meth:`reopen` lock the folder until :meth:`close` or the end of a
+    ``with`` block. ``RunFolder(path)`` itself is unlocked, for reading only.
 
     Parameters
     ----------
@@ -91,14 +74,14 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            If the folder is in use, holds a run or foreign files, is a file,
-            or cannot be written.
+            If the folder is in use, holds a run or other files, is a file, or
+            cannot be written.
         """
         make_folder(path)
-        # A folder of somebody else's files gets no lock file.
+        # A folder with other files in it must not get a lock file.
         if not os.path.lexists(path / LOCK_NAME):
             _refuse_foreign(path)
-        folder = cls(path, _take_lock(path))
+        folder = cls(path, take_lock(path))
         with folder._closed_on_error():
             _refuse_occupied(path)
             _refuse_foreign(path)
@@ -106,9 +89,9 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, path: Path) -> Self:
-        """Lock the folder of an earlier run, to go on with it.
+        """Lock the folder of an earlier run, to continue it.
 
-        A last metrics line that a kill left half-written is cut off.
+        A last metrics line that a kill left half-written is removed.
 
         Parameters
         ----------
@@ -130,7 +113,7 @@ class RunFolder:
                 f"{path} holds no run to go on with: no {CONFIG_NAME} there; give the folder "
                 f"of an earlier run to --resume, or start a new run with --out"
             )
-        folder = cls(path, _take_lock(path))
+        folder = cls(path, take_lock(path))
         with folder._closed_on_error():
             folder._cut_torn_line()
         return folder
@@ -147,7 +130,7 @@ class RunFolder:
         self.close()
 
     def close(self) -> None:
-        """Give the lock back; reading goes on working. Closing twice is harmless."""
+        """Release the lock; reading still works. Closing twice is harmless."""
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
@@ -158,7 +141,7 @@ class RunFolder:
         return self.path / LOG_NAME
 
     def write_config(self, text: str) -> None:
-        """Write ``config.toml``, all of it or nothing.
+        """Write ``config.toml`` completely or not at all.
 
         Parameters
         ----------
@@ -183,7 +166,7 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            If the file is absent, unreadable or no TOML.
+            If the file is absent, unreadable or not TOML.
         """
         try:
             return tomllib.loads(self._read(CONFIG_NAME).decode())
@@ -194,9 +177,9 @@ class RunFolder:
             ) from error
 
     def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Rewrite ``metrics.jsonl``, all of it or nothing.
+        """Rewrite ``metrics.jsonl`` completely or not at all.
 
-        A resumed run cuts the file back to the rows its checkpoint knows.
+        A resumed run cuts the file back to the rows in its checkpoint.
 
         Parameters
         ----------
@@ -210,10 +193,10 @@ class RunFolder:
         ValueError
             If a number is NaN or infinite.
         """
-        self._replace(METRICS_NAME, "".join(_metrics_line(row) for row in rows))
+        self._replace(METRICS_NAME, "".join(metrics_line(row) for row in rows))
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """Add one line to ``metrics.jsonl``; it is on the disk when this returns.
+        """Append one line to ``metrics.jsonl`` and flush it to the disk.
 
         Parameters
         ----------
@@ -228,17 +211,17 @@ class RunFolder:
             If a number is NaN or infinite.
         """
         self._require_lock()
-        line = _metrics_line(row).encode()
+        line = metrics_line(row).encode()
         try:
-            _append_synced(self.path / METRICS_NAME, line)
+            append_synced(self.path / METRICS_NAME, line)
         except OSError as error:
             raise storage_error(self.path, f"append to {METRICS_NAME} in", error) from error
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Read the complete lines of ``metrics.jsonl``.
 
-        A last line without its end is still being written, or was when the run
-        was killed; it counts as not written.
+        A last line without a newline is still being written, or a kill cut it off; it is
+        left out.
 
         Returns
         -------
@@ -248,7 +231,7 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            If the folder is gone or a complete line is no JSON object.
+            If the folder is gone, or a complete line is not a JSON object.
         """
         if self.path.is_dir() and not os.path.lexists(self.path / METRICS_NAME):
             return []
@@ -256,12 +239,12 @@ class RunFolder:
         return [self._parse_line(number, line) for number, line in enumerate(lines, start=1)]
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write ``summary.json``, indented, all of it or nothing.
+        """Write ``summary.json`` completely or not at all.
 
         Parameters
         ----------
         summary : dict
-            What JSON can say.
+            Values that JSON can hold.
 
         Raises
         ------
@@ -283,12 +266,12 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            If the folder is gone or the file is no JSON object.
+            If the folder is gone, or the file is not a JSON object.
         """
         if self.path.is_dir() and not os.path.lexists(self.path / SUMMARY_NAME):
             return {}
         try:
-            return _json_object(self._read(SUMMARY_NAME))
+            return json_object(self._read(SUMMARY_NAME))
         except (TypeError, ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"{self.path / SUMMARY_NAME} is damaged ({error}); remove it and write it anew by "
@@ -325,7 +308,7 @@ class RunFolder:
 
     def _parse_line(self, number: int, line: bytes) -> dict[str, Any]:
         try:
-            return _json_object(line)
+            return json_object(line)
         except (TypeError, ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"{self.path / METRICS_NAME}, line {number} is damaged ({error}); "
@@ -352,7 +335,7 @@ class RunFolder:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for results, with its parents; one that is there is kept.
+    """Make a folder for results and its parents; an existing one is kept.
 
     Parameters
     ----------
@@ -376,7 +359,7 @@ def make_folder(path: Path) -> None:
 
 
 def write_result(path: Path, data: bytes) -> None:
-    """Write a file of results that belongs to no single run, all of it or nothing.
+    """Write a file of results outside a single run, completely or not at all.
 
     Parameters
     ----------
@@ -388,7 +371,7 @@ def write_result(path: Path, data: bytes) -> None:
     Raises
     ------
     RunFolderError
-        If it cannot be written; what was there stays.
+        If it cannot be written; the old file stays.
     """
     try:
         replace_file(path, data)
@@ -425,104 +408,15 @@ def _refuse_occupied(path: Path) -> None:
         )
 
 
-def _take_lock(path: Path) -> int:
-    try:
-        descriptor = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise storage_error(path, f"make {LOCK_NAME} in", error) from error
-    try:
-        _lock_for_this_process(descriptor, path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _lock_for_this_process(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    except BlockingIOError as error:
-        # Empty for the instant between another process's locking and writing.
-        pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        raise RunFolderError(
-            f"{path} is in use by another process (pid {pid}); wait for it to end, stop it, "
-            f"or choose another --out"
-        ) from error
-    except OSError as error:
-        raise storage_error(path, "lock", error) from error
-
-
-def _append_synced(path: Path, line: bytes) -> None:
-    with path.open("ab", buffering=0) as handle:
-        start = handle.tell()
-        try:
-            if handle.write(line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(handle.fileno())
-        except OSError:
-            # Half a line would spoil the next one; the first error says more than this one.
-            with contextlib.suppress(OSError):
-                handle.truncate(start)
-            raise
-
-
-def _metrics_line(row: dict[str, Any]) -> str:
-    return _strict_json(row, "metrics row") + "\n"
-
-
-def _strict_json(value: dict[str, Any], what: str, indent: int | None = None) -> str:
-    try:
-        return json.dumps(value, allow_nan=False, indent=indent)
-    except ValueError as error:
-        raise ValueError(
-            f"{what} {value!r} cannot be written as JSON ({error}); give finite numbers, "
-            f"or None where there is no value"
-        ) from error
-
-
-def summary_text(summary: dict[str, Any]) -> str:
-    """Content of ``summary.json``.
-
-    Parameters
-    ----------
-    summary : dict
-        What JSON can say.
-
-    Returns
-    -------
-    str
-        Indented JSON, with a newline at its end.
-
-    Raises
-    ------
-    ValueError
-        If a number is NaN or infinite.
-    """
-    return _strict_json(summary, "summary", indent=2) + "\n"
-
-
-def _json_object(data: bytes) -> dict[str, Any]:
-    value = json.loads(data, parse_constant=_refuse_constant)
-    if not isinstance(value, dict):
-        raise TypeError(f"{type(value).__name__} instead of an object")
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
 def default_run_folder(base: Path, system: str, dataset: str, now: datetime) -> Path:
-    """Name a new run folder after what is run and when; nothing is made.
+    """Name a new run folder by system, data set and time; nothing is made.
 
     Parameters
     ----------
     base : Path
         Folder of all runs.
     system, dataset : str
-        Names; what does not belong into a file name becomes ``-``.
+        Names; characters that do not suit a file name become ``-``.
     now : datetime
         The moment the run starts.
 
@@ -544,71 +438,3 @@ def default_run_folder(base: Path, system: str, dataset: str, now: datetime) -> 
         number += 1
         folder = base / f"{stem}-{number}"
     return folder
-
-
-def environment() -> dict[str, str]:
-    """Tell what a run was computed with, for its record.
-
-    Returns
-    -------
-    dict of str to str
-        Versions under ``neurosim``, ``brian2``, ``numpy`` and ``python``;
-        ``platform``; ``compiler``, the first line of the C++ compiler's
-        version or ``"none found"``; ``git_commit`` of the source checkout,
-        with ``-dirty`` if it is modified, or ``"none"``.
-    """
-    return {
-        "neurosim": _own_version(),
-        "brian2": _version("brian2"),
-        "numpy": _version("numpy"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "compiler": compiler_version(),
-        "git_commit": _git_commit(Path(__file__).resolve()),
-    }
-
-
-def _own_version() -> str:
-    try:
-        return importlib.metadata.version("neurosim")
-    except importlib.metadata.PackageNotFoundError:
-        # Run from a source tree that was never installed.
-        return str(importlib.import_module("neurosim").__version__)
-
-
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _git_commit(source: Path) -> str:
-    """Commit of the checkout that tracks a source file, ``"none"`` without one."""
-    git = ["git", "-C", str(source.parent)]
-    # An installed package may lie inside a repository that is not its own.
-    if _output_of([*git, "ls-files", "--error-unmatch", source.name]) is None:
-        return "none"
-    commit = _output_of([*git, "rev-parse", "--verify", "HEAD"])
-    if commit is None:
-        return "none"
-    changes = _output_of([*git, "status", "--porcelain", "--untracked-files=no"])
-    return commit.strip() + ("-dirty" if changes else "")
-
-
-def _output_of(command: list[str]) -> str | None:
-    """Return what a program prints, ``None`` if it is absent, fails or hangs."""
-    variables = {key: value for key, value in os.environ.items() if key not in _GIT_VARIABLES}
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TOOL_TIMEOUT_S,
-            check=True,
-            env={**variables, "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout

@@ -1,4 +1,4 @@
-"""What a run left in its folder: settings, trained network and images."""
+"""Read what a run left in its folder: settings, trained network and images."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 from neurosim.data import Dataset
 from neurosim.errors import RunFolderError
-from neurosim.runs.folder import CONFIG_NAME, RunFolder
 from neurosim.learning.simulator import Simulator
+from neurosim.runs.folder import CONFIG_NAME, RunFolder
+from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 
 __all__ = ["OpenedRun", "open_run", "read_settings"]
 
@@ -19,7 +19,7 @@ _WAY_OUT = "give the folder that `neurosim train` named at its end"
 
 @dataclasses.dataclass(frozen=True)
 class OpenedRun:
-    """What a run left, ready to be looked at.
+    """Settings, trained network and images of a run.
 
     Attributes
     ----------
@@ -40,17 +40,17 @@ class OpenedRun:
 
 
 def read_settings(path: str | Path, *, way_out: str = _WAY_OUT, **given: Any) -> RunSettings:
-    """Settings of the run in a folder; nothing in it is changed or locked.
+    """Read the settings of a run; nothing in its folder is changed or locked.
 
     Parameters
     ----------
     path : str or Path
         The run folder.
     way_out : str
-        What to give instead of a folder without a run, for the message.
+        What to do about a folder without a run, for the message.
     **given
-        Run settings that take the place of the run's own, by the names of
-        :data:`neurosim.runs.settings.RUN_DEFAULTS`; None for its own.
+        Run settings that replace the run's own, by the names of
+        :data:`neurosim.runs.settings.RUN_DEFAULTS`; None keeps the run's own.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def read_settings(path: str | Path, *, way_out: str = _WAY_OUT, **given: Any) ->
     RunFolderError
         If there is no such folder, or no run in it.
     ParameterError, DataError
-        If the run's settings are none that this version knows.
+        If this version does not know the run's settings.
     """
     folder = Path(path)
     if not folder.exists():
@@ -73,13 +73,17 @@ def read_settings(path: str | Path, *, way_out: str = _WAY_OUT, **given: Any) ->
     return resolve(given, settings_from_config(config, str(folder)))
 
 
-def open_run(path: str | Path, *, way_out: str = _WAY_OUT) -> OpenedRun:
-    """Open a run folder for looking; nothing in it is changed or locked.
+def open_run(
+    path: str | Path, *, data_dir: Path | None = None, way_out: str = _WAY_OUT
+) -> OpenedRun:
+    """Read a run folder; nothing in it is changed or locked.
 
     Parameters
     ----------
     path : str or Path
         The folder that ``neurosim train`` wrote.
+    data_dir : Path, optional
+        Where the data set lies now; by default where the run found it.
     way_out : str
         As for :func:`read_settings`.
 
@@ -98,6 +102,6 @@ def open_run(path: str | Path, *, way_out: str = _WAY_OUT) -> OpenedRun:
         If its data set cannot be read.
     """
     folder = Path(path)
-    settings = read_settings(folder, way_out=way_out)
+    settings = read_settings(folder, way_out=way_out, data_dir=data_dir)
     simulator = Simulator.load(folder, backend=settings.backend)
     return OpenedRun(folder, settings, simulator, settings.load_data())

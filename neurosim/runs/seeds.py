@@ -1,38 +1,30 @@
-"""The same run with several seeds, as processes side by side.
+"""The same run with several seeds, in processes side by side.
 
-The folder of all runs holds their settings (``config.toml``) and seeds
-(``seeds.json``), written before anything else is done, so that they can go on
-whenever they are stopped.
+The folder of all runs holds their settings (``config.toml``) and seeds (``seeds.json``).
+Both are written first, so that the runs can be resumed whenever they are stopped.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import statistics
-import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosim.files import storage_error
-from neurosim.runs.child import child_command
-from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
-from neurosim.runs.folder import (
-    CONFIG_NAME,
-    SUMMARY_NAME,
-    RunFolder,
-    environment,
-    make_folder,
-    summary_text,
-    write_result,
-)
+from neurosim.files import storage_error
 from neurosim.learning.simulator import Simulator
+from neurosim.runs.folder import CONFIG_NAME, SUMMARY_NAME, RunFolder, make_folder, write_result
+from neurosim.runs.interrupts import Interrupted
+from neurosim.runs.provenance import environment
+from neurosim.runs.rows import summary_text
+from neurosim.runs.run_log import log_finished
+from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 from neurosim.runs.tensorboard import FOLDER_NAME, require_tensorboard
-from neurosim.runs.training import Interrupted, check_jobs, say_finished
+from neurosim.runs.training import check_jobs
+from neurosim.runs.workers import finished_epochs, run_workers
 
 __all__ = [
     "add_seeds",
@@ -45,11 +37,9 @@ __all__ = [
 
 SEEDS_NAME = "seeds.json"
 
-_POLL_SECONDS = 0.3
-
 
 def seed_folders(path: Path) -> list[Path]:
-    """Folders of the single runs that have begun below ``path``, by seed.
+    """Folders of the runs that have begun below ``path``, sorted by seed.
 
     Parameters
     ----------
@@ -66,7 +56,18 @@ def seed_folders(path: Path) -> list[Path]:
 
 
 def holds_seeds(path: Path) -> bool:
-    """Whether :func:`train_seeds` has begun in a folder."""
+    """Whether a folder is one of :func:`train_seeds`.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, which may not exist.
+
+    Returns
+    -------
+    bool
+        True if it holds a list of seeds, or runs by seed.
+    """
     return os.path.lexists(path / SEEDS_NAME) or bool(seed_folders(path))
 
 
@@ -84,7 +85,7 @@ def train_seeds(
     Parameters
     ----------
     settings : RunSettings
-        Settings of all runs but for the seed.
+        Settings of all runs; their seed is not used.
     seeds : sequence of int
         Seeds; each gets the folder ``out/seed-N``.
     out : Path
@@ -105,17 +106,17 @@ def train_seeds(
     Raises
     ------
     ParameterError
-        If a seed comes twice, or ``jobs`` is below 1.
+        If a seed is given twice, or ``jobs`` is below 1.
     RunFolderError
         If the folder is not empty or cannot be written.
     NeurosimError
-        If a run fails; the others are brought to their end first.
+        If a run fails; the others are finished first.
     Interrupted
         After a signal, once every run has written its checkpoint.
     """
     check_jobs(jobs)
     if len(set(seeds)) != len(seeds):
-        raise ParameterError(f"seeds {' '.join(map(str, seeds))}: one comes twice; leave it out")
+        raise ParameterError(f"seeds {' '.join(map(str, seeds))}: one is given twice; leave it out")
     if tensorboard:
         require_tensorboard()
     _prepare(out, settings, seeds)
@@ -128,12 +129,14 @@ def resume_seeds(
     *,
     jobs: int,
     epochs: int | None = None,
+    data_dir: Path | None = None,
+    check_output: bool | None = None,
     progress: bool = True,
     tensorboard: bool = False,
 ) -> dict[str, Any]:
-    """Go on with the runs that :func:`train_seeds` left in a folder.
+    """Continue the runs that :func:`train_seeds` left in a folder.
 
-    Runs that have as many epochs as they shall have, or more, are left alone.
+    Runs that have all their epochs, or more, are left as they are.
 
     Parameters
     ----------
@@ -142,7 +145,11 @@ def resume_seeds(
     jobs : int
         Most processes at one time.
     epochs : int, optional
-        New total of epochs of every run that has not as many yet.
+        New total of epochs of every run that has fewer.
+    data_dir : Path, optional
+        Where the data set lies now; by default where the runs found it.
+    check_output : bool, optional
+        Whether to stop at a dead output; by default as before.
     progress : bool
         Show a progress bar.
     tensorboard : bool
@@ -160,7 +167,7 @@ def resume_seeds(
     RunFolderError
         If the seeds or settings in the folder cannot be read.
     NeurosimError
-        If a run fails; the others are brought to their end first.
+        If a run fails; the others are finished first.
     Interrupted
         After a signal, once every run has written its checkpoint.
     """
@@ -168,16 +175,18 @@ def resume_seeds(
     if tensorboard:
         require_tensorboard()
     seeds = _read_seeds(path)
-    settings = resolve({"epochs": epochs}, read_seeds_config(path))
-    commands = _plan(settings, path, seeds, tensorboard=tensorboard)
-    if commands and epochs is not None:
-        # a seed that has not begun, and the next resume, find the new length here
+    given = {"epochs": epochs, "data_dir": data_dir, "check_output": check_output}
+    settings = resolve(given, read_seeds_config(path))
+    changes = _options_of(settings, data_dir, check_output)
+    commands = _plan(settings, path, seeds, tensorboard=tensorboard, changes=changes)
+    if commands and any(value is not None for value in given.values()):
+        # seeds that have not begun, and the next resume, read the new settings here
         _write(path, CONFIG_NAME, settings.to_config(environment()))
     return _train(settings, path, seeds, commands, jobs, progress)
 
 
 def read_seeds_config(path: Path) -> dict[str, Any]:
-    """Settings of all runs that :func:`train_seeds` began in a folder.
+    """Settings common to the runs in a folder of :func:`train_seeds`.
 
     Parameters
     ----------
@@ -187,12 +196,12 @@ def read_seeds_config(path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        For :func:`neurosim.runs.settings.resolve`; the length is that asked for last.
+        For :func:`neurosim.runs.settings.resolve`.
 
     Raises
     ------
     RunFolderError
-        If there are none, or they cannot be read.
+        If there are no settings, or they cannot be read.
     """
     if not os.path.lexists(path / CONFIG_NAME):
         raise RunFolderError(
@@ -214,12 +223,12 @@ def add_seeds(path: Path, seeds: Sequence[int]) -> list[int]:
     path : Path
         The folder.
     seeds : sequence of int
-        Seeds that it shall hold; those it has stay.
+        Seeds to be there; those planned before are kept.
 
     Returns
     -------
     list of int
-        All its seeds; :func:`resume_seeds` trains those that have not begun.
+        All seeds; :func:`resume_seeds` trains those that have not begun.
 
     Raises
     ------
@@ -243,7 +252,7 @@ def _prepare(out: Path, settings: RunSettings, seeds: Sequence[int]) -> None:
         raise RunFolderError(
             f"{out} is not empty; give another --out, or go on with --resume {out}"
         )
-    # the seeds first: with them the folder is never taken for that of a single run
+    # the seeds first: they tell this folder from that of a single run
     _write(out, SEEDS_NAME, json.dumps({"seeds": list(seeds)}) + "\n")
     _write(out, CONFIG_NAME, settings.to_config(environment()))
 
@@ -268,12 +277,30 @@ def _read_seeds(path: Path) -> list[int]:
 
 
 def _plan(
-    settings: RunSettings, out: Path, seeds: Sequence[int], *, tensorboard: bool
+    settings: RunSettings,
+    out: Path,
+    seeds: Sequence[int],
+    *,
+    tensorboard: bool,
+    changes: Sequence[str] = (),
 ) -> dict[Path, list[str]]:
-    """What the processes are to be told, by folder; runs that need none are left out."""
-    folders = _folders(out, seeds)
-    commands = {folder: _options(out, folder, settings.epochs, tensorboard) for folder in folders}
-    return {folder: options for folder, options in commands.items() if options}
+    """Options of each worker by run folder; runs with nothing to do are left out."""
+    commands = {}
+    for folder in _folders(out, seeds):
+        options = _options(out, folder, settings.epochs, tensorboard)
+        if options:
+            commands[folder] = [*changes, *options] if "--resume" in options else options
+    return commands
+
+
+def _options_of(
+    settings: RunSettings, data_dir: Path | None, check_output: bool | None
+) -> list[str]:
+    """Options that change settings of runs that have begun."""
+    options = [] if data_dir is None else ["--data-dir", str(settings.data_dir)]
+    if check_output is not None:
+        options.append("--output-check" if check_output else "--no-output-check")
+    return options
 
 
 def _folders(out: Path, seeds: Sequence[int]) -> list[Path]:
@@ -293,17 +320,12 @@ def _options(out: Path, folder: Path, epochs: int, tensorboard: bool) -> list[st
 
 
 def _has_epochs(folder: Path, epochs: int) -> bool:
-    """Whether a run that has begun has come to its end, or so far on its way to a later one."""
+    """Whether a run has finished with that many epochs, or has them on the way to more."""
     run = RunFolder(folder)
     if resolve({}, _config(folder)).epochs > epochs:
         return len(run.read_metrics()) >= epochs
-    # the summary is written last, when the weights are safe
+    # the summary is written last, after the checkpoint
     return bool(run.read_summary().get("epoch", 0) >= epochs)
-
-
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    """Epochs of a run, which may not have begun."""
-    return RunFolder(folder).read_metrics() if folder.is_dir() else []
 
 
 def _train(
@@ -314,100 +336,30 @@ def _train(
     jobs: int,
     progress: bool,
 ) -> dict[str, Any]:
-    """Run the commands, so that all seeds come to their end, and sum them up."""
+    """Finish all seeds and summarise them."""
     folders = _folders(out, seeds)
     if not commands:
-        say_finished(out, min(len(_rows(folder)) for folder in folders))
+        log_finished(out, min(len(finished_epochs(folder)) for folder in folders))
         return _summarise(out, folders)
     try:
         _compile(settings)
-        failures = _run(commands, folders, settings.epochs, jobs, progress)
+        failures = run_workers(commands, folders, settings.epochs, jobs, progress)
     except KeyboardInterrupt as stop:
-        raise Interrupted(stop.args[0] if stop.args else signal.SIGINT) from stop
+        raise Interrupted.by(stop) from stop
     if failures:
         raise NeurosimError(f"{len(failures)} of {len(seeds)} runs failed: {failures[0]}")
     return _summarise(out, folders)
 
 
 def _compile(settings: RunSettings) -> None:
-    """Build the program here, or the processes would all wait for the same build."""
+    """Build the program once, before the workers, which would all wait for it."""
     with Simulator(settings.system, backend=settings.backend, dtype=settings.dtype) as simulator:
         simulator.backend  # noqa: B018 - built when first looked at
 
 
-def _run(
-    commands: Mapping[Path, list[str]],
-    folders: Sequence[Path],
-    epochs: int,
-    jobs: int,
-    progress: bool,
-) -> list[str]:
-    """Run the commands, ``jobs`` at a time, and show the progress of all folders."""
-    from tqdm.auto import tqdm
-
-    waiting = list(commands)
-    running: dict[Path, subprocess.Popen[str]] = {}
-    failures: list[str] = []
-    disable = None if progress else True
-    try:
-        with tqdm(total=len(folders) * epochs, unit="epoch", disable=disable) as bar:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    folder = waiting.pop(0)
-                    running[folder] = _start(commands[folder])
-                time.sleep(_POLL_SECONDS)
-                failures += _reap(running)
-                _show(bar, folders, epochs)
-    except BaseException:
-        # an interrupt, or metrics that somebody has damaged: nobody would wait for them
-        _stop(running)
-        raise
-    return failures
-
-
-def _start(options: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        child_command("train", "--quiet", *options),
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # an interrupt reaches the parent, which asks each run to write its checkpoint
-        start_new_session=True,
-        # one thread per process: the processes are what runs side by side
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def _reap(running: dict[Path, subprocess.Popen[str]]) -> list[str]:
-    failures = []
-    for folder, process in list(running.items()):
-        if process.poll() is None:
-            continue
-        del running[folder]
-        _, errors = process.communicate()
-        if process.returncode:
-            reason = (errors.strip().splitlines() or [f"status {process.returncode}"])[-1]
-            failures.append(f"{folder.name}: {reason.removeprefix('neurosim: ')}")
-    return failures
-
-
-def _stop(running: Mapping[Path, subprocess.Popen[str]]) -> None:
-    for process in running.values():
-        process.send_signal(signal.SIGTERM)
-    for process in running.values():
-        process.communicate()
-
-
-def _show(bar: Any, folders: Sequence[Path], epochs: int) -> None:
-    rows = {folder: _rows(folder) for folder in folders}
-    latest = {f.name: r[-1]["test_accuracy"] for f, r in rows.items() if r}
-    bar.n = sum(min(len(r), epochs) for r in rows.values())
-    bar.set_postfix({name: f"{value:.4f}" for name, value in sorted(latest.items())})
-
-
 def _summarise(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
-    """Mean and spread after the last epoch that all runs have; some may have more."""
-    rows = {folder.name: _rows(folder) for folder in folders}
+    """Mean and spread after the last epoch that all runs have finished."""
+    rows = {folder.name: finished_epochs(folder) for folder in folders}
     common = min(map(len, rows.values()))
     last = {name: of_run[common - 1] for name, of_run in rows.items()}
     accuracies = [row["test_accuracy"] for row in last.values()]

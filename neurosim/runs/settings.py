@@ -1,4 +1,4 @@
-"""Settings of a training run: where each value comes from, and how they are saved.
+"""Settings of a training run: how they are put together and saved.
 
 Values resolve as command line > configuration file > the system's preset for
 the data set > defaults. A saved ``config.toml`` is itself a configuration file.
@@ -15,13 +15,14 @@ from typing import Any
 
 import tomli_w
 
+from neurosim.backends import BACKENDS, DTYPES
 from neurosim.data import DATASETS, Dataset, dataset_info, load_dataset
 from neurosim.errors import DataError, ParameterError, near_matches
-from neurosim.models import SYSTEMS
-from neurosim.system.parameters import describe_parameters, parse_value
-from neurosim.backends import BACKENDS, DTYPES
-from neurosim.system import PublishedCurve, System
 from neurosim.learning.named_systems import reference_of, system_named
+from neurosim.models import SYSTEMS
+from neurosim.system import PublishedCurve, System
+from neurosim.system.parameters import describe_parameters
+from neurosim.system.values import parse_value
 
 __all__ = ["RUN_DEFAULTS", "RunSettings", "read_config_file", "resolve", "settings_from_config"]
 
@@ -37,18 +38,19 @@ RUN_DEFAULTS: dict[str, Any] = {
     "seed": 0,
     "backend": "cpp",
     "dtype": "float32",
+    "check_output": True,
 }
 
-#: More cells than this in one layer fit into no memory.
+#: No memory holds the weights of more cells than this in a layer.
 _LARGEST_LAYER = 1_000_000
 _WHOLE_NUMBERS = {"epochs": 1, "train_images": 1, "test_images": 1, "seed": 0}
-#: Tables of a saved configuration that describe, but do not set.
-_INFORMATIVE = frozenset({"environment", "preset"})
+#: Tables of a saved configuration that inform the reader and set nothing.
+_INFORMATIVE = frozenset({"data", "environment", "preset"})
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
-    """Everything a training run depends on, resolved.
+    """All settings that a training run depends on, resolved.
 
     Attributes
     ----------
@@ -68,6 +70,8 @@ class RunSettings:
         Back end and precision.
     preset : str
         Where the preset values come from, in plain words.
+    check_output : bool
+        Stop when the output gives one answer to every image.
     """
 
     system: System
@@ -80,6 +84,7 @@ class RunSettings:
     backend: str
     dtype: str
     preset: str
+    check_output: bool = True
 
     @property
     def images_per_epoch(self) -> int:
@@ -116,10 +121,39 @@ class RunSettings:
             seed=self.seed,
         )
 
+    def changed_parameters(self) -> dict[str, Any]:
+        """Parameters of the system that differ from the preset's.
+
+        Returns
+        -------
+        dict of str to object
+            Values by name.
+        """
+        preset = self.system.preset(self.dataset, self.system.layers[1:-1])
+        defaults = {field.name: field.default for field in dataclasses.fields(self.system)}
+        usual = {**defaults, **preset.parameters}
+        values = {name: getattr(self.system, name) for name in describe_parameters(self.system)}
+        return {
+            name: value for name, value in values.items() if _plain(value) != _plain(usual[name])
+        }
+
+    def describe_changes(self) -> str:
+        """The changed parameters as one line, values as they were understood.
+
+        Returns
+        -------
+        str
+            Such as ``"changed: epsilon = 0.2, mu_ff = (0.1, 0.07)"``; empty if none is.
+        """
+        changed = ", ".join(
+            f"{name} = {value}" for name, value in self.changed_parameters().items()
+        )
+        return changed and f"changed: {changed}"
+
     def published(self) -> tuple[PublishedCurve, ...]:
         """Published curves, if these are exactly the settings they were published for."""
         system = self.system
-        # a changed copy of a system in a user's file has published nothing
+        # a user's changed copy of a system has no published results
         if SYSTEMS.get(system.name) is not type(system) or self.dataset not in DATASETS:
             return ()
         preset = system.preset(self.dataset, system.layers[1:-1])
@@ -127,18 +161,22 @@ class RunSettings:
         whole = self.images_per_epoch == DATASETS[self.dataset].n_train
         return preset.published if same and whole and self.test_images is None else ()
 
-    def to_config(self, environment: Mapping[str, str] | None = None) -> str:
+    def to_config(
+        self, environment: Mapping[str, str] | None = None, contents: str | None = None
+    ) -> str:
         """The settings as TOML text that :func:`read_config_file` understands.
 
         Parameters
         ----------
         environment : mapping of str to str, optional
-            Versions to note beside them.
+            Versions, for the reader.
+        contents : str, optional
+            What the data files hold, for the reader; see ``Dataset.contents``.
 
         Returns
         -------
         str
-            What is None is left out.
+            Settings that are None are left out.
         """
         run = {
             "system": reference_of(self.system),
@@ -151,13 +189,16 @@ class RunSettings:
             "seed": self.seed,
             "backend": self.backend,
             "dtype": self.dtype,
+            "check_output": self.check_output,
         }
-        # TOML has no null: what is absent is decided by the data set
+        # TOML has no null: the preset or the data set decides settings that are absent
         tables: dict[str, Any] = {name: value for name, value in run.items() if value is not None}
         tables["parameters"] = {
             name: _plain(getattr(self.system, name)) for name in describe_parameters(self.system)
         }
         tables["preset"] = {"source": self.preset}
+        if contents is not None:
+            tables["data"] = {"contents": contents}
         if environment is not None:
             tables["environment"] = dict(environment)
         return tomli_w.dumps(tables)
@@ -196,7 +237,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 
 def settings_from_config(given: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Check the names in a parsed configuration and leave out what only describes.
+    """Check the names in a parsed configuration and drop its informative tables.
 
     Parameters
     ----------
@@ -278,12 +319,21 @@ def resolve(
         backend=run["backend"],
         dtype=run["dtype"],
         preset=preset.source,
+        check_output=run["check_output"],
     )
 
 
 def _data_dir(given: str | Path | None) -> Path | None:
-    # a run may be resumed from another folder than the one it was started in
-    return None if given is None else Path(os.path.expanduser(given)).absolute()
+    # absolute, because a run may be resumed in another working folder
+    if given is None:
+        return None
+    folder = os.path.expanduser(given)
+    if folder.split(os.sep)[0] == "~":
+        raise ParameterError(
+            f"data_dir = {str(given)!r}: this user has no home folder; set HOME, or write the "
+            "whole path"
+        )
+    return Path(folder).absolute()
 
 
 def _check_run(run: Mapping[str, Any]) -> None:
@@ -295,6 +345,8 @@ def _check_run(run: Mapping[str, Any]) -> None:
             raise ParameterError(
                 f"unknown {name} {run[name]!r}; {near_matches(str(run[name]), allowed)}"
             )
+    if not isinstance(run["check_output"], bool):
+        raise ParameterError(f"check_output = {run['check_output']!r}: give true or false")
     for name, least in _WHOLE_NUMBERS.items():
         value = run[name]
         if value is not None and not _is_whole(value, least):

@@ -10,8 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from neurosim.files import storage_error
 from neurosim.errors import ParameterError
+from neurosim.files import storage_error
 
 __all__ = ["FOLDER_NAME", "EventLog", "require_tensorboard"]
 
@@ -37,7 +37,7 @@ def _tag(name: str) -> str:
 
 
 def require_tensorboard() -> None:
-    """Refuse to begin without the package.
+    """Raise an error if the package is missing, before training begins.
 
     Raises
     ------
@@ -93,7 +93,7 @@ class EventLog:
     def add_epoch(
         self, row: Mapping[str, Any], weights: Mapping[str, NDArray[Any]] | None = None
     ) -> None:
-        """Write what an epoch gave.
+        """Write the metrics and weights of an epoch.
 
         Parameters
         ----------
@@ -110,7 +110,9 @@ class EventLog:
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 
-        values = {_tag(name): value for name, value in row.items() if _tag(name) and value is not None}
+        values = {
+            _tag(name): value for name, value in row.items() if _tag(name) and value is not None
+        }
         values |= {f"angle in degrees/{k}": v for k, v in row.get("angle_degrees", {}).items()}
         scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._add(summary=Summary(value=scalars), step=row["epoch"])
@@ -119,12 +121,12 @@ class EventLog:
         self._flush()
 
     def close(self) -> None:
-        """End the file; closing twice is harmless.
+        """Close the file; closing twice is harmless.
 
         Raises
         ------
         RunFolderError
-            If what is left cannot be written.
+            If the last events cannot be written.
         """
         try:
             self._writer.close()

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from neurosim.system.base import (
-    Compartment,
-    FeedbackPair,
-    Layer,
-    Preset,
-    PublishedCurve,
-    System,
-)
+from neurosim.system.base import Compartment, FeedbackPair, Layer, System
+from neurosim.system.presets import Preset, PublishedCurve
 
 __all__ = ["Compartment", "FeedbackPair", "Layer", "Preset", "PublishedCurve", "System"]

@@ -1,9 +1,8 @@
-"""What every system in ``models/`` promises to the engine.
+"""A learning system: parameters, the circuit they make, and how learning runs.
 
-A system is a frozen dataclass of bounded parameters. It describes its circuit
-as data and says how weights start, how learning rates run over epochs and
-which phases an evaluation needs. It never touches Brian2 objects, files or
-devices.
+A system is a frozen dataclass of bounded parameters. It describes its circuit as data and
+says how weights start, how learning rates change over epochs and which phases an evaluation
+needs. It never touches Brian2 objects or devices.
 """
 
 from __future__ import annotations
@@ -27,9 +26,10 @@ from neurosim.circuit.graph import (
     signal_weight,
 )
 from neurosim.errors import CircuitError, NeurosimError
+from neurosim.system.presets import Preset, find_preset
 from neurosim.system.traces import LayerTraces, Trace
 
-__all__ = ["Compartment", "FeedbackPair", "Layer", "Preset", "PublishedCurve", "System"]
+__all__ = ["Compartment", "FeedbackPair", "Layer", "System"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,51 +50,6 @@ class FeedbackPair:
 
 
 @dataclasses.dataclass(frozen=True)
-class PublishedCurve:
-    """Points of a published curve, to be drawn beside what was measured.
-
-    Attributes
-    ----------
-    quantity : str
-        ``"test_accuracy"`` or ``"train_accuracy"`` in %, or the name of a
-        :class:`FeedbackPair` for an angle in degrees.
-    points : mapping of float to float
-        Value by epochs of training; parts of an epoch are allowed.
-    source : str
-        Where the points come from, in plain words.
-    """
-
-    quantity: str
-    points: Mapping[float, float]
-    source: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """Settings of a system for a data set.
-
-    Attributes
-    ----------
-    hidden : tuple of int
-        Hidden layer sizes of the published network.
-    epochs : int
-        Published (or chosen) length of training.
-    parameters : mapping of str to object
-        Values of the system's parameters that differ from its defaults.
-    source : str
-        Where the values come from, in plain words.
-    published : tuple of PublishedCurve
-        Results published for exactly these settings, if there are any.
-    """
-
-    hidden: tuple[int, ...]
-    epochs: int
-    parameters: Mapping[str, Any]
-    source: str
-    published: tuple[PublishedCurve, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
 class System(abc.ABC):
     """A learning system: parameters and the circuit they make.
 
@@ -109,6 +64,8 @@ class System(abc.ABC):
     citation: ClassVar[str]
     #: What to try when learning diverges, as the middle of a sentence.
     remedy: ClassVar[str] = "lower the learning rates"
+    #: LaTeX of names in the equations that the printer's rule does not spell as the paper does.
+    symbols: ClassVar[Mapping[str, str]] = {}
 
     layers: tuple[int, ...] = (784, 500, 10)
 
@@ -276,9 +233,8 @@ class System(abc.ABC):
         )
 
     @classmethod
-    @abc.abstractmethod
     def preset(cls, dataset: str, hidden: tuple[int, ...] | None = None) -> Preset:
-        """Settings for a data set.
+        """Settings for a data set, from ``published/<name>.toml`` beside the system's file.
 
         Parameters
         ----------
@@ -296,7 +252,10 @@ class System(abc.ABC):
         ------
         DataError
             If there is no such data set.
+        ParameterError
+            If the system has no settings, or their file has a mistake.
         """
+        return find_preset(cls, dataset, hidden)
 
     # ------------------------------------------------------------ for analyses and pictures
     # What follows is read from the circuit; a system that is wired otherwise overrules it.

@@ -1,31 +1,46 @@
-"""Declared, bounded parameters for the frozen dataclasses that describe systems.
+"""Parameters of systems: declared in one line each, and checked by their declaration.
 
-A field made with :func:`parameter` carries the paper's symbol, a unit, bounds
-and a one-line meaning. The same declaration is checked when a system is made,
-printed in help texts and rendered in the documentation.
+A field made with :func:`parameter` carries a one-line meaning, the paper's symbol, a range
+and a unit. The same declaration is checked when a system is made, printed in help texts and
+rendered in the documentation.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from neurosim.circuit.finite import is_finite
 from neurosim.errors import ParameterError, near_matches
+from neurosim.system.names import check_name
 
 __all__ = [
+    "SWITCH",
     "ParameterInfo",
     "allowed_text",
+    "brief",
     "check_parameters",
     "describe_parameters",
+    "find_parameter",
     "inherited",
     "parameter",
-    "parse_value",
 ]
 
 #: Values longer than this are shortened in messages.
 _LONGEST_SHOWN = 80
+
+#: Allowed numbers of values of a per-layer parameter, from the number of layers.
+_COUNTS: Mapping[str, Callable[[int], tuple[int, ...]]] = {
+    "layer above the input": lambda layers: (layers - 1,),
+    "hidden layer": lambda layers: (layers - 2,),
+    "layer above the input, or one for all": lambda layers: (1, layers - 1),
+}
+
+#: A range as papers write it, with a unit behind it: ``(0, inf) ms``.
+_RANGE = re.compile(r"([\[(])([^,]+),([^,]+)([\])])(?:\s+(\S+))?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +62,11 @@ class ParameterInfo:
     choices : tuple of str
         Allowed words, for parameters that are words.
     form : str
-        How to write it, for parameters that are free text; the system checks it.
+        How to write it, for parameters that are words or nested tuples; the system
+        checks it.
+    per : str
+        What a per-layer parameter has a value for: ``"layer above the input"``,
+        ``"hidden layer"`` or ``"layer above the input, or one for all"``.
     """
 
     symbol: str
@@ -59,6 +78,22 @@ class ParameterInfo:
     open_high: bool = False
     choices: tuple[str, ...] = ()
     form: str = ""
+    per: str = ""
+
+    def counts(self, layers: int) -> tuple[int, ...]:
+        """Allowed numbers of values in a network.
+
+        Parameters
+        ----------
+        layers : int
+            Number of layers, with the input's.
+
+        Returns
+        -------
+        tuple of int
+            Empty if the parameter has no value per layer.
+        """
+        return _COUNTS[self.per](layers) if self.per else ()
 
     def range_text(self) -> str:
         """The allowed range; see :func:`allowed_text` for parameters that are no numbers.
@@ -105,8 +140,9 @@ class ParameterInfo:
 def parameter(
     default: Any,
     doc: str,
-    *,
     symbol: str = "",
+    allowed: str = "",
+    *,
     unit: str = "1",
     low: float | None = None,
     high: float | None = None,
@@ -114,25 +150,80 @@ def parameter(
     open_high: bool = False,
     choices: tuple[str, ...] = (),
     form: str = "",
+    per: str = "",
 ) -> Any:
-    """Declare a dataclass field that knows its symbol, unit, bounds and meaning.
+    r"""Declare a dataclass field that knows its symbol, unit, bounds and meaning.
 
     Parameters
     ----------
     default : object
-        Default value; a tuple makes a per-layer parameter.
+        Default value; a tuple makes a parameter of several values.
     doc : str
         One line of plain words.
-    symbol, unit, low, high, open_low, open_high, choices, form
+    symbol : str
+        Symbol in the paper, in LaTeX.
+    allowed : str
+        Range and unit in the notation of :meth:`ParameterInfo.range_text`:
+        ``"(0, 1]"``, ``"[0, inf) ms"``. It replaces ``low``, ``high``, ``open_low``,
+        ``open_high`` and ``unit``.
+    unit, low, high, open_low, open_high, choices, form, per
         See :class:`ParameterInfo`.
 
     Returns
     -------
     dataclasses.Field
         The field, with a :class:`ParameterInfo` under metadata key ``"info"``.
+
+    Raises
+    ------
+    ParameterError
+        If ``allowed`` is no range, or bounds are given twice, or ``per`` is unknown.
+
+    Examples
+    --------
+    >>> field = parameter(20.0, "membrane time constant", r"\tau_u", "(0, inf) ms")
+    >>> field.metadata["info"].range_text(), field.metadata["info"].unit
+    ('(0, inf)', 'ms')
     """
-    info = ParameterInfo(symbol, unit, doc, low, high, open_low, open_high, choices, form)
+    bounds = {"low": low, "high": high, "open_low": open_low, "open_high": open_high, "unit": unit}
+    if allowed:
+        if bounds != {**_UNBOUNDED, "unit": "1"}:
+            raise ParameterError(
+                f"parameter {doc!r}: give either {allowed!r} or low, high and unit"
+            )
+        bounds = _read_range(allowed)
+    if per and per not in _COUNTS:
+        raise ParameterError(f"parameter {doc!r}, per = {per!r}: {near_matches(per, _COUNTS)}")
+    info = ParameterInfo(
+        symbol=symbol, doc=doc, choices=choices, form=form, per=per, **cast(Any, bounds)
+    )
     return dataclasses.field(default=default, metadata={"info": info})
+
+
+_UNBOUNDED = {"low": None, "high": None, "open_low": False, "open_high": False}
+
+
+def _read_range(text: str) -> dict[str, Any]:
+    """Bounds and unit from text such as ``"(0, inf) ms"``."""
+    found = _RANGE.fullmatch(text.strip())
+    try:
+        if found is None:
+            raise ValueError(text)
+        left, low, high, right, unit = found.groups()
+        lower, upper = float(low), float(high)
+        if not lower < upper:
+            raise ValueError(text)
+    except ValueError:
+        raise ParameterError(
+            f"allowed = {text!r} is no range; write e.g. '(0, 1]', '[0, inf)' or '(0, inf) ms'"
+        ) from None
+    return {
+        "low": None if lower == -math.inf else lower,
+        "high": None if upper == math.inf else upper,
+        "open_low": left == "(" and lower != -math.inf,
+        "open_high": right == ")" and upper != math.inf,
+        "unit": unit or "1",
+    }
 
 
 def inherited(owner: type, name: str, default: Any, doc: str = "") -> Any:
@@ -171,13 +262,32 @@ def inherited(owner: type, name: str, default: Any, doc: str = "") -> Any:
     >>> Fast().tau, describe_parameters(Fast)["tau"].unit
     (2.0, 'ms')
     """
-    info = _info_of(owner, name)
+    info = find_parameter(owner, name)
     return dataclasses.field(
         default=default, metadata={"info": dataclasses.replace(info, doc=doc or info.doc)}
     )
 
 
-def _info_of(owner: type, name: str) -> ParameterInfo:
+def find_parameter(owner: type, name: str) -> ParameterInfo:
+    """Look a parameter up by name.
+
+    Parameters
+    ----------
+    owner : type
+        The class that declares it.
+    name : str
+        Its name.
+
+    Returns
+    -------
+    ParameterInfo
+        Its declaration.
+
+    Raises
+    ------
+    ParameterError
+        If the class has no such parameter; the message names near matches.
+    """
     infos = describe_parameters(owner)
     if name not in infos:
         raise ParameterError(
@@ -198,12 +308,20 @@ def describe_parameters(owner: Any) -> dict[str, ParameterInfo]:
     -------
     dict of str to ParameterInfo
         By name, in the order of declaration.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter has a name that equations or generated code cannot take.
     """
-    return {
+    infos = {
         field.name: field.metadata["info"]
         for field in dataclasses.fields(owner)
         if "info" in field.metadata
     }
+    for name in infos:
+        check_name(owner.__name__ if isinstance(owner, type) else type(owner).__name__, name)
+    return infos
 
 
 def allowed_text(default: Any, info: ParameterInfo) -> str:
@@ -221,15 +339,15 @@ def allowed_text(default: Any, info: ParameterInfo) -> str:
     str
         ``"true or false"`` for a switch, else :meth:`ParameterInfo.range_text`.
     """
-    return _SWITCH if isinstance(default, bool) else info.range_text()
+    return SWITCH if isinstance(default, bool) else info.range_text()
 
 
 #: How a switch is written in files and on the command line.
-_SWITCH = "true or false"
+SWITCH = "true or false"
 
 
 def check_parameters(instance: Any) -> None:
-    """Check every declared parameter of a dataclass instance against its bounds.
+    """Check every declared parameter of a dataclass instance against its declaration.
 
     Parameters
     ----------
@@ -239,45 +357,72 @@ def check_parameters(instance: Any) -> None:
     Raises
     ------
     ParameterError
-        If a value has the wrong type or lies outside its range.
+        If a value has the wrong type or lies outside its range, or a per-layer
+        parameter has another number of values than ``instance.layers`` needs.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(instance)}
     for name, info in describe_parameters(instance).items():
-        label = f"{type(instance).__name__}.{name}"
-        _check_one(label, getattr(instance, name), defaults[name], info)
+        label, value = f"{type(instance).__name__}.{name}", getattr(instance, name)
+        _check_one(label, value, defaults[name], info)
+        if info.per:
+            _check_count(label, name, value, info.counts(len(instance.layers)))
+
+
+def _check_count(label: str, name: str, values: tuple[Any, ...], counts: tuple[int, ...]) -> None:
+    if len(values) in counts:
+        return
+    needed = " or ".join(map(str, sorted(set(counts))))
+    count = counts[-1]
+    example = (*values, *(values or (0.01,)) * count)[:count]
+    shown = ",".join(f"{v:g}" if isinstance(v, (int, float)) else str(v) for v in example)
+    raise ParameterError(
+        f"{label} has {len(values)} value{'' if len(values) == 1 else 's'}, but these layers need "
+        f"{needed}; give {needed}, e.g. {name}={shown}"
+    )
 
 
 def _check_one(label: str, value: Any, default: Any, info: ParameterInfo) -> None:
     if isinstance(default, tuple):
         if not isinstance(value, tuple):
-            raise ParameterError(f"{label} = {_brief(value)}: give a tuple, e.g. {default!r}")
+            raise ParameterError(f"{label} = {brief(value)}: give a tuple, e.g. {default!r}")
         for item in value:
             _check_one(label, item, default[0], info)
         return
     if info.choices:
         if value not in info.choices:
             raise ParameterError(
-                f"{label} = {_brief(value)}: {near_matches(str(value), info.choices)}"
+                f"{label} = {brief(value)}: {near_matches(str(value), info.choices)}"
             )
         return
     if info.form:
-        if not isinstance(value, str):
-            raise ParameterError(f"{label} = {_brief(value)}: give text, {info.form}")
+        if not isinstance(value, (str, tuple)):
+            raise ParameterError(f"{label} = {brief(value)}: give {info.form}")
         return
     kind = _kind(default)
     if not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool):
         raise ParameterError(
-            f"{label} = {_brief(value)} is a {type(value).__name__}; give {_wanted(default, info)}"
+            f"{label} = {brief(value)} is a {type(value).__name__}; give {_wanted(default, info)}"
         )
     if not isinstance(default, bool) and not info.allows(cast(float, value)):
         unit = "" if info.unit == "1" else f" {info.unit}"
         raise ParameterError(
-            f"{label} = {_brief(value)}{unit} is out of range; allowed: {info.range_text()}{unit}"
+            f"{label} = {brief(value)}{unit} is out of range; allowed: {info.range_text()}{unit}"
         )
 
 
-def _brief(value: Any) -> str:
-    """A value for a message, shortened in the middle if it would not fit on a line."""
+def brief(value: Any) -> str:
+    """A value for a message, shortened in the middle if it would not fit on a line.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+
+    Returns
+    -------
+    str
+        As Python writes it, at most 80 characters.
+    """
     try:
         text = repr(value)
     except ValueError:
@@ -298,86 +443,3 @@ def _wanted(default: Any, info: ParameterInfo) -> str:
         return "True or False"
     number = "a whole number" if isinstance(default, int) else "a number"
     return f"{number} in {info.range_text()}"
-
-
-def parse_value(owner: type, name: str, given: Any) -> Any:
-    """Turn what a config file or ``--set`` holds into the type of a parameter.
-
-    Parameters
-    ----------
-    owner : type
-        The system class that declares the parameter.
-    name : str
-        Parameter name.
-    given : object
-        A TOML value, or text such as ``"0.3"``, ``"true"`` or ``"1.0,0.7"``.
-
-    Returns
-    -------
-    object
-        A value of the type of the parameter's default.
-
-    Raises
-    ------
-    ParameterError
-        If the name is unknown or the value cannot be read.
-
-    Examples
-    --------
-    >>> import dataclasses
-    >>> @dataclasses.dataclass(frozen=True)
-    ... class Toy:
-    ...     mu: tuple = parameter((1.0, 0.7), "learning rates", low=0)
-    >>> parse_value(Toy, "mu", "0.5,0.25")
-    (0.5, 0.25)
-    """
-    info = _info_of(owner, name)
-    defaults: Mapping[str, Any] = {field.name: field.default for field in dataclasses.fields(owner)}
-    default = defaults[name]
-    try:
-        return _convert(default, given)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ParameterError(
-            f"{owner.__name__}.{name} = {_brief(given)} cannot be read; give "
-            f"{_expected(default, info)}"
-        ) from error
-
-
-def _expected(default: Any, info: ParameterInfo) -> str:
-    if isinstance(default, bool):
-        return _SWITCH
-    if isinstance(default, tuple):
-        what = f"{'words' if isinstance(default[0], str) else 'numbers'} separated by commas"
-    else:
-        words = {int: "a whole number", float: "a number"}
-        what = words.get(type(default), "a word")
-    return f"{what}, {info.range_text()}"
-
-
-def _convert(default: Any, given: Any) -> Any:
-    if isinstance(default, tuple):
-        items = given.split(",") if isinstance(given, str) else given
-        items = [items] if isinstance(items, (int, float)) else items
-        return tuple(_convert(default[0], item) for item in items)
-    if isinstance(default, bool):
-        return _to_bool(given)
-    if isinstance(default, int):
-        if isinstance(given, bool) or (isinstance(given, float) and not given.is_integer()):
-            raise ValueError(given)
-        return int(given)
-    if isinstance(default, float):
-        if isinstance(given, bool):
-            raise ValueError(given)
-        return float(given)
-    if not isinstance(given, str):
-        raise TypeError(given)
-    return given
-
-
-def _to_bool(given: Any) -> bool:
-    if isinstance(given, bool):
-        return given
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if not isinstance(given, str) or given.lower() not in words:
-        raise ValueError(given)
-    return words[given.lower()]

@@ -114,7 +114,7 @@ def heading(data: Any, neuron: object, image: object, *, beta: str = "β") -> st
         One line.
     """
     attrs = data.attrs
-    nudge = f", nudge {beta} = {attrs['beta']:g}" if attrs["nudged"] else ""
+    nudge = f", nudge {beta} = {attrs.get('beta', 1.0):g}" if attrs.get("nudged") else ""
     return (
         f"{attrs['system']}: neuron {neuron} of layer {attrs['layer']} "
         f"({attrs['role'] or attrs['population']}), image {image}{nudge}"

@@ -184,8 +184,7 @@ class Picture:
         narrow = " " in words or len(words) > len("potential")
         axes.set_ylabel("\n".join(words.split()) + (f"\n({unit})" if narrow else f" ({unit})"))
         axes.yaxis.set_major_locator(_few_ticks())
-        # labels such as -0.024 would reach into the label of the axis
-        axes.ticklabel_format(axis="y", scilimits=(-2, 3))
+        axes.ticklabel_format(axis="y", scilimits=(-3, 3))
         axes.legend(
             loc="upper left",
             bbox_to_anchor=((_LEGEND - _LEFT) / (_RIGHT - _LEFT), 1.08),

@@ -138,7 +138,7 @@ class FileSource(Source):
         self.layers = layer_numbers(recording)
         self.image_shape = likely_shape(select_layer(recording, self.layers[0]).sizes["pixel"])
         self.live = False
-        self.beta = float(recording.attrs["beta"])
+        self.beta = float(recording.attrs.get("beta", 1.0))
 
     def _positions(self, ids: Sequence[int]) -> list[int]:
         try:
@@ -217,9 +217,14 @@ class LiveSource(Source):
         """
         if beta not in self._recorded:
             self._recorded[beta] = self.simulator.record(
-                self._x, self._y, beta=beta, ids=np.array(self.ids)
+                self._x, self._y, inputs=self._inputs(beta), ids=np.array(self.ids)
             )
         return self._recorded[beta]
+
+    def _inputs(self, beta: float) -> dict[str, float] | None:
+        """The nudge, if the system has one."""
+        names = [item.name for item in self.simulator.circuit.inputs]
+        return {"beta": beta} if "beta" in names else None
 
     def neurons(self, layer: int) -> list[int]:
         """Numbers of the neurons of a layer, found without recording."""
@@ -274,7 +279,7 @@ class LiveSource(Source):
             self.prepare(),
             self._x[image : image + 1],
             targets,
-            beta=beta,
+            inputs=self._inputs(beta),
             ids=[self.ids[image]],
             parameters=parameters,
         )

@@ -107,7 +107,7 @@ def _split(variable: str, text: str) -> tuple[str, ...]:
 
 
 def compiler_version() -> str:
-    """The first line of what :func:`find_compiler`'s compiler tells of itself, for records.
+    """Version line of the compiler that :func:`find_compiler` names, for records.
 
     Returns
     -------
@@ -174,7 +174,7 @@ def compile_project(folder: Path, compiler: Sequence[str], *, jobs: int | None =
     Raises
     ------
     BuildError
-        If the compiler fails, or makes nothing; the first error is in the message.
+        If the compiler fails or makes no file; the message quotes the first error.
     """
     jobs = jobs or len(os.sched_getaffinity(0))
     command = [*compiler, *compiler_flags()]
@@ -223,7 +223,7 @@ def _write_units(folder: Path, files: Sequence[Path], count: int) -> list[Path]:
 
 
 def _isolated(file: Path) -> str:
-    """A generated file whose helper functions live in a namespace of their own."""
+    """Text of a generated file, with its helper functions in a namespace of its own."""
     text = file.read_text()
     space = f"support_{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}"
     if text.count("\nnamespace {") != 1:

@@ -36,8 +36,8 @@ def run_program(program: Path, arguments: Sequence[str], steps: int) -> None:
     command = [str(program), *arguments]
     status, complaint = _run_once(command, steps)
     if -status in _INTERRUPTS:
-        # a terminal's signal can reach the program before it has its own session; what to
-        # make of it is the caller's to say, and the chunk can be run again
+        # a terminal's signal can reach the program before it has its own session; the caller
+        # decides what an interrupt means, so the chunk is run again
         status, complaint = _run_once(command, steps)
     if status or complaint:
         raise BuildError(

@@ -27,19 +27,18 @@ namespace {
 }
 
 namespace {
-    // What a program owes to a starter that waits for its results.
+    // End with the process that started this program and waits for its results.
     void obey_starter()
     {
         const char* starter = std::getenv("NEUROSIM_PARENT");
         if (!starter)
             return;
-        // Brian2's handler lets an interrupted run end early, as if it were done; the starter
-        // must see that it was interrupted.
+        // Brian2's handler would end an interrupted run early, as if it were complete; the
+        // starter must see that it was interrupted.
         std::signal(SIGINT, SIG_DFL);
 #ifdef __linux__
-        // When the starter is killed, the run would go on to its end, for nobody. The kernel is
-        // asked to end it with the thread that started it, which waits for it; a starter that
-        // was gone before this request is told by its process number.
+        // Otherwise the run would go on after its starter is killed. The kernel ends it with the
+        // thread that started it; if that was gone before this request, the parent differs.
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != std::atol(starter))
             std::_Exit(1);

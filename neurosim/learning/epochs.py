@@ -1,0 +1,212 @@
+"""Training: chunk by chunk through epochs that can be interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.backends.interface import Chunk, ChunkResult, Weights
+from neurosim.errors import DataError, NeurosimError
+from neurosim.learning.locks import OwnLock
+from neurosim.learning.network import WeightedNetwork
+from neurosim.learning.resuming import ShownData
+from neurosim.learning.sanity import LearningCheck
+from neurosim.system import System
+
+__all__ = ["ChunkStats", "Learner"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ChunkStats:
+    """Results of one chunk of training.
+
+    Attributes
+    ----------
+    images, correct : int
+        Images shown, and predicted correctly at the end of their free phase.
+    event_counts : dict of str to int
+        Counted events by ``"population.event"``.
+    seconds : float
+        Wall time, without compilation.
+    """
+
+    images: int
+    correct: int
+    event_counts: dict[str, int]
+    seconds: float
+
+
+class Learner(WeightedNetwork):
+    """A network that learns through epochs; part of every ``Simulator``.
+
+    Parameters
+    ----------
+    system : System
+        The model.
+    check_output : bool
+        Whether a dead output stops learning.
+    **settings
+        As ``Simulator`` takes them.
+    """
+
+    def __init__(self, system: System, *, check_output: bool = True, **settings: Any) -> None:
+        super().__init__(system, **settings)
+        self.check_output = check_output
+        self.epoch = 0
+        self.position = 0
+        self._check = LearningCheck(self.circuit, system.remedy)
+        self._shown: ShownData | None = None
+        self._learns = OwnLock()
+        self._progress = OwnLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Settings, weights and progress; what a copy or a pickle begins with."""
+        with self._progress:
+            kept = super().__getstate__()
+        kept |= {"_learns": OwnLock(), "_progress": OwnLock(), "_check": copy.copy(self._check)}
+        return {**kept, "_shown": copy.copy(kept["_shown"])}
+
+    def train_epoch(self, images: NDArray[Any], targets: NDArray[Any]) -> Iterator[ChunkStats]:
+        """Train through the rest of the current epoch, yielding after every chunk.
+
+        Parameters
+        ----------
+        images : ndarray, shape (n, n_inputs)
+            Images; checked by the caller, see ``check_images``.
+        targets : ndarray, shape (n, n_outputs)
+            Target rates; see ``check_targets``.
+
+        Yields
+        ------
+        ChunkStats
+            After ``weights`` and ``position`` have moved on; stopping here and
+            going on later gives the same weights, bit for bit.
+
+        Raises
+        ------
+        DataError
+            If the epoch began with other data.
+        DivergenceError
+            Before ``weights`` take the diverged values.
+        NeurosimError
+            If this simulator is learning already.
+        """
+        chunks = self._chunks(images, targets)
+        while True:
+            with self._learning():
+                stats = next(chunks, None)
+            if stats is None:
+                return
+            yield stats
+
+    @contextlib.contextmanager
+    def _learning(self) -> Iterator[None]:
+        if not self._learns.take():
+            raise NeurosimError(
+                "this simulator is learning already, in another thread or in the call that "
+                "called this; wait for it, or train a copy: copy.deepcopy(simulator)"
+            )
+        try:
+            yield
+        finally:
+            self._learns.release()
+
+    def _begin_epoch(self) -> None:
+        if self.position:
+            warnings.warn(
+                f"epoch {self.epoch + 1} was interrupted after image {self.position} and begins "
+                "anew; to go on with it, give the same images and fit(..., resume=True)",
+                stacklevel=3,
+            )
+        self.position, self._shown = 0, None
+
+    def _chunks(self, images: NDArray[Any], targets: NDArray[Any]) -> Iterator[ChunkStats]:
+        """The rest of the current epoch, chunk by chunk."""
+        shown = ShownData(images, targets)
+        if self.position >= len(images) or (
+            self.position and self._shown is not None and not self._shown.is_same(shown)
+        ):
+            raise DataError(
+                f"epoch {self.epoch + 1} was interrupted after image {self.position}, and these "
+                f"{len(images)} images are not those that it began with; give the same ones, or "
+                "begin anew (fit without resume=True)"
+            )
+        self._shown = shown
+        order = self.epoch_order(len(images))
+        scalars = self.system.cycle_scalars(self._rng("scalars", self.epoch), len(images))
+        rates = self.system.rates(self.epoch)
+        while True:
+            chosen = slice(self.position, self.position + self.chunk_images)
+            rows = order[chosen]
+            inputs = {"stimulus": images[rows], "target": targets[rows]}
+            inputs |= {name: values[chosen] for name, values in scalars.items()}
+            weights = self.weights.arrays()
+            result = self.backend.run(Chunk(inputs, weights, rates, learning=True))
+            self._check_result(weights, result, targets[rows])
+            self._commit(result, len(rows), len(images))
+            yield self._stats(result, targets[rows])
+            if self.position == 0:
+                return
+
+    def _check_result(self, before: Weights, result: ChunkResult, targets: NDArray[Any]) -> None:
+        where = f"in epoch {self.epoch + 1} after image {self.position}"
+        self._check.check_weights(before, result.weights, len(targets), where)
+        if self.check_output:
+            answers = result.readouts[self.circuit.answer].argmax(axis=1)
+            self._check.check_answers(answers, targets.argmax(axis=1), where)
+
+    def _commit(self, result: ChunkResult, shown: int, images: int) -> None:
+        with self._progress:
+            self.weights.replace(result.weights)
+            self.position += shown
+            if self.position >= images:
+                self.epoch, self.position, self._shown = self.epoch + 1, 0, None
+
+    def _stats(self, result: ChunkResult, targets: NDArray[Any]) -> ChunkStats:
+        answers = result.readouts[self.circuit.answer].argmax(axis=1)
+        correct = int((answers == targets.argmax(axis=1)).sum())
+        return ChunkStats(len(targets), correct, result.event_counts, result.seconds)
+
+    def epoch_order(self, n: int) -> NDArray[np.int64]:
+        """Order in which the current epoch shows images.
+
+        Parameters
+        ----------
+        n : int
+            Number of images.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            A permutation of 0 to n - 1; the same for the same seed and epoch.
+        """
+        return self._rng("order", self.epoch).permutation(n)
+
+    def restore(self, arrays: Weights, epoch: int, position: int) -> None:
+        """Go back to earlier weights and an earlier position in training.
+
+        Parameters
+        ----------
+        arrays : Weights
+            Every weight array of the network, of shape (post, pre).
+        epoch, position : int
+            Epochs finished, and images of the current one shown.
+
+        Raises
+        ------
+        CheckpointError
+            If an array is missing or unknown; no weight is changed then.
+        DataError
+            If an array does not fit; no weight is changed then.
+        """
+        with self._progress:
+            self.weights.restore(arrays)
+            self.epoch, self.position, self._shown = epoch, position, None
+        self._check.reset()

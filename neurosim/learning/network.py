@@ -1,0 +1,284 @@
+"""A system with weights on a back end: the ground that learning and analyses stand on."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurosim.backends import check_choices, open_backend
+from neurosim.backends.interface import Backend
+from neurosim.circuit import Circuit
+from neurosim.circuit.readouts import with_readouts
+from neurosim.errors import CircuitError, DataError, ParameterError
+from neurosim.learning.inputs import (
+    as_images,
+    as_targets,
+    check_lengths,
+    output_range,
+    range_complaint,
+    scale_complaint,
+)
+from neurosim.learning.locks import OwnLock
+from neurosim.learning.weights import WeightStore
+from neurosim.system import System
+
+__all__ = ["WeightedNetwork", "whole_number"]
+
+
+class WeightedNetwork:
+    """A system, its weights, and back ends that are built when they are needed.
+
+    A copy or a pickle holds the same settings and weights, and builds back ends of its own.
+
+    Parameters
+    ----------
+    system : System
+        The model.
+    seed : int
+        Seed of all that is drawn.
+    backend : {"cpp", "runtime"}
+        Name of the back end.
+    dtype : {"float32", "float64"}
+        Precision of states and weights.
+    chunk_images : int
+        Images per run of a program.
+    jobs : int
+        Processes that evaluate side by side.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is unknown or out of range.
+    CircuitError
+        If the circuit takes other inputs than images and targets.
+    """
+
+    def __init__(
+        self, system: System, *, seed: int, backend: str, dtype: str, chunk_images: int, jobs: int
+    ) -> None:
+        _check_system(system)
+        check_choices(backend=backend, dtype=dtype)
+        self.system = system
+        self.circuit = system.circuit()
+        _check_wide_inputs(self.circuit, system.layers)
+        self.seed = whole_number("seed", seed, 0)
+        self.backend_name = backend
+        self.dtype = dtype
+        self.chunk_images = whole_number("chunk_images", chunk_images)
+        self.jobs = whole_number("jobs", jobs)
+        self.compile_seconds = 0.0
+        self._backend: Backend | None = None
+        self._analysis: Backend | None = None
+        self._building = OwnLock()
+        self._warned: set[str] = set()
+        drawn = system.initial_weights(self._rng("weights"))
+        self._weights = WeightStore(
+            {name: array.astype(dtype) for name, array in drawn.items()},
+            frozenset(weight.name for weight in self.circuit.weights if weight.symmetric),
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Settings and weights; what a copy, a pickle or another process begins with."""
+        return {
+            **self.__dict__,
+            "_backend": None,
+            "_analysis": None,
+            "_building": OwnLock(),
+            "_warned": set(self._warned),
+            "_weights": copy.copy(self._weights),
+        }
+
+    @property
+    def weights(self) -> WeightStore:
+        """Named weight arrays of shape (post, pre), readable and settable one by one."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, value: WeightStore) -> None:
+        raise DataError(
+            f"the weights cannot be replaced by a {type(value).__name__}; set one by its name, "
+            "simulator.weights['NAME'] = array, or several by simulator.weights.update(arrays)"
+        )
+
+    def _rng(self, purpose: str, epoch: int = 0) -> np.random.Generator:
+        """A generator of its own for each purpose and epoch.
+
+        Nothing is carried from one epoch to the next, so a resumed run draws
+        what an uninterrupted one would.
+        """
+        streams = {"weights": 0, "order": 1, "scalars": 2}
+        key = (streams[purpose], epoch)
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+
+    # ------------------------------------------------------------ back ends
+
+    @property
+    def backend(self) -> Backend:
+        """The back end for training and evaluation, built when first needed."""
+        with self._building:
+            if self._backend is None:
+                self._backend = self._open(self.circuit)
+                self.compile_seconds += self._backend.build_seconds
+            return self._backend
+
+    @property
+    def analysis_backend(self) -> Backend:
+        """A second build of the circuit that notes all layers, made when first needed."""
+        with self._building:
+            if self._analysis is None:
+                layers = self.system.layer_cells()[1:]
+                self._analysis = self._open(with_readouts(self.circuit, layers))
+            return self._analysis
+
+    def _open(self, circuit: Circuit) -> Backend:
+        return open_backend(
+            self.backend_name, circuit, dtype=self.dtype, max_cycles=self.chunk_images
+        )
+
+    def close(self) -> None:
+        """Give back the back end's files and memory; it is built again when needed."""
+        with self._building:
+            for backend in (self._backend, self._analysis):
+                if backend is not None:
+                    backend.close()
+            self._backend = self._analysis = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _share(self, images: NDArray[Any]) -> int:
+        """Images of one chunk of an evaluation, which is divided among the processes."""
+        return min(self.chunk_images, -(-len(images) // self.jobs))
+
+    # ------------------------------------------------------------ what users give
+
+    def check_images(self, x: ArrayLike) -> NDArray[Any]:
+        """Images as the network takes them.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs) or (n, height, width)
+            Images; also sparse matrices, tensors and data frames.
+
+        Returns
+        -------
+        ndarray, shape (n, n_inputs)
+            The same numbers.
+
+        Warns
+        -----
+        UserWarning
+            Once per simulator, if values are so large that they were probably not scaled.
+
+        Raises
+        ------
+        DataError
+            If the shape does not fit, or a value is masked or not a finite real number.
+        """
+        images = as_images(x, self.system.layers[0])
+        self._warn_once("images", scale_complaint(images))
+        return images
+
+    def check_targets(self, y: ArrayLike) -> NDArray[Any]:
+        """Labels as target rates.
+
+        Parameters
+        ----------
+        y : array_like, shape (n,) or (n, n_outputs)
+            Class numbers, or target rates.
+
+        Returns
+        -------
+        ndarray, shape (n, n_outputs)
+            Target rates; 1 for the class and 0 for the others, if classes were given.
+
+        Warns
+        -----
+        UserWarning
+            Once per simulator, if the output cells cannot reach a target rate.
+
+        Raises
+        ------
+        DataError
+            If a class is unknown to the network, a rate is masked or not finite, or a row
+            gives all outputs the same rate.
+        """
+        targets = as_targets(y, self.system.layers[-1])
+        bounds = output_range(self.system, self.circuit)
+        self._warn_once("targets", range_complaint(targets, bounds))
+        return targets
+
+    def _check_both(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+        images, targets = self.check_images(x), self.check_targets(y)
+        check_lengths(images, targets)
+        return images, targets
+
+    def _check_either(
+        self, x: ArrayLike, y: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        return (self.check_images(x), None) if y is None else self._check_both(x, y)
+
+    def _warn_once(self, about: str, complaint: str) -> None:
+        if complaint and about not in self._warned:
+            self._warned.add(about)
+            warnings.warn(complaint, stacklevel=4)
+
+
+def whole_number(name: str, number: object, least: int = 1) -> int:
+    """Check a setting that counts something.
+
+    Parameters
+    ----------
+    name : str
+        Name of the setting, for the message.
+    number : object
+        What was given.
+    least : int
+        Smallest value allowed.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    ParameterError
+        If it is not a whole number, or too small.
+    """
+    if not isinstance(number, (int, np.integer)) or number < least:
+        raise ParameterError(f"{name} = {number!r}: give a whole number of {least} or more")
+    return int(number)
+
+
+def _check_system(system: object) -> None:
+    if isinstance(system, type):
+        raise ParameterError(
+            f"give a system, e.g. {system.__name__}(layers=(64, 100, 10)), not the class"
+        )
+    if not isinstance(system, System):
+        raise ParameterError(
+            f"system = {system!r}: give a system, e.g. CorInfoMax(layers=(64, 100, 10))"
+        )
+
+
+def _check_wide_inputs(circuit: Circuit, layers: tuple[int, ...]) -> None:
+    """Refuse a circuit that waits for other inputs than a simulator gives."""
+    given = {"stimulus": layers[0], "target": layers[-1]}
+    taken = {item.name: item.width for item in circuit.inputs if item.width}
+    for name in sorted(given.keys() | taken.keys()):
+        if given.get(name) != taken.get(name):
+            has = f"of width {taken[name]}" if name in taken else "not at all"
+            raise CircuitError(
+                f"circuit {circuit.name!r} takes the input {name!r} {has}; a Simulator gives the "
+                f"image as 'stimulus' of width {layers[0]} and the wanted output as 'target' of "
+                f"width {layers[-1]}, and the single numbers of System.cycle_scalars: declare "
+                "these as CycleInput, or run the circuit on a back end of neurosim.backends"
+            )

@@ -1,0 +1,135 @@
+"""Run several ``neurosim train`` side by side and show their progress."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from neurosim.runs.folder import RunFolder
+from neurosim.runs.worker import worker_command
+
+__all__ = ["finished_epochs", "run_workers"]
+
+_POLL_SECONDS = 0.3
+
+
+def finished_epochs(folder: Path) -> list[dict[str, Any]]:
+    """Metrics of a run, which may not have begun.
+
+    Parameters
+    ----------
+    folder : Path
+        Its folder, which may not exist.
+
+    Returns
+    -------
+    list of dict
+        One per finished epoch.
+
+    Raises
+    ------
+    RunFolderError
+        If the metrics cannot be read.
+    """
+    return RunFolder(folder).read_metrics() if folder.is_dir() else []
+
+
+def run_workers(
+    commands: Mapping[Path, list[str]],
+    folders: Sequence[Path],
+    epochs: int,
+    jobs: int,
+    progress: bool,
+) -> list[str]:
+    """Train in worker processes and show the progress of all runs.
+
+    Parameters
+    ----------
+    commands : mapping of Path to list of str
+        Options of ``neurosim train`` by run folder.
+    folders : sequence of Path
+        Folders of all runs, those without a command included.
+    epochs : int
+        Epochs of each run.
+    jobs : int
+        Most processes at one time.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    list of str
+        One line per run that failed.
+
+    Raises
+    ------
+    RunFolderError
+        If the metrics of a run cannot be read; all workers are stopped first.
+    KeyboardInterrupt
+        After a signal; every run has written its checkpoint.
+    """
+    from tqdm.auto import tqdm
+
+    waiting = list(commands)
+    running: dict[Path, subprocess.Popen[str]] = {}
+    failures: list[str] = []
+    disable = None if progress else True
+    try:
+        with tqdm(total=len(folders) * epochs, unit="epoch", disable=disable) as bar:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    folder = waiting.pop(0)
+                    running[folder] = _start(commands[folder])
+                time.sleep(_POLL_SECONDS)
+                failures += _reap(running)
+                _show(bar, folders, epochs)
+    except BaseException:
+        # an interrupt, or damaged metrics: nobody would wait for the workers
+        _stop(running)
+        raise
+    return failures
+
+
+def _start(options: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        worker_command("train", "--quiet", *options),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Ctrl-C reaches only the parent, which asks each worker to write its checkpoint
+        start_new_session=True,
+        # one thread per worker: the workers run side by side
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def _reap(running: dict[Path, subprocess.Popen[str]]) -> list[str]:
+    failures = []
+    for folder, process in list(running.items()):
+        if process.poll() is None:
+            continue
+        del running[folder]
+        _, errors = process.communicate()
+        if process.returncode:
+            reason = (errors.strip().splitlines() or [f"status {process.returncode}"])[-1]
+            failures.append(f"{folder.name}: {reason.removeprefix('neurosim: ')}")
+    return failures
+
+
+def _stop(running: Mapping[Path, subprocess.Popen[str]]) -> None:
+    for process in running.values():
+        process.send_signal(signal.SIGTERM)
+    for process in running.values():
+        process.communicate()
+
+
+def _show(bar: Any, folders: Sequence[Path], epochs: int) -> None:
+    rows = {folder: finished_epochs(folder) for folder in folders}
+    latest = {f.name: r[-1]["test_accuracy"] for f, r in rows.items() if r}
+    bar.n = sum(min(len(r), epochs) for r in rows.values())
+    bar.set_postfix({name: f"{value:.4f}" for name, value in sorted(latest.items())})

@@ -1,0 +1,85 @@
+"""Contrastive learning: a free phase, then a phase in which the output is nudged to the target."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.system.layered import LayeredSystem
+from neurosim.system.parameters import parameter
+
+__all__ = ["NudgedSystem", "signed_nudges"]
+
+
+def signed_nudges(
+    rng: np.random.Generator, n: int, beta: float, random_sign: bool
+) -> NDArray[np.float64]:
+    """The nudge of each image, with a sign of its own if asked for.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the signs; not touched where none are drawn.
+    n : int
+        Number of images.
+    beta : float
+        Size of the nudge.
+    random_sign : bool
+        Whether each image draws its sign, as in Laborieux et al. 2021.
+
+    Returns
+    -------
+    ndarray
+        ``+beta`` or ``-beta``, shape (n,).
+    """
+    signs = rng.choice((-1.0, 1.0), size=n) if random_sign else np.ones(n)
+    return beta * signs
+
+
+@dataclasses.dataclass(frozen=True)
+class NudgedSystem(LayeredSystem):
+    """A layered network that learns from the contrast of a free and a nudged phase.
+
+    Equations read the nudge of the image as ``beta``; an evaluation is the free phase alone.
+
+    Parameters
+    ----------
+    layers, dt, event_threshold
+        See :class:`~neurosim.system.layered.LayeredSystem`.
+    beta : float
+        Size of the nudge.
+    random_sign : bool
+        Draw the sign of the nudge anew for every image.
+    free_time, nudged_time : float
+        Lengths of the phases in ms.
+
+    Raises
+    ------
+    ParameterError
+        If layers or parameters are out of range, or a phase is no whole number of steps.
+    """
+
+    phase_times: ClassVar[Mapping[str, str]] = {"free": "free_time", "nudged": "nudged_time"}
+    scalars: ClassVar[tuple[str, ...]] = ("beta",)
+    answer_event: ClassVar[str] = "end_free"
+
+    beta: float = parameter(1.0, "size of the nudge", r"\beta", "(0, inf)")
+    random_sign: bool = parameter(True, "draw the sign of beta anew for every image")
+    free_time: float = parameter(30.0, "length of the free phase", "", "(0, inf) ms")
+    nudged_time: float = parameter(10.0, "length of the nudged phase", "", "(0, inf) ms")
+
+    def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
+        """The signed nudge of each training image, shape (n,)."""
+        return {"beta": signed_nudges(rng, n, self.beta, self.random_sign)}
+
+    def evaluation_scalars(self) -> dict[str, float]:
+        """The nudge of recordings with a target."""
+        return {"beta": self.beta}
+
+    def evaluation_phases(self) -> dict[str, int]:
+        """Free phase only."""
+        return {**self.phase_steps(), "nudged": 0}

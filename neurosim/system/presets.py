@@ -1,0 +1,351 @@
+"""Settings and published results of a system, read from ``published/<system>.toml``."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurosim.circuit.finite import is_finite
+from neurosim.data.registry import DATASETS
+from neurosim.errors import DataError, NeurosimError, ParameterError, near_matches
+from neurosim.system.parameters import describe_parameters, find_parameter
+from neurosim.system.values import parse_value
+
+__all__ = ["Preset", "PublishedCurve", "find_preset", "published_file", "read_presets"]
+
+#: Data set whose settings serve where a system has none for the one asked for.
+_STAND_IN = "mnist"
+
+_TABLES = ("description", "results", "variants", "presets")
+_NEEDED = ("dataset", "hidden", "epochs", "source")
+_OPTIONAL = ("batch", "rates", "parameters", "curves")
+_CURVE = ("quantity", "source", "epochs", "batches", "batches_per_epoch", "values")
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedCurve:
+    """Points of a published curve, to be drawn beside what was measured.
+
+    Attributes
+    ----------
+    quantity : str
+        ``"test_accuracy"`` or ``"train_accuracy"`` in %, or the name of a
+        :class:`FeedbackPair` for an angle in degrees.
+    points : mapping of float to float
+        Value by epochs of training; parts of an epoch are allowed.
+    source : str
+        Where the points come from, in plain words.
+    """
+
+    quantity: str
+    points: Mapping[float, float]
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Settings of a system for a data set.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Hidden layer sizes of the published network.
+    epochs : int
+        Published (or chosen) length of training.
+    parameters : mapping of str to object
+        Values of the system's parameters that differ from its defaults.
+    source : str
+        Where the values come from, in plain words.
+    published : tuple of PublishedCurve
+        Results published for exactly these settings, if there are any.
+    """
+
+    hidden: tuple[int, ...]
+    epochs: int
+    parameters: Mapping[str, Any]
+    source: str
+    published: tuple[PublishedCurve, ...] = ()
+
+
+# ------------------------------------------------------------------ choosing
+
+
+def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None) -> Preset:
+    """The setting of a system for a data set and hidden layers.
+
+    Parameters
+    ----------
+    system : type[System]
+        The system's class.
+    dataset : str
+        A data set that the system has settings for, or a key of
+        :data:`neurosim.data.DATASETS`. For images of your own, name the data set
+        whose settings are to serve.
+    hidden : tuple of int or None
+        Hidden layer sizes; None for those of the main setting.
+
+    Returns
+    -------
+    Preset
+        ``source`` says what was taken from where. Per-layer rates are interpolated
+        for a depth without settings of its own.
+
+    Raises
+    ------
+    DataError
+        If there is no such data set.
+    ParameterError
+        If the system has no settings, or its file has a mistake.
+    """
+    presets = read_presets(system)
+    known = {*presets, *DATASETS}
+    if dataset not in known:
+        raise DataError(
+            f"there is no data set {dataset!r}; {near_matches(str(dataset), known)}; for images of "
+            "your own take the preset of one of these"
+        )
+    family, note = _family(presets, dataset)
+    main = family[0]
+    if hidden is None:
+        curves = () if note else main.published
+        return dataclasses.replace(main, source=main.source + note, published=curves)
+    for candidate in family:
+        if len(candidate.hidden) == len(hidden):
+            same = "" if candidate.hidden == hidden else f", for hidden {candidate.hidden}"
+            source = candidate.source + same + note
+            # a published curve is that of the published network on its own data
+            curves = () if same or note else candidate.published
+            return dataclasses.replace(candidate, hidden=hidden, source=source, published=curves)
+    parameters = _for_depth(system, main.parameters, len(hidden) + 2)
+    return Preset(hidden, main.epochs, parameters, f"interpolated from {main.source}{note}")
+
+
+def _family(
+    presets: Mapping[str, tuple[Preset, ...]], dataset: str
+) -> tuple[tuple[Preset, ...], str]:
+    """Settings that serve for a data set, the main one first, and a note if they are another's."""
+    if dataset in presets:
+        return presets[dataset], ""
+    other = _STAND_IN if _STAND_IN in presets else next(iter(presets))
+    name = "MNIST" if other == "mnist" else other
+    return presets[other], f" (none published for {dataset}: those of {name})"
+
+
+def _for_depth(system: type[Any], given: Mapping[str, Any], layers: int) -> dict[str, Any]:
+    """Parameters with as many values per layer as a network of ``layers`` layers needs."""
+    infos = describe_parameters(system)
+    return {
+        name: _interpolated(value, infos[name].counts(layers)[-1])
+        if infos[name].per and all(isinstance(item, float) for item in value)
+        else value
+        for name, value in given.items()
+    }
+
+
+def _interpolated(rates: tuple[float, ...], count: int) -> tuple[float, ...]:
+    """``count`` values, linear from the first to the last; for one, the first."""
+    if count == 0 or not rates:
+        return ()
+    positions = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
+    return tuple(np.interp(positions, np.linspace(0, 1, len(rates)), rates).tolist())
+
+
+# ------------------------------------------------------------------ reading
+
+
+def published_file(system: type[Any]) -> tuple[Path, type[Any]]:
+    """Where the settings and published results of a system are.
+
+    Parameters
+    ----------
+    system : type[System]
+        The system's class.
+
+    Returns
+    -------
+    path : Path
+        ``published/<name>.toml`` beside the file that defines the class, or, if there is
+        none, the file of the nearest class it is derived from.
+    owner : type[System]
+        The class the file belongs to.
+
+    Raises
+    ------
+    ParameterError
+        If neither the class nor one it is derived from has such a file.
+    """
+    missing = []
+    owner: type[Any]
+    for owner in system.__mro__:
+        if not isinstance(getattr(owner, "name", None), str):
+            continue
+        try:
+            folder = Path(inspect.getfile(owner)).parent
+        except (OSError, TypeError):
+            # the class was typed into a terminal or a notebook
+            continue
+        path = folder / "published" / f"{owner.name}.toml"
+        if path.is_file():
+            return path, owner
+        missing.append(str(path))
+    raise ParameterError(
+        f"{system.__name__} has no presets; write them into {' or '.join(missing) or 'a file'}, or "
+        f"define {system.__name__}.preset"
+    )
+
+
+def read_presets(system: type[Any]) -> dict[str, tuple[Preset, ...]]:
+    """All settings of a system.
+
+    Parameters
+    ----------
+    system : type[System]
+        The system's class.
+
+    Returns
+    -------
+    dict of str to tuple of Preset
+        By data set, each in the order of the file: the main setting first.
+
+    Raises
+    ------
+    ParameterError
+        If there is no file, or it has a mistake; the message names file and key.
+    """
+    path, owner = published_file(system)
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"{path} cannot be read: {error}") from error
+    _check_keys(f"{path}", tables, (), _TABLES)
+    found: dict[str, tuple[Preset, ...]] = {}
+    entries = tables.get("presets", [])
+    if not isinstance(entries, list) or not entries:
+        raise ParameterError(f"{path}: presets = {entries!r}: write at least one [[presets]] table")
+    for number, entry in enumerate(entries, start=1):
+        where = f"{path}, preset {number}"
+        _check_keys(where, entry, _NEEDED, _OPTIONAL)
+        dataset = _text(where, "dataset", entry)
+        found[dataset] = (*found.get(dataset, ()), _read_preset(where, owner, entry))
+    return found
+
+
+def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Preset:
+    hidden = entry["hidden"]
+    if not isinstance(hidden, list) or not all(_is_whole(size) for size in hidden):
+        raise _mistake(where, "hidden", hidden, "a list of layer sizes of 1 or more")
+    for key in ("epochs", "batch"):
+        if not _is_whole(entry.get(key, 1)):
+            raise _mistake(where, key, entry[key], "a whole number of 1 or more")
+    source = _text(where, "source", entry)
+    parameters = {
+        **_rates(where, owner, _table(where, "rates", entry), entry.get("batch", 1)),
+        **_parameters(where, owner, _table(where, "parameters", entry)),
+    }
+    try:
+        # every check of the system, in a network of this depth
+        owner(layers=(1, *hidden, 1), **parameters)
+    except NeurosimError as error:
+        raise ParameterError(f"{where}: {error}") from error
+    curves = entry.get("curves", [])
+    if not isinstance(curves, list):
+        raise _mistake(where, "curves", curves, "[[presets.curves]] tables")
+    published = tuple(
+        _read_curve(f"{where}, curve {number}", curve)
+        for number, curve in enumerate(curves, start=1)
+    )
+    return Preset(tuple(hidden), entry["epochs"], parameters, source, published)
+
+
+def _rates(
+    where: str, owner: type[Any], given: Mapping[str, Any], batch: int
+) -> dict[str, tuple[float, ...]]:
+    """Rates per image: what a batch changed by one update, as many images change together."""
+    made = {}
+    for name, values in given.items():
+        try:
+            per_layer = find_parameter(owner, name).per
+        except ParameterError as error:
+            raise ParameterError(f"{where}, rates: {error}") from error
+        if not per_layer:
+            raise ParameterError(f"{where}: rates.{name} is no per-layer parameter")
+        made[name] = tuple(rate / batch for rate in _numbers(where, f"rates.{name}", values))
+    return made
+
+
+def _parameters(where: str, owner: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {name: parse_value(owner, name, value) for name, value in given.items()}
+    except ParameterError as error:
+        raise ParameterError(f"{where}: {error}") from error
+
+
+def _read_curve(where: str, entry: Any) -> PublishedCurve:
+    _check_keys(where, entry, ("quantity", "source", "values"), _CURVE)
+    values = _numbers(where, "values", entry["values"])
+    if "batches_per_epoch" in entry:
+        per_epoch = entry["batches_per_epoch"]
+        if not _is_whole(per_epoch):
+            raise _mistake(where, "batches_per_epoch", per_epoch, "a whole number of 1 or more")
+        batches = _numbers(where, "batches", entry.get("batches"))
+        epochs: Sequence[float] = [count / per_epoch for count in batches]
+    else:
+        epochs = _numbers(where, "epochs", entry.get("epochs"))
+    if len(epochs) != len(values) or list(epochs) != sorted(set(epochs)):
+        raise ParameterError(
+            f"{where}: {len(values)} values, {len(epochs)} epochs; give one rising epoch per value"
+        )
+    points = dict(zip(epochs, values, strict=True))
+    return PublishedCurve(_text(where, "quantity", entry), points, _text(where, "source", entry))
+
+
+# ------------------------------------------------------------------ checks
+
+
+def _check_keys(where: str, entry: Any, needed: Iterable[str], optional: Iterable[str]) -> None:
+    if not isinstance(entry, Mapping):
+        raise ParameterError(f"{where}: {entry!r} is no table")
+    allowed = (*needed, *optional)
+    for key in entry:
+        if key not in allowed:
+            raise ParameterError(f"{where}: unknown key {key!r}; {near_matches(key, allowed)}")
+    for key in needed:
+        if key not in entry:
+            raise ParameterError(f"{where}: {key} is missing")
+
+
+def _mistake(where: str, key: str, value: Any, wanted: str) -> ParameterError:
+    return ParameterError(f"{where}: {key} = {value!r}: give {wanted}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _text(where: str, key: str, entry: Mapping[str, Any]) -> str:
+    value = entry[key]
+    if not isinstance(value, str) or not value.strip():
+        raise _mistake(where, key, value, "text")
+    return value
+
+
+def _table(where: str, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    value = entry.get(key, {})
+    if not isinstance(value, Mapping):
+        raise _mistake(where, key, value, "a table, e.g. { g_l = 0.3 }")
+    return value
+
+
+def _numbers(where: str, key: str, values: Any) -> list[float]:
+    if not isinstance(values, list) or not all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) and is_finite(value)
+        for value in values
+    ):
+        raise _mistake(where, key, values, "a list of numbers")
+    return values

@@ -1,0 +1,87 @@
+"""Learning rates that fall with the epochs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from neurosim.errors import ParameterError
+from neurosim.system.layered import LayeredSystem
+from neurosim.system.parameters import parameter
+
+__all__ = ["StretchedRates", "check_stretches", "stretch_factor"]
+
+
+def check_stretches(owner: str, decay: tuple[float, ...], starts: tuple[int, ...]) -> None:
+    """Refuse factors ``decay`` and first epochs ``decay_from`` that do not go together.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the system, for messages.
+    decay : tuple of float
+        One factor per stretch of epochs.
+    starts : tuple of int
+        The first epoch of each stretch.
+
+    Raises
+    ------
+    ParameterError
+        If their numbers differ, or the epochs do not rise from 0.
+    """
+    ordered = list(starts) == sorted(set(starts))
+    if len(decay) != len(starts) or not starts or starts[0] != 0 or not ordered:
+        raise ParameterError(
+            f"{owner}.decay = {decay} with decay_from = {starts}: give one first epoch per "
+            "factor, rising from 0, e.g. decay=0.95,0.9 decay_from=0,15"
+        )
+
+
+def stretch_factor(decay: tuple[float, ...], starts: tuple[int, ...], epoch: int) -> float:
+    """Factor of the learning rates in an epoch: d^epoch, d being that of its stretch.
+
+    Parameters
+    ----------
+    decay : tuple of float
+        The factor d of each stretch of epochs.
+    starts : tuple of int
+        The first epoch of each stretch, rising from 0.
+    epoch : int
+        Epoch, from 0.
+
+    Returns
+    -------
+    float
+        Dimensionless; where d changes, it jumps, as in the published code.
+    """
+    stretch = sum(epoch >= first for first in starts) - 1
+    return float(decay[stretch] ** epoch)
+
+
+@dataclasses.dataclass(frozen=True)
+class StretchedRates(LayeredSystem):
+    """A system whose learning rates are mu d^epoch, with another d in each stretch of epochs.
+
+    Parameters
+    ----------
+    layers, dt, event_threshold
+        See :class:`~neurosim.system.layered.LayeredSystem`.
+    decay, decay_from : tuple
+        Factor and first epoch of each stretch.
+
+    Raises
+    ------
+    ParameterError
+        If factors and first epochs do not go together.
+    """
+
+    # rates drop where d changes, as in the code behind arXiv:2306.04810
+    decay: tuple[float, ...] = parameter((0.95, 0.9), "d, per stretch of epochs", "", "(0, 1]")
+    decay_from: tuple[int, ...] = parameter((0, 15), "first epoch of a stretch", "", "[0, inf)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_stretches(type(self).__name__, self.decay, self.decay_from)
+
+    def rate_scale(self, epoch: int) -> float:
+        """The factor d^epoch, with a jump where d changes."""
+        return stretch_factor(self.decay, self.decay_from, epoch)
