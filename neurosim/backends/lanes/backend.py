@@ -105,9 +105,13 @@ class LaneBackend(Backend):
         steps = tuple(lengths.values())
         _interruptible(
             lambda stop: library.run(
-                shared, memory, chunk.cycles, steps,
+                shared,
+                memory,
+                chunk.cycles,
+                steps,
                 batch=chunk.batch if chunk.learning else chunk.cycles,
-                threads=min(threads, lanes) if not chunk.learning else threads, stop=stop
+                threads=min(threads, lanes) if not chunk.learning else threads,
+                stop=stop,
             )
         )
         return ChunkResult(
@@ -242,4 +246,3 @@ def _interruptible(run: Any) -> int:
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return int(outcome[0])
-

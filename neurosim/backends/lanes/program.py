@@ -553,9 +553,7 @@ def _row_loop(
     return [*lines, _LOOP, f"for (int {index} = 0; {index} < {count}; {index}++) {{", *body, "}"]
 
 
-def _row_lines(
-    fields: Fields, block: Block, inner: str, sums: Mapping[str, str]
-) -> list[str]:
+def _row_lines(fields: Fields, block: Block, inner: str, sums: Mapping[str, str]) -> list[str]:
     """As :func:`_lines`, with the synapses of one cell as ``_row_`` pointers."""
     written = {access.name for access in block.writes}
     read = {access.name for access in block.reads}
