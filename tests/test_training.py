@@ -43,7 +43,7 @@ from neurosim.runs.opened import open_run
 from neurosim.runs.settings import read_config_file, resolve
 from neurosim.runs.training import resume_training, start_training
 from neurosim.runs.training_run import TrainingRun
-from neurosim.viewer.viewer import open_source
+from neurosim.viewer.opening import open_source
 
 METRICS = {
     "epoch",
