@@ -11,12 +11,10 @@ step of 1 ms and tau_u = 20 ms are the published neural step of 0.05.
 
 Differences from the paper
 --------------------------
-1. Online: one image, one update. The published code averages updates over 20
-   images; rates here are the published ones / 20 and the lateral update uses
-   lambda^(1/20), so that 20 images change the weights as one batch did.
-2. The output cells' apical conductance is 1 in both phases and beta scales the
-   error only. This is what produced the published numbers; the paper's text has
-   conductance beta (``output_apical="nudge"`` gives that form).
+1. Online: one image, one update, with the published rates / 20 and lambda^(1/20).
+   The published code averages updates over 20 images.
+2. The output cells' apical conductance is 1, as in the code behind the published
+   numbers, not beta as printed (``output_apical="nudge"`` gives that form).
 3. eq. 19 sets g_A = 1/eps_{k-1}, g_B = 1/eps_k; eq. 15 has them the other way
    round. With one epsilon for all layers, as published, both agree.
 4. All layers integrate at once; the published code updates them in sequence.
@@ -38,30 +36,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar
 
 from neurosim.circuit import Event, Population, Projection, Weight
-from neurosim.system import Compartment, timing
-from neurosim.system.building_blocks import (
-    ACTIVE_LEARN,
-    leaky,
-    note_event,
-    onset_event,
-    sensory_relay,
-    spike_event,
-    spikes_trace,
-    square_weight,
-    synapses,
-    target_trace,
-)
-from neurosim.system.layered import HIDDEN, UPPER
-from neurosim.system.nudged import NudgedSystem
-from neurosim.system.parameters import parameter
-from neurosim.system.schedules import StretchedRates
-from neurosim.system.traces import Trace
+from neurosim.system import LeakyDendrites, NudgedSystem, StretchedRates, Trace, parameter, timing
+from neurosim.system import building_blocks as blocks
 
 __all__ = ["CorInfoMax"]
 
@@ -174,23 +153,32 @@ AUTAPSE_SIGNAL = "z_self_post += B*(r_pre - r_lat_pre)"
 #: eq. 28 on the diagonal (eq. 29)
 AUTAPSE_RULE = "B += gamma_B*(B - z_post**2/lambda_B)"
 
-LEARN = ACTIVE_LEARN
+LEARN = blocks.ACTIVE_LEARN
 #: Events of the lateral synapses.
 SAMPLED = ("sample", "learn_lateral")
 #: The lateral circuit samples coarsely and is brought exact where z = B r is needed.
 SAMPLE = "abs(r - r_lat) > sst_threshold or (end_nudged and r != r_lat)"
 
+TRACES = (
+    Trace("soma", "u", "somatic potential", "u", "potential"),
+    Trace("basal", "v_B", "basal potential", "v_B", "potential"),
+    Trace("apical", "v_A", "apical potential", "v_A", "potential"),
+    Trace("rate", "r", "rate", "r", "rate"),
+    Trace("sst", "i_sst", "SST interneuron", "i", "inhibition", population="sst_{k}"),
+    Trace("lateral_current", "i_sst", "lateral current", "-O r", "inhibition", shown=False),
+    Trace("autapse_current", "i_D", "autapse current", "D r", "current", shown=False),
+    Trace("target", "y", "target", "y", "rate", layers="output"),
+    Trace("top_down", "s_A", "input from the layer above", "W_{fb} r", "current", shown=False,
+          layers="hidden"),
+    Trace("forward_error", "e_B", "rate minus basal potential", "e_B", "error"),
+    Trace("backward_error", "e_A", "rate minus top-down input", "e_A", "error", layers="hidden"),
+    blocks.spikes_trace(),
+)  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
-class CorInfoMax(StretchedRates, NudgedSystem):
-    """CorInfoMax network with clipped rectifier cells (paper: B_inf,+).
-
-    Examples
-    --------
-    >>> model = CorInfoMax(layers=(64, 100, 10), mu_ff=(0.1, 0.07), mu_fb=(0.015,))
-    >>> [weight.name for weight in model.circuit().weights]
-    ['W_ff_0', 'W_ff_1', 'W_fb_1', 'B_1', 'B_2']
-    """
+class CorInfoMax(LeakyDendrites, StretchedRates, NudgedSystem):
+    """CorInfoMax network with clipped rectifier cells (paper: B_inf,+)."""
 
     name: ClassVar[str] = "corinfomax"
     title: ClassVar[str] = "CorInfoMax, clipped rectifier (B_inf,+)"
@@ -198,18 +186,29 @@ class CorInfoMax(StretchedRates, NudgedSystem):
     remedy: ClassVar[str] = "lower the learning rates (mu_ff, mu_fb), raise epsilon or tau_u"
     symbols: ClassVar[Mapping[str, str]] = {"W_ff": "W_{ff}", "W_fb": "W_{fb}"}
     cells: ClassVar[str] = "pyramidal"
+    parts: ClassVar[Mapping[str, str]] = {
+        "apical dendrite": "v_A", "soma": "u", "basal dendrite": "v_B",
+    }  # fmt: skip
+    traces: ClassVar[tuple[Trace, ...]] = TRACES
+    sliders: ClassVar[tuple[str, ...]] = (
+        "beta", "epsilon", "g_l", "g_B", "g_A", "tau_u", "event_threshold", "sst_threshold",
+    )  # fmt: skip
 
     epsilon: float = parameter(0.15, "regularisation; 1/conductance", r"\epsilon", "(0, inf)")
     g_l: float = parameter(0.5, "leak conductance of the soma", "g_{l}", "[0, inf)")
     # per published batch; an image forgets with lambda^(1/batch)
     lambda_: float = parameter(0.99999, "forgetting factor of B", r"\lambda_r", "[0.5, 1)")
     batch: int = parameter(20, "images per update in the published protocol", "", "[1, inf)")
-    # published rates / 20, the lowest layer's first
+    # per image: published rates / 20, the lowest layer's first
     mu_ff: tuple[float, ...] = parameter(
-        (0.05, 0.035), "feedforward rates per image", r"\mu_{ff}", "[0, inf)", per=UPPER
+        (0.05, 0.035),
+        "feedforward rates per image",
+        r"\mu_{ff}",
+        "[0, inf)",
+        per="layer above the input",
     )
     mu_fb: tuple[float, ...] = parameter(
-        (0.0075,), "feedback rates per image", r"\mu_{fb}", "[0, inf)", per=HIDDEN
+        (0.0075,), "feedback rates", r"\mu_{fb}", "[0, inf)", per="hidden layer"
     )
     tau_u: float = parameter(20.0, "membrane time constant", r"\tau_u", "(0, inf) ms")
     # the step shrinks as 1/(1 + slowdown*step); 0 is constant, 0.01 the published 'slow' rule
@@ -221,36 +220,22 @@ class CorInfoMax(StretchedRates, NudgedSystem):
     output_apical: str = parameter(
         "constant", "apical conductance of the output: 1, or beta", choices=("constant", "nudge")
     )
-    # instantaneous in the paper
-    tau_basal: float = parameter(0.0, "of basal dendrites; 0: none", r"\tau_B", "[0, inf) ms")
-    tau_apical: float = parameter(0.0, "of apical dendrites; 0: none", r"\tau_A", "[0, inf) ms")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        owner, dt = type(self).__name__, self.dt
+        owner, tau = type(self).__name__, ("tau_u", self.tau_u)
         given = {"epsilon": self.epsilon, "beta": self.beta}
-        timing.check_euler_step(owner, ("tau_u", self.tau_u), dt, self._relaxations(), **given)
-        dendrites = {"tau_basal": self.tau_basal, "tau_apical": self.tau_apical}
-        timing.check_time_constants(owner, dendrites, dt, instantaneous=True)
+        timing.check_euler_step(owner, tau, self.dt, self._relaxations(), **given)
 
     def _relaxations(self) -> list[tuple[str, str, float]]:
-        """How fast cells relax by themselves: which cells, by which terms, conductance.
-
-        The autapse returns the leak to a cell whose rate follows its potential; one that
-        is silent or saturated keeps it. The nudge acts on the rate, or, with the
-        conductance of eq. 21, on potential and rate. Only a positive beta adds to it.
-        """
-        dendrite = 1 / self.epsilon
-        constant = self.output_apical == "constant"
-        fixed, graded = (1.0, 1 + self.beta) if constant else (self.beta, 2 * self.beta)
-        nudged = "g_A + g_B + beta" if constant else "g_B + 2 beta"
-        found = [
-            ("silent output cells", "g_l + g_A + g_B", self.g_l + dendrite + fixed),
-            ("nudged output cells", nudged, dendrite + graded),
-        ]
-        if self.hidden:
-            found.append(("hidden cells", "g_l + g_A + g_B", self.g_l + 2 * dendrite))
-        return found
+        """Cells, the terms by which they relax by themselves, and their conductance."""
+        g, printed = 1 / self.epsilon, self.output_apical == "nudge"
+        fixed, nudged = (self.beta, 2 * self.beta) if printed else (1.0, 1 + self.beta)
+        terms, leaking = "g_B + 2 beta" if printed else "g_A + g_B + beta", "g_l + g_A + g_B"
+        hidden = ("hidden cells", leaking, self.g_l + 2 * g)
+        output = ("silent output cells", leaking, self.g_l + g + fixed)
+        nudge = ("nudged output cells", terms, g + nudged)
+        return [output, nudge, hidden] if self.hidden else [output, nudge]
 
     @property
     def gamma(self) -> float:
@@ -271,50 +256,22 @@ class CorInfoMax(StretchedRates, NudgedSystem):
     def populations(self) -> tuple[Population, ...]:
         """Image, pyramidal cells and their SST partners (paper: Figure 1)."""
         cells = (*(self._pyramidal(k) for k in self.upper), *(self._sst(k) for k in self.upper))
-        return (sensory_relay(self.layers[0], learn=LEARN), *cells)
-
-    def projections(self) -> tuple[Projection, ...]:
-        """Feedforward, feedback and lateral synapses, and autapses (paper: Figure 1)."""
-        return (
-            *(self._feedforward(k) for k in range(self.depth)),
-            *(self._feedback(k) for k in self.hidden),
-            *(self._lateral(k) for k in self.upper),
-            *(self._autapse(k) for k in self.upper),
-        )
-
-    def weights(self) -> tuple[Weight, ...]:
-        """B_k, of autapses and lateral synapses; it grows where cells are silent."""
-        growth, halves = 1 / self.lambda_online, ("lateral", "autapse")
-        sizes = [(k, self.layers[k]) for k in self.upper]
-        return tuple(square_weight("B", k, size, halves, growth) for k, size in sizes)
+        return (blocks.sensory_relay(self.layers[0], learn=LEARN), *cells)
 
     def _pyramidal(self, k: int) -> Population:
         return Population(
-            self.layer_name(k),
-            self.layers[k],
-            self._cell(k),
-            events=self._pyramidal_events(k),
-            parameters=self._pyramidal_parameters(k),
-            links=self._pyramidal_links(k),
+            self.layer_name(k), self.layers[k], self._cell(k), self._pyramidal_events(k),
+            self._pyramidal_parameters(k), self._pyramidal_links(k),
             role="output pyramidal cells" if k == self.depth else "pyramidal cells",
-        )
+        )  # fmt: skip
 
     def _cell(self, k: int) -> str:
-        basal = leaky(BASAL, "tau_basal") if self.tau_basal else BASAL
-        apical = leaky(self._apical(k), "tau_apical") if self.tau_apical else self._apical(k)
-        return SOMA + self._rate(k) + basal + self._apical_input(k) + apical
+        rate, _, apical = self._domain_texts(k)
+        return SOMA + rate + self._apical_input(k) + self.dendrites(BASAL, apical)
 
-    def _rate(self, k: int) -> str:
-        """Equations of the rate of layer k, from its potential."""
-        return RATE
-
-    def _restart(self, k: int) -> str:
-        """Statement by which a cell of layer k enters the nudged phase."""
-        return RESTART
-
-    def _apical(self, k: int) -> str:
-        """Equation of the apical dendrite of layer k, from its input ``m_A``."""
-        return APICAL
+    def _domain_texts(self, k: int) -> tuple[str, str, str]:
+        """Rate, restart in the nudged phase, and apical dendrite of the cells of layer k."""
+        return RATE, RESTART, APICAL
 
     def _apical_input(self, k: int) -> str:
         if k < self.depth:
@@ -328,11 +285,11 @@ class CorInfoMax(StretchedRates, NudgedSystem):
         output = k == self.depth
         noted = ("r", "e_B") if output else ("r", "e_B", "e_A")
         return (
-            onset_event(self._cell(k), output=output),
-            spike_event(),
+            blocks.onset_event(self._cell(k), output=output),
+            blocks.spike_event(),
             Event("sample", SAMPLE, "send", "r_lat = r", counted="lateral samples"),
-            note_event("free", *noted, then=self._restart(k)),
-            note_event("nudged", *noted),
+            blocks.note_event("free", *noted, then=self._domain_texts(k)[1]),
+            blocks.note_event("nudged", *noted),
             Event("learn", LEARN, "learn"),
             Event("learn_lateral", "end_nudged and learning", "learn"),
         )
@@ -344,100 +301,50 @@ class CorInfoMax(StretchedRates, NudgedSystem):
 
     def _sst(self, k: int) -> Population:
         return Population(
-            f"sst_{k}",
-            self.layers[k],
-            SST,
-            events=(onset_event(SST),),
-            parameters={"c": self._lateral_efficacy(k == self.depth)},
-            links={"z_self": (f"pyramidal_{k}", "z_self")},
-            role="SST interneurons",
-        )
+            f"sst_{k}", self.layers[k], SST, (blocks.onset_event(SST),),
+            {"c": self._lateral_efficacy(k == self.depth)},
+            {"z_self": (f"pyramidal_{k}", "z_self")}, role="SST interneurons",
+        )  # fmt: skip
 
-    def _feedforward(self, k: int) -> Projection:
-        ends = (f"ff_{k}", self.layer_name(k), self.layer_name(k + 1))
-        texts = (FEEDFORWARD, FEEDFORWARD_SIGNAL, FEEDFORWARD_RULE)
-        rate, role = ("mu", self.mu_ff[k]), "feedforward to basal dendrites"
-        return synapses(*ends, *texts, weight=f"W_ff_{k}", rate=rate, role=role)
+    def projections(self) -> tuple[Projection, ...]:
+        """Feedforward, feedback and lateral synapses, and autapses (paper: Figure 1)."""
+        name, online = self.layer_name, self.lambda_online
+        forgetting = {"gamma_B": (1 - online) / online, "lambda_B": online}
+        feedforward = [
+            blocks.synapses(
+                f"ff_{k}", name(k), name(k + 1), FEEDFORWARD, FEEDFORWARD_SIGNAL, FEEDFORWARD_RULE,
+                rate=("mu", mu), weight=f"W_ff_{k}", role="feedforward to basal dendrites",
+            )
+            for k, mu in enumerate(self.mu_ff)
+        ]  # fmt: skip
+        feedback = [
+            blocks.synapses(
+                f"fb_{k}", name(k + 1), name(k), FEEDBACK, FEEDBACK_SIGNAL, FEEDBACK_RULE,
+                rate=("mu", mu), weight=f"W_fb_{k}", role="feedback to apical dendrites",
+            )
+            for k, mu in enumerate(self.mu_fb, start=1)
+        ]  # fmt: skip
+        lateral = [
+            blocks.synapses(
+                f"lateral_{k}", name(k), f"sst_{k}", LATERAL, LATERAL_SIGNAL, LATERAL_RULE,
+                on=SAMPLED, parameters=forgetting, role="lateral inhibition O",
+            )
+            for k in self.upper
+        ]  # fmt: skip
+        autapses = [
+            blocks.synapses(
+                f"autapse_{k}", name(k), name(k), AUTAPSE, AUTAPSE_SIGNAL, AUTAPSE_RULE,
+                on=SAMPLED, parameters=forgetting, wiring="one_to_one", role="autapses D",
+            )
+            for k in self.upper
+        ]  # fmt: skip
+        return (*feedforward, *feedback, *lateral, *autapses)
 
-    def _feedback(self, k: int) -> Projection:
-        ends = (f"fb_{k}", self.layer_name(k + 1), self.layer_name(k))
-        texts = (FEEDBACK, FEEDBACK_SIGNAL, FEEDBACK_RULE)
-        rate, role = ("mu", self.mu_fb[k - 1]), "feedback to apical dendrites"
-        return synapses(*ends, *texts, weight=f"W_fb_{k}", rate=rate, role=role)
-
-    def _lateral(self, k: int) -> Projection:
-        ends = (f"lateral_{k}", self.layer_name(k), f"sst_{k}")
-        texts, role = (LATERAL, LATERAL_SIGNAL, LATERAL_RULE), "lateral inhibition O"
-        return synapses(*ends, *texts, on=SAMPLED, parameters=self._forgetting(), role=role)
-
-    def _autapse(self, k: int) -> Projection:
-        ends = (f"autapse_{k}", self.layer_name(k), self.layer_name(k))
-        texts, role = (AUTAPSE, AUTAPSE_SIGNAL, AUTAPSE_RULE), "autapses D"
-        made = synapses(*ends, *texts, on=SAMPLED, parameters=self._forgetting(), role=role)
-        return dataclasses.replace(made, wiring="one_to_one")
-
-    def _forgetting(self) -> dict[str, float]:
-        online = self.lambda_online
-        return {"gamma_B": (1 - online) / online, "lambda_B": online}
-
-    # -------------------------------------------------------------- learning and recording
+    def weights(self) -> tuple[Weight, ...]:
+        """B_k, of autapses and lateral synapses; it grows where cells are silent."""
+        growth, halves, sizes = 1 / self.lambda_online, ("lateral", "autapse"), self.layers
+        return tuple(blocks.square_weight("B", k, sizes[k], halves, growth) for k in self.upper)
 
     def analyses(self) -> Mapping[str, Mapping[str, float]]:
         """Correlative information, with the epsilon of the objective."""
         return {"correlative_information": {"epsilon": self.epsilon}}
-
-    def compartments(self, population: str) -> tuple[Compartment, ...]:
-        """Apical dendrite, soma and basal dendrite of pyramidal cells (paper: Figure 1)."""
-        parts = (("apical dendrite", "v_A"), ("soma", "u"), ("basal dendrite", "v_B"))
-        pyramidal = population.startswith("pyramidal_")
-        return tuple(Compartment(*part) for part in parts) if pyramidal else ()
-
-    def cell_traces(self, k: int) -> tuple[Trace, ...]:
-        """Compartments, dendritic inputs, errors and graded spikes under plain names."""
-        output = k == self.depth
-        s_A = Trace(
-            "top_down", "s_A", "input from the layer above", "W_{fb} r", "current", shown=False
-        )
-        e_A = Trace("backward_error", "e_A", "rate minus top-down input", "e_A", "error")
-        return (
-            Trace("soma", "u", "somatic potential", "u", "potential"),
-            Trace("basal", "v_B", "basal potential", "v_B", "potential"),
-            Trace("apical", "v_A", "apical potential", "v_A", "potential"),
-            Trace("rate", "r", "rate", "r", "rate"),
-            Trace("sst", "i_sst", "SST interneuron", "i", "inhibition", population=f"sst_{k}"),
-            Trace("lateral_current", "i_sst", "lateral current", "-O r", "inhibition", shown=False),
-            Trace("autapse_current", "i_D", "autapse current", "D r", "current", shown=False),
-            target_trace() if output else s_A,
-            Trace("forward_error", "e_B", "rate minus basal potential", "e_B", "error"),
-            *(() if output else (e_A,)),
-            spikes_trace(),
-        )
-
-    def explorable(self) -> tuple[str, ...]:
-        """Nudge, conductances, time constant, thresholds; epsilon sets g_A and g_B at once."""
-        conductances = ("epsilon", "g_l", "g_B", "g_A")
-        return ("beta", *conductances, "tau_u", "event_threshold", "sst_threshold")
-
-    def autapses_and_inhibition(
-        self, weights: Mapping[str, NDArray[Any]], k: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Autapses D^(k) and lateral inhibition O^(k) derived from B^(k), eq. 29 and 30.
-
-        Parameters
-        ----------
-        weights : mapping of str to ndarray
-            Arrays by public name.
-        k : int
-            Layer, 1..P.
-
-        Returns
-        -------
-        autapses : ndarray
-            D, shape (N_k,), dimensionless.
-        inhibition : ndarray
-            O, shape (N_k, N_k), dimensionless, 0 on the diagonal.
-        """
-        output = k == self.depth
-        leak = self.g_l if output else self.epsilon * self.g_l
-        scaled = self._lateral_efficacy(output) * np.asarray(weights[f"B_{k}"], float)
-        return np.diagonal(scaled) + leak, np.diag(np.diagonal(scaled)) - scaled

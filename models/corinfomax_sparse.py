@@ -64,10 +64,8 @@ from typing import Any, ClassVar
 from neurosim.circuit import Event, Population, Projection
 from neurosim.errors import ParameterError, near_matches
 from neurosim.models.corinfomax import RATE, RESTART, CorInfoMax
-from neurosim.system import timing
+from neurosim.system import Trace, inherited, parameter, timing
 from neurosim.system.building_blocks import one_of, onset_event, synapses
-from neurosim.system.parameters import inherited, parameter
-from neurosim.system.traces import Trace
 
 __all__ = ["DOMAINS", "CorInfoMaxSparse", "CorInfoMaxSparseEnforced", "Domain", "read_domain"]
 
@@ -298,16 +296,12 @@ class CorInfoMaxSparse(CorInfoMax):
             made.append(synapses(*ends, "", signal, role=role))
         return made
 
-    def _rate(self, k: int) -> str:
+    def _domain_texts(self, k: int) -> tuple[str, str, str]:
         domain = self.domain(k)
         single = domain.interneurons and not domain.groups
-        return domain.rate + (MULTIPLIER_READ if single else "")
-
-    def _restart(self, k: int) -> str:
-        return self.domain(k).restart
-
-    def _apical(self, k: int) -> str:
-        return APICAL_INHIBITED if self.domain(k).current else super()._apical(k)
+        rate = domain.rate + (MULTIPLIER_READ if single else "")
+        apical = APICAL_INHIBITED if domain.current else super()._domain_texts(k)[2]
+        return rate, domain.restart, apical
 
     def _apical_input(self, k: int) -> str:
         if not self.domain(k).current:

@@ -46,22 +46,8 @@ import dataclasses
 from typing import ClassVar
 
 from neurosim.circuit import Event, Pathway, Population, Projection
-from neurosim.system.building_blocks import (
-    ACTIVE_LEARN,
-    BIAS_CELL,
-    bias_cell,
-    note_event,
-    onset_event,
-    sensory_relay,
-    spike_event,
-    spikes_trace,
-    target_trace,
-)
-from neurosim.system.layered import UPPER
-from neurosim.system.nudged import NudgedSystem
-from neurosim.system.parameters import inherited, parameter
-from neurosim.system.timing import check_euler_step
-from neurosim.system.traces import Trace
+from neurosim.system import UPPER, NudgedSystem, Trace, inherited, parameter, timing
+from neurosim.system import building_blocks as blocks
 
 __all__ = ["EquilibriumPropagation"]
 
@@ -88,7 +74,7 @@ y     : 1                                        # target
 
 #: The state stays in [0, 1]: what the step carried outside is put back to its edge.
 PROJECT = "u != r"
-LEARN = ACTIVE_LEARN
+LEARN = blocks.ACTIVE_LEARN
 
 # ------------------------------------------------------------------ synapses and biases
 
@@ -102,6 +88,14 @@ UP = "d_post += w*(r_pre - r_sent_pre)"
 DOWN = "d_pre += w*(r_post - r_sent_post)"
 #: sec. 2, contrastive Hebbian rule: nudged product minus free product
 RULE = "w += alpha/beta*(r_nudged_post*r_nudged_pre - r_free_post*r_free_pre)"
+
+TRACES = (
+    Trace("state", "u", "state", "s", "potential"),
+    Trace("rate", "r", "rate", r"\rho(s)", "rate", shown=False),
+    Trace("delivered", "d", "delivered from below and above", "d", "current"),
+    blocks.spikes_trace(r"\Delta \rho"),
+    Trace("target", "y", "target", "y", "rate", layers="output"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +115,8 @@ class EquilibriumPropagation(NudgedSystem):
         "Scellier, Bengio, Frontiers in Computational Neuroscience 2017, arXiv:1602.05179"
     )
     remedy: ClassVar[str] = "lower the learning rates (alpha) or raise tau"
+    traces: ClassVar[tuple[Trace, ...]] = TRACES
+    sliders: ClassVar[tuple[str, ...]] = ("beta", "tau", "event_threshold")
 
     free_time: float = inherited(NudgedSystem, "free_time", 20.0)
     nudged_time: float = inherited(NudgedSystem, "nudged_time", 4.0)
@@ -141,16 +137,16 @@ class EquilibriumPropagation(NudgedSystem):
         # towards the target a nudged output cell relaxes 1 + 2 beta times as fast
         training = ("nudged output cells", "1 + 2 beta", 1 + 2 * self.beta)
         owner, dt, beta = type(self).__name__, self.dt, self.beta
-        check_euler_step(owner, ("tau", self.tau), dt, [training], beta=beta)
+        timing.check_euler_step(owner, ("tau", self.tau), dt, [training], beta=beta)
         if self.tau_evaluation:
             slow = ("tau_evaluation", self.tau_evaluation)
-            check_euler_step(owner, slow, dt, [("evaluation", "", 1.0)])
+            timing.check_euler_step(owner, slow, dt, [("evaluation", "", 1.0)])
 
     # -------------------------------------------------------------- the circuit
 
     def populations(self) -> tuple[Population, ...]:
         """Image, bias cell and layers."""
-        relays = (sensory_relay(self.layers[0], learn=LEARN), bias_cell(learn=LEARN))
+        relays = (blocks.sensory_relay(self.layers[0], learn=LEARN), blocks.bias_cell(learn=LEARN))
         return (*relays, *(self._layer(k) for k in self.upper))
 
     def projections(self) -> tuple[Projection, ...]:
@@ -172,11 +168,11 @@ class EquilibriumPropagation(NudgedSystem):
 
     def _layer_events(self, equations: str, output: bool) -> tuple[Event, ...]:
         events = (
-            onset_event(equations, output=output),
-            spike_event(),
+            blocks.onset_event(equations, output=output),
+            blocks.spike_event(),
             Event("project", PROJECT, "send", "u = r"),
-            note_event("free", "r"),
-            note_event("nudged", "r"),
+            blocks.note_event("free", "r"),
+            blocks.note_event("nudged", "r"),
         )
         # no synapse begins at an output cell
         return events if output else (*events, Event("learn", LEARN, "learn"))
@@ -188,7 +184,7 @@ class EquilibriumPropagation(NudgedSystem):
         return self._learning(f"w_{k}", self.layer_name(k), k, down, f"W_{k}", role)
 
     def _bias(self, k: int) -> Projection:
-        return self._learning(f"bias_{k}", BIAS_CELL, k, (), f"b_{k}", "biases")
+        return self._learning(f"bias_{k}", blocks.BIAS_CELL, k, (), f"b_{k}", "biases")
 
     def _learning(
         self, name: str, source: str, k: int, down: tuple[Pathway, ...], weight: str, role: str
@@ -220,17 +216,3 @@ class EquilibriumPropagation(NudgedSystem):
         """The time constant of evaluation, for every layer, in seconds."""
         tau = (self.tau_evaluation or self.tau) * 1e-3
         return {f"{self.layer_name(k)}.tau": tau for k in self.upper}
-
-    def cell_traces(self, k: int) -> tuple[Trace, ...]:
-        """State, what synapses deliver, and graded spikes, under plain names."""
-        return (
-            Trace("state", "u", "state", "s", "potential"),
-            Trace("rate", "r", "rate", r"\rho(s)", "rate", shown=False),
-            Trace("delivered", "d", "delivered from below and above", "d", "current"),
-            spikes_trace(r"\Delta \rho"),
-            *((target_trace(),) if k == self.depth else ()),
-        )
-
-    def explorable(self) -> tuple[str, ...]:
-        """Nudge, time constant and threshold."""
-        return ("beta", "tau", "event_threshold")

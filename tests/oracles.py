@@ -57,6 +57,17 @@ class Problem:
         return Chunk(inputs, self.weights, learning=learning, **settings)
 
 
+def autapses_and_inhibition(
+    system: CorInfoMax, weights: Weights, k: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """D and O of layer k derived from B, eq. 29 and 30: of shapes (N_k,) and (N_k, N_k)."""
+    output = k == system.depth
+    efficacy = system.gamma if output else 2 * system.gamma * system.epsilon
+    leak = system.g_l if output else system.epsilon * system.g_l
+    scaled = efficacy * np.asarray(weights[f"B_{k}"], float)
+    return np.diagonal(scaled) + leak, np.diag(np.diagonal(scaled)) - scaled
+
+
 def small_system(**changes: Any) -> CorInfoMax:
     """A network small enough for Brian2's NumPy target, every event sent.
 

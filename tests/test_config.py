@@ -105,7 +105,7 @@ def test_only_parameters_that_differ_from_the_preset_are_told() -> None:
             assert resolve({"system": system, "dataset": dataset}).describe_changes() == ""
     parameters = {"dt": "1", "free_time": "77", "mu_ff": "0.04"}
     described = resolve({"hidden": [], "parameters": parameters}).describe_changes()
-    assert described == "changed: mu_ff = (0.04,), free_time = 77.0"
+    assert described == "changed: free_time = 77.0, mu_ff = (0.04,)"
 
 
 def test_the_check_of_the_output_can_be_switched_off(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ BAD_FILES = {
     "truth for rates": ("[parameters]\nmu_ff = true", "mu_ff = True cannot be read"),
     "table for rates": ("[parameters]\nmu_ff = {a = 1}", "cannot be read"),
     "nested rates": ("[parameters]\nmu_ff = [[0.1], [0.1]]", "cannot be read"),
-    "no rates": ("[parameters]\nmu_ff = []", "mu_ff has 0 rates"),
+    "no rates": ("[parameters]\nmu_ff = []", "mu_ff has 0 values"),
     "wrong number of rates": ("[parameters]\nmu_ff = [0.1]", "these layers need 2"),
     "fraction for a count": ("[parameters]\nbatch = 1.5", "batch = 1.5 cannot be read"),
     "number for a truth": ("[parameters]\nrandom_sign = 1", "random_sign = 1 cannot be read"),

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import deep_system, make_problem, record_run, reference_run, small_system
+from oracles import (
+    autapses_and_inhibition,
+    deep_system,
+    make_problem,
+    record_run,
+    reference_run,
+    small_system,
+)
 
 from neurosim import CorInfoMax
 from neurosim.errors import DataError, ParameterError
@@ -281,7 +288,7 @@ def test_one_lateral_update_changes_d_and_o_as_eq_29_and_30_say(k: int) -> None:
     forgetting, gamma, eps, g_l = 0.9, 0.1 / 0.9, system.epsilon, system.g_l
     factor, leak = (2 * gamma * eps, eps * g_l) if k == 1 else (gamma, g_l)
     (D, before), (D_after, after) = (
-        system.autapses_and_inhibition(w, k) for w in (problem.weights, result.weights)
+        autapses_and_inhibition(system, w, k) for w in (problem.weights, result.weights)
     )
     expected = D / forgetting - factor * gamma / forgetting * z**2 + leak * (1 - 1 / forgetting)
     np.testing.assert_allclose(D_after, expected, rtol=0, atol=1e-12)
@@ -300,7 +307,7 @@ def test_d_minus_o_is_m(k: int) -> None:
     B = weights[f"B_{k}"]
     hidden = eps * (2 * system.gamma * B + system.g_l * one)
     M = hidden if k == 1 else system.gamma * B + system.g_l * one
-    autapses, inhibition = system.autapses_and_inhibition(weights, k)
+    autapses, inhibition = autapses_and_inhibition(system, weights, k)
     np.testing.assert_allclose(np.diag(autapses) - inhibition, M, rtol=0, atol=1e-15)
     assert not np.diagonal(inhibition).any()
 

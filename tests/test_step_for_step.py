@@ -9,6 +9,7 @@ from oracles import (
     Problem,
     assert_same_trajectory,
     assert_same_weights,
+    autapses_and_inhibition,
     check_against_reference,
     check_learning,
     deep_system,
@@ -181,7 +182,7 @@ def test_recorded_errors_and_interneurons_are_what_their_names_say() -> None:
     traces, _ = record_run(system, problem, learning=False)
     cells, above = traces["pyramidal_1"], traces["pyramidal_2"]
     B, W_fb = problem.weights["B_1"], problem.weights["W_fb_1"]
-    autapses, inhibition = system.autapses_and_inhibition(problem.weights, 1)
+    autapses, inhibition = autapses_and_inhibition(system, problem.weights, 1)
     r = cells["r"][0]
     expected = {
         "e_B": r - cells["v_B"][0],

@@ -1,8 +1,34 @@
-"""What a paper declares besides its circuit: parameters, schedules, presets, traces."""
+"""What a paper declares besides its circuit: parameters, schedules, presets, traces.
+
+``building_blocks`` and ``timing`` hold the functions that models are put together with.
+"""
 
 from __future__ import annotations
 
 from neurosim.system.base import Compartment, FeedbackPair, Layer, System
+from neurosim.system.dendrites import LeakyDendrites
+from neurosim.system.layered import HIDDEN, UPPER, LayeredSystem
+from neurosim.system.nudged import NudgedSystem
+from neurosim.system.parameters import inherited, parameter
 from neurosim.system.presets import Preset, PublishedCurve
+from neurosim.system.schedules import StretchedRates
+from neurosim.system.traces import LayerTraces, Trace
 
-__all__ = ["Compartment", "FeedbackPair", "Layer", "Preset", "PublishedCurve", "System"]
+__all__ = [
+    "HIDDEN",
+    "UPPER",
+    "Compartment",
+    "FeedbackPair",
+    "Layer",
+    "LayerTraces",
+    "LayeredSystem",
+    "LeakyDendrites",
+    "NudgedSystem",
+    "Preset",
+    "PublishedCurve",
+    "StretchedRates",
+    "System",
+    "Trace",
+    "inherited",
+    "parameter",
+]

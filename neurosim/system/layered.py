@@ -21,7 +21,7 @@ from neurosim.circuit import (
 )
 from neurosim.circuit.parser import parse_equations
 from neurosim.errors import CircuitError, ParameterError, near_matches
-from neurosim.system.base import System
+from neurosim.system.base import Compartment, System
 from neurosim.system.building_blocks import BIAS_CELL, glorot_uniform, relay_traces
 from neurosim.system.parameters import check_parameters, describe_parameters, parameter
 from neurosim.system.timing import check_whole_steps, whole_steps
@@ -86,6 +86,13 @@ class LayeredSystem(System):
     cells: ClassVar[str] = "layer"
     #: Parameters that hold the lengths of the phases, by the name of the phase.
     phase_times: ClassVar[Mapping[str, str]]
+    #: Compartments of a layer's cells from top to bottom, with their potentials.
+    parts: ClassVar[Mapping[str, str]] = {}
+    #: Parameters that the interactive view offers as sliders; empty for those it finds itself.
+    sliders: ClassVar[tuple[str, ...]] = ()
+    #: What is recorded of the cells of the layers above the input; ``{k}`` in the name of
+    #: a population stands for the number of the layer. Empty for plain names.
+    traces: ClassVar[tuple[Trace, ...]] = ()
     #: Scalar inputs of a cycle, besides image and target.
     scalars: ClassVar[tuple[str, ...]] = ()
     #: Event at which the rates of the output are read out as the answer.
@@ -240,6 +247,16 @@ class LayeredSystem(System):
             arrays[weight.name] = drawn @ drawn.T if weight.symmetric else drawn
         return arrays
 
+    def compartments(self, population: str) -> tuple[Compartment, ...]:
+        """The parts of the cells of a layer above the input."""
+        names = {self.layer_name(k) for k in self.upper}
+        parts = self.parts if population in names else {}
+        return tuple(Compartment(name, variable) for name, variable in parts.items())
+
+    def explorable(self) -> tuple[str, ...]:
+        """The sliders that the model names, or those that work without another program."""
+        return self.sliders or super().explorable()
+
     def cell_traces(self, k: int) -> tuple[Trace, ...]:
         """What is recorded of the cells of a layer above the input.
 
@@ -253,8 +270,12 @@ class LayeredSystem(System):
         tuple of Trace
             Empty for the plain names of :meth:`System.layer_traces`.
         """
-        del k
-        return ()
+        here = ("all", "output" if k == self.depth else "hidden")
+        return tuple(
+            dataclasses.replace(trace, population=trace.population.format(k=k))
+            for trace in self.traces
+            if trace.layers in here
+        )
 
     def layer_traces(self) -> tuple[LayerTraces, ...]:
         """Traces of the relay and of every layer, as :meth:`cell_traces` names them."""

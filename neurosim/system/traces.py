@@ -48,6 +48,8 @@ class Trace:
         very difference that travels.
     shown : bool
         Whether a plot shows it before anybody asks.
+    layers : {"all", "hidden", "output"}
+        Which layers above the input have it.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class Trace:
     population: str = ""
     change: bool = False
     shown: bool = True
+    layers: str = "all"
 
     def __post_init__(self) -> None:
         if self.kind not in TRACE_KINDS:
