@@ -168,9 +168,8 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
     "lateral rule also on the diagonal": (flat, text("LATERAL_RULE", "*int(i != j)", "")),
     "lateral rule forgets a whole batch per image": (
         flat,
-        method(
-            "_forgetting",
-            lambda values, system, given: {"gamma_B": system.gamma, "lambda_B": system.lambda_},
+        lambda patch: patch.setattr(
+            CorInfoMax, "lambda_online", property(lambda system: system.lambda_)
         ),
     ),
     "hidden lateral efficacy without its factor 2": (
