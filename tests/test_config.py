@@ -146,13 +146,13 @@ def command_lines(draw: Any) -> dict[str, Any]:
         "beta": positive,
         "random_sign": st.booleans(),
         # slow enough for the Euler step whatever epsilon
-        "tau_u": st.floats(40, 1e6),
+        "tau_u": st.floats(50, 1e6),
         "event_threshold": st.floats(0, 1),
         "output_apical": st.sampled_from(["constant", "nudge"]),
         "tau_basal": st.just(0.0) | st.floats(1, 100),
     }
     chosen = draw(st.fixed_dictionaries({}, optional=parameters))
-    chosen.setdefault("tau_u", 40.0)
+    chosen.setdefault("tau_u", 50.0)
     chosen["decay"] = draw(st.tuples(*[st.floats(0.1, 1)] * stretches))
     chosen["decay_from"] = (0, *decay_from)
     few = st.none() | st.integers(1, 10**6)
