@@ -287,8 +287,11 @@ COMPLAINTS = {
     "empty layer": (["train", "--hidden", "0"], "hidden = [0]: give layer sizes from 1"),
     "negative layer": (["train", "--hidden", "20", "-3"], "hidden = [20, -3]: give"),
     "layer for no memory": (["train", "--hidden", "9" * 20], "to 1000000"),
-    "too few rates": ([*DIGITS, "--set", "mu_ff=0.1"], "has 1 rate, but these layers need 2"),
-    "too many rates": ([*DIGITS, "--set", "mu_fb=0.1,0.1"], "has 2 rates, but these layers need 1"),
+    "too few rates": ([*DIGITS, "--set", "mu_ff=0.1"], "has 1 value, but these layers need 2"),
+    "too many rates": (
+        [*DIGITS, "--set", "mu_fb=0.1,0.1"],
+        "has 2 values, but these layers need 1",
+    ),
     "rate no number": ([*DIGITS, "--set", "mu_ff=0.1,x"], "numbers separated by commas"),
     "folder name no text": ([*DIGITS, "--data-dir", "\udcff"], "give the path of a folder"),
     "resume and seed": (["train", "--resume", "x", "--seed", "0"], "leave out --seed"),

@@ -234,7 +234,11 @@ METHOD_SABOTAGES: dict[str, tuple[dict[str, Any], str, Any]] = {
             cells, parameters={"tau_q": {8e-3: 3e-3, 3e-3: 8e-3}[cells.parameters["tau_q"]]}
         ),
     ),
-    "u goes on where the free phase left it": ({}, "_restart", lambda statement: ""),
+    "u goes on where the free phase left it": (
+        {},
+        "_domain_texts",
+        lambda texts: (texts[0], "", texts[2]),
+    ),
 }
 
 

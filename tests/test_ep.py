@@ -26,7 +26,7 @@ from oracles import Problem, assert_same_weights
 from test_units import check_statements
 
 from neurosim import EquilibriumPropagation, Simulator, load_dataset
-from neurosim.backends import interface as protocol
+from neurosim.backends import weights as weight_arrays
 from neurosim.backends.brian import build
 from neurosim.backends.brian.build import build_network
 from neurosim.backends.cpp.backend import CppBackend
@@ -355,9 +355,9 @@ def schedule(**changes: Any) -> Sabotage:
 
 
 def untransposed(patch: pytest.MonkeyPatch) -> None:
-    sound = protocol._flatten
+    sound = weight_arrays._flatten
     patch.setattr(
-        protocol, "_flatten", lambda array, part, dtype: sound(
+        weight_arrays, "_flatten", lambda array, part, dtype: sound(
             array.T if array.shape[0] == array.shape[1] else array, part, dtype
         )
     )  # fmt: skip

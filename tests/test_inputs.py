@@ -61,6 +61,11 @@ class Frame:
         return self._values
 
 
+def kind(given: Any) -> str:
+    """The type of a value, the same in every process."""
+    return f"{type(given).__name__}{getattr(given, 'shape', '')}"
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -76,7 +81,7 @@ class Frame:
         PIXELS.reshape(4, 3, 1, 2),
         np.ma.masked_array(PIXELS, mask=False),
     ],
-    ids=str,
+    ids=kind,
 )
 def test_images_in_other_forms_are_the_same_images(given: Any) -> None:
     """Guards against pixels that are lost, reordered or refused although they are clear."""
@@ -97,7 +102,7 @@ def test_images_in_other_forms_are_the_same_images(given: Any) -> None:
         (scipy.sparse.csr_matrix(np.eye(3)[LABELS]), LABELS),
         (np.eye(3)[LABELS].astype(object), LABELS),
     ],
-    ids=str,
+    ids=kind,
 )
 def test_labels_in_other_forms_are_the_same_labels(given: Any, expected: Any) -> None:
     """Guards against labels that are read as something else."""

@@ -196,7 +196,10 @@ def test_a_synapse_that_would_forget_between_runs_is_refused() -> None:
 
 SMALL: dict[str, dict[str, Any]] = {
     "corinfomax": {"layers": (4, 5, 3)},
-    "corinfomax-sparse": {"layers": (4, 6, 3), "domains": ("mixed/2/0-3/2-5", "simplex")},
+    "corinfomax-sparse": {
+        "layers": (4, 6, 3),
+        "domains": (("mixed", 2, (0, 3), (2, 5)), "simplex"),
+    },
     "corinfomax-sparse-enforced": {"layers": (4, 5, 3)},
     "ep": {"layers": (4, 5, 3)},
 }

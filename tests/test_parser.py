@@ -35,7 +35,7 @@ KINDS = {
 #: Forms of systems that give other equations than their defaults.
 FORMS: dict[str, tuple[dict[str, Any], ...]] = {
     "corinfomax": ({"output_apical": "nudge"}, {"tau_basal": 5.0, "tau_apical": 5.0}),
-    "corinfomax-sparse": ({"domains": ("mixed/2/0-3/2-5", "simplex")},),
+    "corinfomax-sparse": ({"domains": (("mixed", 2, (0, 3), (2, 5)), "simplex")},),
 }
 
 

@@ -15,7 +15,7 @@ import pytest
 from oracles import check_against_reference, small_system
 
 from neurosim import CorInfoMax
-from neurosim.backends import interface as protocol
+from neurosim.backends import weights as weight_arrays
 from neurosim.backends.brian import build
 from neurosim.circuit import Event
 from neurosim.models import corinfomax
@@ -107,12 +107,12 @@ def without(statement: str) -> Callable[[str], str]:
 
 
 def untransposed(patch: pytest.MonkeyPatch) -> None:
-    sound = protocol._flatten
+    sound = weight_arrays._flatten
 
     def flatten(array: Any, part: Any, dtype: Any) -> Any:
         return sound(array.T if part.layout == "dense" else array, part, dtype)
 
-    patch.setattr(protocol, "_flatten", flatten)
+    patch.setattr(weight_arrays, "_flatten", flatten)
 
 
 FF, FB = "FEEDFORWARD_RULE", "FEEDBACK_RULE"
@@ -168,9 +168,8 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
     "lateral rule also on the diagonal": (flat, text("LATERAL_RULE", "*int(i != j)", "")),
     "lateral rule forgets a whole batch per image": (
         flat,
-        method(
-            "_forgetting",
-            lambda values, system, given: {"gamma_B": system.gamma, "lambda_B": system.lambda_},
+        lambda patch: patch.setattr(
+            CorInfoMax, "lambda_online", property(lambda system: system.lambda_)
         ),
     ),
     "hidden lateral efficacy without its factor 2": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from oracles import (
 )
 
 from neurosim import CorInfoMax, Dataset, Simulator, load_dataset
-from neurosim.circuit import Circuit, CycleInput
+from neurosim.circuit import Circuit, CycleInput, Population
 from neurosim.errors import (
     CheckpointError,
     CircuitError,
@@ -355,13 +356,26 @@ def test_what_is_no_system_is_refused(given: Any, words: str) -> None:
         Simulator(given)
 
 
+def _blank(population: Population, inputs: set[str]) -> Population:
+    """The population, with 0 in place of inputs that the circuit does not have."""
+    events = tuple(
+        dataclasses.replace(event, action=re.sub(r"(stimulus|target)\(cycle_time, i\)",
+                            lambda m: m[0] if m[1] in inputs else "0", event.action))
+        for event in population.events
+    )  # fmt: skip
+    return dataclasses.replace(population, events=events)
+
+
 class Rewired(CorInfoMax):
     """The usual circuit with other inputs than a simulator gives."""
 
     def circuit(self) -> Circuit:
         """The parent's, with its inputs changed."""
         circuit = super().circuit()
-        return dataclasses.replace(circuit, inputs=self.changed(circuit.inputs))
+        inputs = self.changed(circuit.inputs)
+        read = {item.name for item in inputs}
+        populations = tuple(_blank(population, read) for population in circuit.populations)
+        return dataclasses.replace(circuit, inputs=inputs, populations=populations)
 
     changed: Callable[[tuple[CycleInput, ...]], tuple[CycleInput, ...]]
 
@@ -682,7 +696,7 @@ def test_a_closed_simulator_leaves_no_files_and_can_be_used_again(
     x, _ = task
     with make() as simulator:
         before = simulator.decision_function(x)
-        work = simulator.backend._work  # type: ignore[attr-defined]
+        work = simulator.backend.work_folder  # type: ignore[attr-defined]
         assert any(work.iterdir())
     assert not work.exists()
     simulator.close()

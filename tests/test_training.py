@@ -43,7 +43,7 @@ from neurosim.runs.opened import open_run
 from neurosim.runs.settings import read_config_file, resolve
 from neurosim.runs.training import resume_training, start_training
 from neurosim.runs.training_run import TrainingRun
-from neurosim.viewer.viewer import open_source
+from neurosim.viewer.opening import open_source
 
 METRICS = {
     "epoch",
@@ -601,19 +601,19 @@ def test_late_divergence_loses_nothing(
     tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards the epochs before the divergence: the checkpoint is of the moment before it."""
-    real, chunks = Simulator._check_sanity, 0
+    real, chunks = Simulator._check_result, 0
 
-    def check(simulator: Simulator, result: Any, *others: Any) -> None:
+    def check(simulator: Simulator, before: Any, result: Any, targets: Any) -> None:
         nonlocal chunks
         chunks += 1
         if chunks == 7:
             result.weights["W_ff_0"][0, 0] = np.nan
-        real(simulator, result, *others)
+        real(simulator, before, result, targets)
 
     # no checkpoint inside an epoch but the one that is made for the divergence
     monkeypatch.setenv("NEUROSIM_CHECKPOINT_SECONDS", "1000")
     with monkeypatch.context() as patch:
-        patch.setattr(Simulator, "_check_sanity", check)
+        patch.setattr(Simulator, "_check_result", check)
         with pytest.raises(DivergenceError, match="in epoch 2 after image 300: W_ff_0 is not"):
             train(tmp_path / "run")
     assert position_of(tmp_path / "run") == (1, 300)

@@ -78,7 +78,7 @@ class Circuit(Assembly):
         check_circuit(self)
 
     def replacing(self, *parts: Population | Projection | Weight, name: str = "") -> Circuit:
-        """The circuit with parts in place of its own of the same names, or added.
+        """A copy in which parts replace those of the same names, or are added.
 
         Parameters
         ----------

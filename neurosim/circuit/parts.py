@@ -322,7 +322,7 @@ class Projection:
             )
 
     def with_pathway(self, pathway: Pathway) -> Projection:
-        """The projection with a pathway in place of its own of that name, or added.
+        """A copy in which a pathway replaces that of the same name, or is added.
 
         Parameters
         ----------

@@ -16,7 +16,7 @@ from typing import Any
 from brian2.parsing.sympytools import str_to_sympy
 
 from neurosim.circuit import Circuit, Pathway, Population, Projection
-from neurosim.circuit.parser import Line, parse_equations, parse_statements
+from neurosim.circuit.parser import Line, Statement, parse_equations, parse_statements
 from neurosim.errors import ParameterError, near_matches
 from neurosim.figures.printers import Printer, UnicodePrinter, unicode_name
 from neurosim.system import System
@@ -102,13 +102,13 @@ def latex_text(comment: str) -> str:
     return comment.replace("_", r"\_").replace("^", r"\^{}")
 
 
-def statement(code: str, printer: Printer) -> str:
+def statement(parsed: Statement, printer: Printer) -> str:
     """A synaptic or cell statement as a formula.
 
     Parameters
     ----------
-    code : str
-        One statement, e.g. ``w += mu*x``.
+    parsed : Statement
+        One of :func:`~neurosim.circuit.parser.parse_statements`, e.g. of ``w += mu*x``.
     printer : Printer
         Knows the symbols.
 
@@ -117,7 +117,6 @@ def statement(code: str, printer: Printer) -> str:
     str
         LaTeX.
     """
-    (parsed,) = parse_statements(code)
     plain = parsed.operator == "="
     sign = r"\leftarrow" if plain else rf"\mathrel{{{parsed.operator[0]}}}="
     right = printer.doprint(str_to_sympy(parsed.expression))

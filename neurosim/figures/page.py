@@ -18,7 +18,7 @@ from typing import Any
 
 from neurosim.circuit import Circuit, Population, Projection
 from neurosim.circuit.graph import shared_weights
-from neurosim.circuit.parser import Line, parse_equations
+from neurosim.circuit.parser import Line, parse_equations, parse_statements
 from neurosim.errors import ParameterError
 from neurosim.figures import page_tables as tables
 from neurosim.figures.formulas import (
@@ -207,7 +207,7 @@ def _synapses(system: type[System], printer: Printer) -> dict[str, str]:
     for group in group_projections(system().circuit().projections):
         rows = []
         for pathway in group[0].pathways:
-            for written in filter(str.strip, pathway.code.splitlines()):
+            for written in parse_statements(pathway.code):
                 name, _, rest = statement(written, printer).partition(" ")
                 rows.append(f"{name} &{rest}")
             note = comment_of(pathway.code, comments).partition(", with ")[0]
