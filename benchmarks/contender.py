@@ -31,8 +31,8 @@ BASELINE = "neurosim-f32-1e-2"
 
 _RUNNERS = {
     "neurosim": ("benchmarks.events", "NeurosimRunner"),
-    "brian2-events": ("benchmarks.events", "StandardPathRunner"),
-    "brian2-summed": ("benchmarks.brian2_summed", "SummedRunner"),
+    "brian2-events": ("benchmarks.stock_brian2", "EventsRunner"),
+    "brian2-summed": ("benchmarks.stock_brian2", "SummedRunner"),
     "numpy": ("benchmarks.dense_numpy", "NumpyRunner"),
     "torch": ("benchmarks.dense_torch", "TorchRunner"),
     "floor": ("benchmarks.floor", "FloorRunner"),

@@ -1,4 +1,4 @@
-"""neurosim's compiled back end, and the same circuit on Brian2's standard synapse path."""
+"""neurosim's compiled back end."""
 
 from __future__ import annotations
 
@@ -10,21 +10,17 @@ from benchmarks.stopwatch import Stopwatch
 from neurosim.backends.cpp.backend import CppBackend
 from neurosim.backends.interface import CHUNK_IMAGES, Chunk
 
-__all__ = ["NeurosimRunner", "StandardPathRunner"]
+__all__ = ["NeurosimRunner"]
 
 
 class NeurosimRunner(Runner):
     """``CppBackend`` as ``neurosim train`` uses it: one run of the program per chunk."""
 
-    dense = True
-
     def __init__(self, contender: Contender, problem: Problem) -> None:
         super().__init__(contender, problem)
         system = self.problem.system
         self._phases = system.evaluation_phases()
-        self._backend = CppBackend(
-            system.circuit(), dtype=contender.dtype, max_cycles=CHUNK_IMAGES, dense=self.dense
-        )
+        self._backend = CppBackend(system.circuit(), dtype=contender.dtype, max_cycles=CHUNK_IMAGES)
 
     def run(self, images: int, *, learning: bool) -> Outcome:
         """One chunk; see :class:`~benchmarks.contender.Runner`."""
@@ -37,16 +33,11 @@ class NeurosimRunner(Runner):
         return Outcome(
             watch.seconds,
             watch.cpu_seconds,
-            watch.seconds - self._loop_seconds(),
+            0.0,
             result.weights,
             np.asarray(result.readouts["answer"]),
             result.event_counts,
         )
-
-    def _loop_seconds(self) -> float:
-        """What the program itself says its time steps took."""
-        info = self._backend.work_folder / "job-0" / "results" / "last_run_info.txt"
-        return float(info.read_text().split()[0])
 
     def input_bytes(self) -> int:
         """All rows of the inputs, used or not; they are double precision in every program."""
@@ -56,9 +47,3 @@ class NeurosimRunner(Runner):
     def close(self) -> None:
         """Remove the files of past chunks."""
         self._backend.close()
-
-
-class StandardPathRunner(NeurosimRunner):
-    """The same circuit and the same flags, but Brian2's own synapse loops and spike queues."""
-
-    dense = False

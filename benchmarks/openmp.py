@@ -48,12 +48,12 @@ def build_program(problem: Problem, threads: int, folder: str) -> None:
     import brian2 as b2
 
     from neurosim.backends.brian.build import build_network
-    from neurosim.backends.cpp.compiler import FLAGS
+    from neurosim.backends.cpp.compiler import compiler_flags
     from neurosim.backends.weights import split_weights
 
     b2.prefs.core.default_float_dtype = np.float32
     b2.prefs.devices.cpp_standalone.openmp_threads = threads
-    b2.prefs.codegen.cpp.extra_compile_args_gcc = list(FLAGS)
+    b2.prefs.codegen.cpp.extra_compile_args_gcc = list(compiler_flags())
     b2.set_device("cpp_standalone", build_on_run=False)
     circuit = problem.system.circuit()
     images = len(problem.images)

@@ -5,25 +5,26 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from oracles import assert_bitwise_equal, deep_system
 from symmetric import OPENED, symmetric_circuit, symmetric_problem
 
 from benchmarks.machine import describe_machine
 from neurosim.backends.cpp.backend import CppBackend
-from neurosim.backends.cpp.builder import Recipe
 from neurosim.backends.cpp.compiler import (
     FLAGS,
-    compile_project,
+    compile_library,
     compiler_flags,
     compiler_identity,
     compiler_version,
     find_compiler,
 )
+from neurosim.backends.cpp.library import _key
 from neurosim.errors import BuildError
 from neurosim.runs.provenance import environment
 
-RECIPE = Recipe(deep_system().circuit(), "float64", 8)
+CIRCUIT = deep_system().circuit()
 
 
 def test_the_flags_users_have_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +44,7 @@ def test_flags_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     for flags in ("", "-O1", "-O1 -g", "-O1  -g"):
         monkeypatch.setenv("NEUROSIM_CXXFLAGS", flags)
         assert compiler_flags() == (*FLAGS, *flags.split())
-        keys.add(RECIPE.key(["g++"]))
+        keys.add(_key(CIRCUIT, np.dtype("float64"), {}, ["g++"]))
     assert len(keys) == 3
     monkeypatch.setenv("NEUROSIM_CXXFLAGS", "'-O1")
     with pytest.raises(BuildError, match="NEUROSIM_CXXFLAGS='-O1 cannot be read: No closing quot"):
@@ -77,10 +78,10 @@ def test_a_compiler_may_have_options_and_a_path_with_spaces(
 
 def test_a_program_that_is_no_compiler_is_named(tmp_path: Path) -> None:
     """Guards against a complaint about the folder of compiled programs when CXX is to blame."""
-    for name in ("network.cpp", "run.cpp", "synapses_classes.cpp", "objects.cpp", "main.cpp"):
-        (tmp_path / name).write_text("int main() {}\n")
+    source = tmp_path / "program.cpp"
+    source.write_text("int answer() { return 7; }\n")
     with pytest.raises(BuildError, match=r"true reported no error, but made no .* it is no C"):
-        compile_project(tmp_path, ["true"], jobs=1)
+        compile_library(source, tmp_path / "program.so", ["true"])
 
 
 def test_a_compiler_that_says_what_is_no_text_is_quoted_as_well_as_may_be(tmp_path: Path) -> None:
@@ -130,22 +131,13 @@ def test_an_unreadable_setting_names_no_compiler(monkeypatch: pytest.MonkeyPatch
     assert compiler_version() == "none found"
 
 
-def write_project(folder: Path) -> Path:
-    """The smallest project that compiles."""
-    folder.mkdir()
-    for name in ("network.cpp", "run.cpp", "synapses_classes.cpp", "objects.cpp"):
-        (folder / name).write_text("")
-    (folder / "main.cpp").write_text("int main() { return 7; }\n")
-    return folder
-
-
 def test_a_c_compiler_in_place_of_a_cpp_compiler_is_named(tmp_path: Path) -> None:
     """Guards against pages of undefined references where CXX=gcc is to blame."""
     gcc = shutil.which("gcc")
     if gcc is None:
         pytest.skip("gcc is not installed")
-    project = write_project(tmp_path / "project")
-    (project / "main.cpp").write_text("#include <iostream>\nint main() { std::cout << 7; }\n")
+    source = tmp_path / "program.cpp"
+    source.write_text("#include <iostream>\nvoid answer() { std::cout << 7; }\n")
     with pytest.raises(BuildError, match=r"^gcc compiles C\+\+ but .* name .*CXX=g\+\+") as caught:
-        compile_project(project, [gcc], jobs=1)
+        compile_library(source, tmp_path / "program.so", [gcc])
     assert "\n" not in str(caught.value)

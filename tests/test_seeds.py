@@ -132,10 +132,10 @@ def test_stopped_seeds_go_on_and_those_that_had_not_begun_are_trained(tmp_path):
 
 def test_an_interrupt_while_compiling_loses_no_seed(tmp_path):
     """Guards a folder that --resume takes for that of a single run."""
-    builds, out = tmp_path / "cache" / "builds", tmp_path / "run"
+    builds, out = tmp_path / "cache" / "programs", tmp_path / "run"
     options = ("--epochs", 1, "--seeds", 3, 4, "--out", out, "--quiet")
     with started(*DIGITS, *options, NEUROSIM_CACHE=str(tmp_path / "cache")) as process:
-        wait_until(lambda: any(builds.glob("building-*/spec.json")), process)
+        wait_until(lambda: any(builds.glob("building-*/program/program.cpp")), process)
         process.send_signal(signal.SIGINT)
         result = ended(process)
     assert result.status == 128 + signal.SIGINT, result.err

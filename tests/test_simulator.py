@@ -689,16 +689,11 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, shared: Simulator)
 # ------------------------------------------------------------------ resources
 
 
-def test_a_closed_simulator_leaves_no_files_and_can_be_used_again(
-    task: tuple[np.ndarray, np.ndarray],
-) -> None:
-    """Guards against work folders that fill the disk, and results that change on reopening."""
+def test_a_closed_simulator_can_be_used_again(task: tuple[np.ndarray, np.ndarray]) -> None:
+    """Guards against results that change on reopening."""
     x, _ = task
     with make() as simulator:
         before = simulator.decision_function(x)
-        work = simulator.backend.work_folder  # type: ignore[attr-defined]
-        assert any(work.iterdir())
-    assert not work.exists()
     simulator.close()
     np.testing.assert_array_equal(simulator.decision_function(x), before)
     simulator.close()

@@ -365,7 +365,7 @@ def test_a_turned_slider_shows_what_a_system_with_that_value_does(
     """Guards against a rerun with other weights, phases or images; one compiled program."""
     window = Window(live, new_figure(), explore=True, layer=1, neuron=2, image=1)
     # from here on, nothing may be compiled
-    monkeypatch.delattr("neurosim.backends.cpp.builder.compile_project")
+    monkeypatch.delattr("neurosim.backends.cpp.library.compile_library")
     window.sliders["g_l"].set_val(0.9)
     window.sliders["beta"].set_val(-0.5)
     changed = Simulator(

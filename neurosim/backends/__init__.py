@@ -14,7 +14,6 @@ __all__ = ["BACKENDS", "DTYPES", "Backend", "backend_class", "check_choices", "o
 #: The class of each back end; imported when used, since each needs other packages.
 _CLASSES = {
     "cpp": "neurosim.backends.cpp.backend:CppBackend",
-    "lanes": "neurosim.backends.lanes.backend:LaneBackend",
     "runtime": "neurosim.backends.runtime.backend:RuntimeBackend",
 }
 

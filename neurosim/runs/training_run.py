@@ -221,6 +221,7 @@ class TrainingRun:
             if self.simulator.epoch < self.settings.epochs:
                 self._build()
                 with noted_interrupts() as caught, self._bar() as bar:
+                    log.info("training; Ctrl-C stops after the images under way")
                     self._train(bar, caught)
             else:
                 log_finished(self.folder.path, self.simulator.epoch)
@@ -236,7 +237,7 @@ class TrainingRun:
     def _build(self) -> None:
         """Compile the program; nothing is lost if a signal stops this at once."""
         if "compiled" in backend_class(self.settings.backend).features:
-            log.info("preparing the C++ program (compiled once per circuit; a minute at most) ...")
+            log.info("preparing the C++ program (compiled once per circuit, in seconds) ...")
         try:
             self.simulator.backend  # noqa: B018 - built when first looked at
         except KeyboardInterrupt as stop:

@@ -200,7 +200,7 @@ def view(
     beta : float, optional
         Signed nudge to begin with, 1 by default; a recording has its own.
     explore : bool
-        Sliders for parameters; a program is compiled first, which takes a minute at most.
+        Sliders for parameters; a program is compiled first, which takes seconds.
     data_dir : Path, optional
         Where data sets lie; by default where the run found them.
 

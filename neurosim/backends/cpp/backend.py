@@ -1,31 +1,44 @@
-"""Back end that compiles a circuit to C++ once and runs chunks of the program.
+"""Back end that compiles a circuit to one program and calls it in this process.
 
-See :mod:`neurosim.backends.cpp.builder` for how programs are built and kept.
+Images are in flight side by side in *lanes*, which share weights; threads share the lanes.
+Nothing of a run outlives it: any number of threads, forks and copies may run at once.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import ctypes
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, ClassVar
 
-from neurosim.backends.chunks import check_chunk
-from neurosim.backends.cpp.builder import Recipe, find_program
-from neurosim.backends.cpp.job_files import JobFiles
-from neurosim.backends.cpp.program import run_program
-from neurosim.backends.cpp.work_folders import WorkFolders
-from neurosim.backends.interface import CHUNK_IMAGES, Backend, Chunk, ChunkResult
-from neurosim.circuit import Circuit
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.backends.chunks import (
+    Chunk,
+    ChunkResult,
+    check_chunk,
+    counted_events,
+    parameter_values,
+)
+from neurosim.backends.cpp.library import Library, open_library
+from neurosim.backends.cpp.memory import aligned_zeros, padded
+from neurosim.backends.interface import CHUNK_IMAGES, Backend
+from neurosim.backends.weights import Weights, join_weights, split_weights
+from neurosim.circuit import Circuit, Projection
+from neurosim.circuit.gathering import gathered_variables
+from neurosim.circuit.readouts import noted_readouts
+from neurosim.errors import BuildError
 
 __all__ = ["CppBackend"]
 
+#: How often the caller looks whether it was interrupted, in seconds.
+_PATIENCE = 0.05
+
 
 class CppBackend(Backend):
-    """Runs chunks of a compiled C++ program.
+    """Runs chunks of a lane program.
 
     Parameters
     ----------
@@ -35,20 +48,12 @@ class CppBackend(Backend):
         ``"float32"`` or ``"float64"``.
     max_cycles : int
         Most cycles one chunk may have.
-    dense : bool
-        Run all-to-all projections as dense rows (default), or with ``False``
-        on Brian2's standard path.
     record : mapping of str to iterable of str, optional
         Variables to record in every step, by population; another program is compiled
         for them.
     cells : mapping of str to sequence of int, optional
         Numbers of the cells whose recording is kept, by population; all cells where not
-        given. The program records every cell.
-
-    Attributes
-    ----------
-    dense : bool
-        Whether all-to-all projections run as dense rows.
+        given.
 
     Raises
     ------
@@ -58,7 +63,7 @@ class CppBackend(Backend):
         If there is no compiler or the program cannot be built.
     """
 
-    features: ClassVar[frozenset[str]] = frozenset({"compiled", "records", "side by side"})
+    features: ClassVar[frozenset[str]] = frozenset({"compiled", "side by side", "records"})
 
     def __init__(
         self,
@@ -66,56 +71,187 @@ class CppBackend(Backend):
         *,
         dtype: str = "float32",
         max_cycles: int = CHUNK_IMAGES,
-        dense: bool = True,
         record: Mapping[str, Iterable[str]] | None = None,
         cells: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells)
-        self.dense = dense
-        self._recipe = Recipe(circuit, self.dtype.name, max_cycles, dense, self._record)
-        self._project, self.build_seconds = find_program(self._recipe)
-        self._manifest = json.loads((self._project / "manifest.json").read_text())
-        self._folders = WorkFolders()
+        self._library: Library | None
+        self._library, self.build_seconds = open_library(circuit, self.dtype, self._record)
+        self.lanes: int | None = None
+        self.threads = 1
 
     @property
     def pathways(self) -> dict[str, str]:
-        """How each synaptic pathway runs and why, by ``"projection_pathway"``."""
-        return dict(self._manifest["pathways"])
+        """How each synaptic pathway runs, by ``"projection_pathway"``."""
+        return dict(self._opened().layout.pathways)
 
-    @property
-    def work_folder(self) -> Path:
-        """Where this process keeps the files of runs, in ``job-0``, ``job-1`` and so on."""
-        return self._folders.base
+    def _opened(self) -> Library:
+        library = self._library
+        if library is None:
+            raise BuildError("this back end is closed; open another one")
+        return library
+
+    def close(self) -> None:
+        """Let the program go; harmless a second time."""
+        self._library = None
 
     def run(self, chunk: Chunk) -> ChunkResult:
         """Run a chunk; see :meth:`neurosim.backends.interface.Backend.run`."""
-        lengths = check_chunk(self.circuit, chunk, self.max_cycles)
-        with self._folders.lend() as folder:
-            return self._run_in(folder, chunk, lengths)
+        return self._run(chunk, threads=self.threads)
 
     def run_all(self, chunks: Sequence[Chunk], *, jobs: int = 1) -> list[ChunkResult]:
-        """Run independent chunks as processes side by side; see ``Backend.run_all``."""
-        with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(self.run, chunks))
+        """Run independent chunks, ``jobs`` images at a time; see ``Backend.run_all``."""
+        return [self._run(chunk, threads=jobs) for chunk in chunks]
 
-    def _run_in(self, folder: Path, chunk: Chunk, lengths: Mapping[str, int]) -> ChunkResult:
-        program = self._program()
+    def _run(self, chunk: Chunk, threads: int) -> ChunkResult:
+        lengths = check_chunk(self.circuit, chunk, self.max_cycles)
+        library = self._opened()
         started = time.perf_counter()
-        files = JobFiles(folder, self.circuit, self.dtype, self._manifest)
-        arguments = files.write(chunk, lengths, self.max_cycles)
-        run_program(program, arguments, chunk.cycles * sum(lengths.values()))
-        result = files.read(chunk.cycles, lengths, self._cells)
-        return dataclasses.replace(result, seconds=time.perf_counter() - started)
+        lanes = self._lanes(chunk, threads)
+        shared = self._shared(library, chunk, lengths)
+        memory = aligned_zeros((lanes, library.layout.lane_bytes), np.uint8)
+        library.layout.field(memory, "rhythm_cycle_step")[:] = -1
+        steps = tuple(lengths.values())
+        _interruptible(
+            lambda stop: library.run(
+                shared,
+                memory,
+                chunk.cycles,
+                steps,
+                batch=chunk.batch if chunk.learning else None,
+                threads=min(threads, lanes),
+                stop=stop,
+            )
+        )
+        return ChunkResult(
+            weights=self._weights(shared),
+            readouts={
+                readout.name: shared[f"readout_{readout.name}"]
+                for readout in noted_readouts(self.circuit, lengths)
+            },
+            event_counts={
+                f"{population}.{event}": int(
+                    library.layout.field(memory, f"{population}_n_{event}")[
+                        :, : self.circuit.population(population).size
+                    ].sum()
+                )
+                for population, event in counted_events(self.circuit)
+            },
+            seconds=time.perf_counter() - started,
+            trajectories=self._trajectories(shared),
+        )
 
-    def _program(self) -> Path:
-        """The program, which is built again if somebody cleaned the cache meanwhile."""
-        if not (self._project / "main").exists():
-            self._project, _ = find_program(self._recipe)
-        return self._project / "main"
+    def _lanes(self, chunk: Chunk, threads: int) -> int:
+        """Images in flight: as many as learn together, or one per thread that evaluates."""
+        if not chunk.learning:
+            return min(threads, chunk.cycles)
+        return min(self.lanes or chunk.batch, chunk.batch, chunk.cycles)
 
-    def close(self) -> None:
-        """Remove the files of past chunks; harmless a second time."""
-        self._folders.close()
+    # ------------------------------------------------------------ arrays
 
-    def _options(self) -> dict[str, Any]:
-        return {**super()._options(), "dense": self.dense}
+    def _shared(
+        self, library: Library, chunk: Chunk, lengths: Mapping[str, int]
+    ) -> dict[str, NDArray[Any]]:
+        """Every array that the program shares with its caller."""
+        steps = sum(lengths.values())
+        found: dict[str, Any] = {
+            f"input_{name}": np.ascontiguousarray(values, dtype=np.float64)
+            for name, values in chunk.inputs.items()
+        }
+        found |= {f"rhythm_steps_{phase}": count for phase, count in lengths.items()}
+        found |= {"rhythm_learning": chunk.learning, "cycle_steps": steps}
+        found |= {"rhythm_images": chunk.cycles, "rhythm_images_per_batch": chunk.batch}
+        found["step_clock_dt"] = self.circuit.dt * 1e-3
+        found |= {
+            name.replace(".", "_"): value
+            for name, value in parameter_values(self.circuit, chunk).items()
+        }
+        flat = split_weights(self.circuit, chunk.weights, self.dtype)
+        found |= {f"{name}_{variable}": self._rows(name, values)
+                  for (name, variable), values in flat.items()}  # fmt: skip
+        for projection in self.circuit.projections:
+            for variable in gathered_variables(projection):
+                shape = self._shape(projection)
+                rows = shape if len(shape) == 1 else (shape[0], padded(shape[1]))
+                found[f"{projection.name}_{variable}"] = aligned_zeros(rows, self.dtype)
+                found[f"dirty_{projection.name}"] = np.zeros(shape[0], np.uint8)
+        for readout in self.circuit.readouts:
+            size = self.circuit.population(readout.population).size
+            found[f"readout_{readout.name}"] = np.zeros((chunk.cycles, size), self.dtype)
+        for population, variables in self._record.items():
+            shape = (chunk.cycles * steps, self.circuit.population(population).size)
+            for variable in variables:
+                name = f"record_{population}_{variable}"
+                found[name] = np.zeros(shape, library.layout.shared[name])
+        return {
+            name: np.atleast_1d(np.asarray(found[name], dtype=dtype))
+            for name, dtype in library.layout.shared.items()
+        }
+
+    def _rows(self, projection: str, flat: NDArray[Any]) -> NDArray[Any]:
+        """Synaptic values with a padded row for each source."""
+        shape = self._shape(self.circuit.projection(projection))
+        if len(shape) == 1:
+            return flat.copy()
+        rows = aligned_zeros((shape[0], padded(shape[1])), flat.dtype)
+        rows[:, : shape[1]] = flat.reshape(shape)
+        return rows
+
+    def _shape(self, projection: Projection) -> tuple[int, ...]:
+        source = self.circuit.population(projection.source).size
+        if projection.wiring == "one_to_one":
+            return (source,)
+        return source, self.circuit.population(projection.target).size
+
+    def _weights(self, shared: Mapping[str, NDArray[Any]]) -> Weights:
+        flat = {}
+        for weight in self.circuit.weights:
+            for part in weight.parts:
+                values = shared[f"{part.projection}_{part.variable}"]
+                shape = self._shape(self.circuit.projection(part.projection))
+                flat[part.projection, part.variable] = (
+                    values if len(shape) == 1 else values[:, : shape[1]]
+                )
+        return join_weights(self.circuit, flat, self.dtype)
+
+    def _trajectories(self, shared: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
+        return {
+            population: {
+                variable: shared[f"record_{population}_{variable}"][
+                    :, self._cells.get(population, slice(None))
+                ]
+                for variable in variables
+            }
+            for population, variables in self._record.items()
+        }
+
+
+def _interruptible(run: Any) -> int:
+    """Call the program so that an interrupt ends it at once."""
+    stop = ctypes.c_int(0)
+    if threading.current_thread() is not threading.main_thread():
+        # Python delivers signals to the main thread alone
+        return int(run(stop))
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.append(run(stop))
+        except BaseException as error:
+            outcome.append(error)
+        finally:
+            finished.set()
+
+    finished = threading.Event()
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    try:
+        while not finished.wait(_PATIENCE):
+            pass
+    except BaseException:
+        stop.value = 1
+        finished.wait()
+        raise
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return int(outcome[0])

@@ -1,10 +1,4 @@
-"""Compile a generated C++ project into one program, quickly.
-
-Brian2 writes about a hundred small files for a network like ours, each of
-which includes the same large headers; compiling them one by one costs a
-minute. They are put together into a few units, one per processor, and compiled
-side by side.
-"""
+"""The C++ compiler: which one, with which flags, and what to say when it fails."""
 
 from __future__ import annotations
 
@@ -13,8 +7,8 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from neurosim.errors import BuildError
@@ -22,7 +16,6 @@ from neurosim.errors import BuildError
 __all__ = [
     "FLAGS",
     "compile_library",
-    "compile_project",
     "compiler_flags",
     "compiler_identity",
     "compiler_version",
@@ -42,9 +35,9 @@ FLAGS = (
     "-w",
 )
 
-#: Files whose code runs once, at the start or the end: optimising them takes longer than
-#: anything else in a build, and gains nothing.
-_RUN_ONCE = ("objects.cpp", "main.cpp", "run.cpp")
+#: A name without a definition is an error here, not when the library is loaded.
+_LIBRARY = ("-shared", "-fPIC", "-pthread", "-Wl,--no-undefined" if sys.platform == "linux"
+            else "-Wl,-undefined,error")  # fmt: skip
 _USUAL = (("g++",), ("clang++",), ("c++",))
 #: What linkers say if they are called by the name of a C compiler.
 _NO_LIBRARY = re.compile(r"undefined (reference to|symbol:) [`']?(std::|operator new)")
@@ -154,46 +147,6 @@ def compiler_identity(compiler: Sequence[str]) -> str:
     return "\0".join((*compiler[1:], _run(probe, Path(os.sep)).stdout))
 
 
-def compile_project(folder: Path, compiler: Sequence[str], *, jobs: int | None = None) -> Path:
-    """Compile the project in ``folder``.
-
-    Parameters
-    ----------
-    folder : Path
-        A project written by Brian2's C++ standalone device.
-    compiler : sequence of str
-        From :func:`find_compiler`.
-    jobs : int, optional
-        Compilers run side by side; the number of processors by default.
-
-    Returns
-    -------
-    Path
-        The program.
-
-    Raises
-    ------
-    BuildError
-        If the compiler fails or makes no file; the message quotes the first error.
-    """
-    jobs = jobs or len(os.sched_getaffinity(0))
-    command = [*compiler, *compiler_flags()]
-    once = [folder / name for name in _RUN_ONCE]
-    rest = [folder / name for name in ("network.cpp", "synapses_classes.cpp")]
-    rest += sorted((folder / "brianlib").glob("*.cpp"))
-    generated = sorted((folder / "code_objects").glob("*.cpp"))
-    units = _write_units(folder, generated, max(jobs, 1))
-    # the slowest first, so that no processor waits for it at the end
-    outputs = _compile_all([*once, *units, *rest], folder, command, jobs)
-    # the linker takes the first of several copies of an inline function: an optimised one
-    outputs = [*outputs[len(once) :], *outputs[: len(once)]]
-    program = folder / "main"
-    _make(program, [*command, *(str(output.relative_to(folder)) for output in outputs)], folder)
-    for output in outputs:
-        output.unlink()
-    return program
-
-
 def compile_library(source: Path, output: Path, compiler: Sequence[str]) -> None:
     """Compile one source file into a shared library.
 
@@ -209,46 +162,8 @@ def compile_library(source: Path, output: Path, compiler: Sequence[str]) -> None
     BuildError
         If the compiler fails, or makes nothing; the first error is in the message.
     """
-    command = [*compiler, *compiler_flags(), "-shared", "-fPIC", "-pthread", source.name]
+    command = [*compiler, *compiler_flags(), *_LIBRARY, source.name]
     _make(output, command, source.parent)
-
-
-def _write_units(folder: Path, files: Sequence[Path], count: int) -> list[Path]:
-    units = []
-    for number in range(count):
-        unit = folder / f"unit_{number}.cpp"
-        unit.write_text("\n".join(_isolated(file) for file in files[number::count]))
-        units.append(unit)
-    return units
-
-
-def _isolated(file: Path) -> str:
-    """Text of a generated file, with its helper functions in a namespace of its own."""
-    text = file.read_text()
-    space = f"support_{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}"
-    if text.count("\nnamespace {") != 1:
-        raise BuildError(
-            f"{file.name} is not laid out as expected from the supported versions of Brian2"
-        )
-    text = text.replace("\nnamespace {", f"\nnamespace {space} {{", 1)
-    return text.replace(
-        "using namespace brian;", f"using namespace brian; using namespace {space};"
-    )
-
-
-def _compile_all(
-    sources: Sequence[Path], folder: Path, command: Sequence[str], jobs: int
-) -> list[Path]:
-    outputs = [source.with_suffix(".o") for source in sources]
-
-    def compile_one(pair: tuple[Path, Path]) -> None:
-        source, output = pair
-        level = ["-O0"] if source.name in _RUN_ONCE else []
-        _make(output, [*command, *level, "-I.", "-c", str(source.relative_to(folder))], folder)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(compile_one, zip(sources, outputs, strict=True)))
-    return outputs
 
 
 def _make(output: Path, command: Sequence[str], folder: Path) -> None:

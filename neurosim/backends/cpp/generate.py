@@ -1,133 +1,255 @@
-"""Write the C++ project of one circuit, in a process of its own.
-
-Brian2 keeps one standalone device per process; building elsewhere leaves the caller's
-Brian2 untouched and lets several builds go on side by side. The process is started by
-:mod:`neurosim.backends.cpp.generator_process`.
-"""
+"""From a circuit to the text of its lane program."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import brian2 as b2
-import numpy as np
-from brian2.core.base import BrianObjectException
+import sympy
+from brian2.parsing.sympytools import str_to_sympy
 
-from neurosim.backends.brian.build import BuiltNetwork, build_network, counter_name
-from neurosim.backends.brian.messages import explain_brian_error
-from neurosim.backends.brian.preferences import brian2_settings
-from neurosim.backends.cpp.builder import MISTAKE
-from neurosim.backends.cpp.device import activate
-from neurosim.circuit import Circuit, circuit_from_dict
-from neurosim.errors import CircuitError
+from neurosim.backends.brian.build import COMMIT, BuiltNetwork, build_network
+from neurosim.backends.cpp import cells, synapses
+from neurosim.backends.cpp.fields import Field, Fields
+from neurosim.backends.cpp.pieces import LaneCodeObject, Piece, collect
+from neurosim.circuit import Circuit, Pathway, Projection
+from neurosim.circuit.gathering import gathered_variables
+from neurosim.circuit.parser import parse_statements
 
-__all__ = ["generate", "main"]
+__all__ = ["Program", "generate"]
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A program and the arrays it works on.
+
+    Attributes
+    ----------
+    text : str
+        C++ source.
+    lane, shared : tuple of Field
+        Arrays of every lane, and those that all lanes share, in the program's order.
+    pathways : dict of str to str
+        How each pathway runs, by ``"projection_pathway"``.
+    """
+
+    text: str
+    lane: tuple[Field, ...]
+    shared: tuple[Field, ...]
+    pathways: dict[str, str]
+
+    def layout(self) -> str:
+        """Arrays and pathways as JSON text."""
+        return json.dumps(
+            {
+                "lane": [dataclasses.astuple(field) for field in self.lane],
+                "shared": [dataclasses.astuple(field) for field in self.shared],
+                "pathways": self.pathways,
+            }
+        )
 
 
 def generate(
-    circuit: Circuit,
-    folder: Path,
-    *,
-    dtype: str,
-    max_cycles: int,
-    dense: bool,
-    record: Mapping[str, Sequence[str]] | None = None,
-) -> None:
-    """Write the C++ project of a circuit, and ``manifest.json``, which lists the result files.
+    circuit: Circuit, *, real: str, record: Mapping[str, Iterable[str]] | None = None
+) -> Program:
+    """Write the program of a circuit.
 
     Parameters
     ----------
     circuit : Circuit
-        What to build.
-    folder : Path
-        Where the project goes.
-    dtype : str
-        ``"float32"`` or ``"float64"``.
-    max_cycles : int
-        Rows of the per-cycle inputs.
-    dense : bool
-        Whether all-to-all projections run as dense rows.
-    record : mapping of str to sequence of str, optional
+        What to write.
+    real : {"float", "double"}
+        C++ type of states and weights; Brian2's ``core.default_float_dtype`` must agree.
+    record : mapping of str to iterable of str, optional
         Variables to record in every step, by population.
-    """
-    with brian2_settings(np.dtype(dtype)):
-        device = activate(dense=dense)
-        built = build_network(circuit, max_cycles, record=record)
-        # the true length of a run is handed over when the program starts
-        built.network.run(circuit.dt * b2.ms, namespace=built.namespace)
-        device.build(directory=str(folder), compile=False, run=False, debug=False)
-        manifest = _manifest(circuit, built, device)
-    for name in manifest["inputs"].values():
-        # every run brings its own inputs, so the program need not read blank ones first
-        (folder / "static_arrays" / f"{name}_values").write_bytes(b"")
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
-
-
-def _manifest(circuit: Circuit, built: BuiltNetwork, device: Any) -> dict[str, Any]:
-    def place(owner: Any, variable: str) -> list[str]:
-        described = owner.variables[variable]
-        return [device.get_array_filename(described), np.dtype(described.dtype).name]
-
-    weights = {
-        f"{part.projection}.{part.variable}": place(built.synapses[part.projection], part.variable)
-        for weight in circuit.weights
-        for part in weight.parts
-    }
-    counters = {
-        f"{population.name}.{event.name}": place(built.groups[population.name], counter_name(event))
-        for population in circuit.populations
-        for event in population.events
-        if event.counted
-    }
-    readouts = {
-        readout.name: place(built.readouts[readout.name], readout.variable)
-        for readout in circuit.readouts
-    }
-    monitors = {
-        name: {variable: place(monitor, variable) for variable in monitor.record_variables}
-        for name, monitor in built.monitors.items()
-    }
-    # an input that no equation reads is not part of the program
-    read = set(device.timed_arrays.values())
-    inputs = {name: array.name for name, array in built.inputs.items() if array.name in read}
-    return {
-        "weights": weights,
-        "counters": counters,
-        "readouts": readouts,
-        "monitors": monitors,
-        "inputs": inputs,
-        "pathways": device.pathway_report(),
-    }
-
-
-def main(arguments: list[str]) -> int:
-    """Entry point of the build process.
-
-    Parameters
-    ----------
-    arguments : list of str
-        The file that describes what to build, and the folder for the project.
 
     Returns
     -------
-    int
-        Exit status: 0, or :data:`neurosim.backends.cpp.builder.MISTAKE`.
+    Program
+        Text and arrays.
+
+    Raises
+    ------
+    CircuitError
+        If an equation has wrong units or names something unknown.
     """
-    spec = json.loads(Path(arguments[0]).read_text())
-    try:
-        generate(
-            circuit_from_dict(spec["circuit"]),
-            Path(arguments[1]),
-            dtype=spec["dtype"],
-            max_cycles=spec["max_cycles"],
-            dense=spec["dense"],
-            record=spec["record"],
+    built = build_network(circuit, 1, record=record)
+    _give_inputs(circuit, built)
+    assembly = _Assembly(circuit, real)
+    for part, piece in collect(built.network, built.namespace):
+        assembly.add(part.name, part, piece)
+    return assembly.program()
+
+
+def _give_inputs(circuit: Circuit, built: BuiltNetwork) -> None:
+    """Let the inputs of a cycle be read from the row of the lane's image."""
+    for item in circuit.inputs:
+        array = built.inputs[item.name]
+        place = f"L.row * {item.width} + (i)" if item.width else "L.row"
+        arguments = "(t, i)" if item.width else "(t)"
+        macro = f"#define {array.name}{arguments} (S.input_{item.name}[{place}])"
+        array.implementations.add_implementation(
+            LaneCodeObject, code={"support_code": macro}, name=array.name
         )
-    except (BrianObjectException, CircuitError) as error:
-        sys.stderr.write(f"{explain_brian_error(error)}\n")
-        return MISTAKE
-    return 0
+
+
+class _Assembly:
+    """Writes pieces and keeps the order in which they run."""
+
+    def __init__(self, circuit: Circuit, real: str) -> None:
+        self._circuit = circuit
+        self._real = real
+        self._fields = Fields()
+        self._functions: list[str] = []
+        self._before: list[str] = []
+        #: Function, rows to share among threads, and whether it commits.
+        self._learning: list[tuple[str, int, bool]] = []
+        self._after: list[str] = []
+        self._pathways = {
+            f"{projection.name}_{pathway.name}": (projection, pathway)
+            for projection in circuit.projections
+            for pathway in projection.pathways
+        }
+        self._learning_events = {
+            (self._sender(projection, pathway), pathway.event)
+            for projection, pathway in self._pathways.values()
+            if pathway.learns
+        }
+        self._gathers: dict[str, list[tuple[Piece, Any]]] = {}
+        for item in circuit.inputs:
+            self._fields.add_shared(f"input_{item.name}", "double")
+
+    @staticmethod
+    def _sender(projection: Projection, pathway: Pathway) -> str:
+        return projection.source if pathway.side == "pre" else projection.target
+
+    def add(self, name: str, part: Any, piece: Piece) -> None:
+        """Write one piece."""
+        function = f"f_{name}"
+        if name.endswith(f"_{COMMIT}_thresholder"):
+            # the caller of the program says when a batch is complete
+            return
+        if piece.kind == "synapses" and name not in self._pathways:
+            text = self._commit(function, part, piece)
+        elif piece.kind == "synapses" and self._pathways[name][1].learns:
+            projection, pathway = self._pathways[name]
+            if projection.commit:
+                self._gathers.setdefault(projection.name, []).append((piece, part))
+                return
+            single = projection.wiring == "one_to_one"
+            text = synapses.learning(self._fields, function, piece, part, one_to_one=single)
+            rows = self._circuit.population(self._sender(projection, pathway)).size
+            self._learning.append((function, rows, False))
+        else:
+            text = self._in_lane(name, function, part, piece)
+            (self._after if self._learning else self._before).append(function)
+        self._functions.append(text)
+
+    def _commit(self, function: str, part: Any, piece: Piece) -> str:
+        projection = self._circuit.projection(part.synapses.name)
+        rows = self._circuit.population(projection.source).size
+        self._learning.append((function, rows, True))
+        gathered = gathered_variables(projection)
+        emptied = {f"{name} = 0;" for name in gathered} | {f"{name} = 0.0;" for name in gathered}
+        steps = tuple(s for s in piece.vector.steps if s.code not in emptied)
+        writes = tuple(a for a in piece.vector.writes if a.name not in gathered)
+        commit = dataclasses.replace(
+            piece, vector=dataclasses.replace(piece.vector, steps=steps, writes=writes)
+        )
+        return synapses.gathering(
+            self._fields, function, self._gathers[projection.name], commit, gathered,
+            one_to_one=projection.wiring == "one_to_one",
+            leaves_silent=commit_leaves_silent(projection),
+        )  # fmt: skip
+
+    def _in_lane(self, name: str, function: str, part: Any, piece: Piece) -> str:
+        fields = self._fields
+        if piece.kind == "stateupdate":
+            return cells.state_update(fields, function, piece)
+        if piece.kind == "threshold":
+            population = self._circuit.population(piece.owner.name)
+            event = name.removeprefix(f"{population.name}_").removesuffix("_thresholder")
+            return cells.threshold(
+                fields, function, piece, population.event(event).condition,
+                flags=(population.name, event) in self._learning_events,
+            )  # fmt: skip
+        if piece.kind == "reset":
+            return cells.over_events(fields, function, piece, piece.owner)
+        if piece.kind == "synapses":
+            single = self._pathways[name][0].wiring == "one_to_one"
+            return synapses.signal(fields, function, piece, part, one_to_one=single)
+        if piece.kind == "spikemonitor":
+            (readout,) = (r for r in self._circuit.readouts if f"readout_{r.name}" == name)
+            return cells.readout(
+                fields, function, piece, readout.name, readout.variable, self._real
+            )
+        return cells.record(fields, function, piece, name.removeprefix("monitor_"))
+
+    def program(self) -> Program:
+        """Everything written, as one source."""
+        lane, shared = self._fields.lane.values(), self._fields.shared.values()
+        text = [
+            (_FOLDER / "lanes.h").read_text(),
+            _struct("Shared", (f"{f.ctype}* {f.name};" for f in shared)),
+            _struct("alignas(64) Lane", (
+                "alignas(64) int64_t row; int64_t step;",
+                *(f"alignas(64) {f.ctype} {f.name}[{f.size}];" for f in lane),
+            )),
+            *self._functions,
+            _calls("before_learning(const Shared& S, Lane& L)",
+                   (f"{name}::run(S, L);" for name in self._before)),
+            _calls("after_learning(const Shared& S, Lane& L)",
+                   (f"{name}::run(S, L);" for name in self._after)),
+            _calls("learning(const Shared& S, Lane* lanes, int active, int part, int parts, "
+                   "bool commit, int batch)",
+                   (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
+                    f"share({rows}, part + 1, parts){', commit, batch' * commits});"
+                    for name, rows, commits in self._learning)),
+            (_FOLDER / "host.inc").read_text(),
+        ]  # fmt: skip
+        return Program("\n".join(text), tuple(lane), tuple(shared), self._how())
+
+    def _how(self) -> dict[str, str]:
+        """How each pathway runs, in words."""
+        found = {}
+        for name, (projection, pathway) in self._pathways.items():
+            single = projection.wiring == "one_to_one"
+            kind = "one to one" if single else "dense rows"
+            if pathway.learns:
+                kind += ", gathers for a commit" if projection.commit else ", changes at once"
+            found[name] = kind
+        return found
+
+
+def _struct(name: str, members: Iterable[str]) -> str:
+    return "\n    ".join([f"struct {name} {{", *members]) + "\n};"
+
+
+def _calls(signature: str, calls: Iterable[str]) -> str:
+    return "\n    ".join([f"static void {signature} {{", *calls]) + "\n}"
+
+
+def commit_leaves_silent(projection: Projection) -> bool:
+    """Whether a commit that gathered nothing changes nothing.
+
+    Parameters
+    ----------
+    projection : Projection
+        One with a commit.
+
+    Returns
+    -------
+    bool
+        True if every statement adds an expression that is 0 where the sums are 0.
+    """
+    zero = {sympy.Symbol(name, real=True): 0 for name in gathered_variables(projection)}
+    for statement in parse_statements(projection.commit):
+        expression = str_to_sympy(statement.expression)
+        if statement.operator not in ("+=", "-=") or expression.subs(zero) != 0:
+            return False
+    return True

@@ -22,22 +22,53 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.backends.brian.preferences import brian2_settings
-from neurosim.backends.cpp.builder import cache_folder
 from neurosim.backends.cpp.compiler import (
     compile_library,
     compiler_flags,
     compiler_identity,
     find_compiler,
 )
-from neurosim.backends.cpp.work_folders import locked
-from neurosim.backends.lanes.memory import LaneLayout
+from neurosim.backends.cpp.locks import locked, remove_unlocked
+from neurosim.backends.cpp.memory import LaneLayout
 from neurosim.circuit import Circuit
 from neurosim.errors import BuildError
 
-__all__ = ["Library", "open_library"]
+__all__ = ["Library", "cache_folder", "open_library"]
 
 _SOURCE, _BINARY, _LAYOUT = "program.cpp", "program.so", "layout.json"
+#: How the names of folders of builds under way begin.
+_BUILDING = "building-"
+#: With less room than this on its disk, a build that failed has probably run out of it.
+_SCARCE_MIB = 32
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept.
+
+    Returns
+    -------
+    Path
+        ``$NEUROSIM_CACHE`` or the user's cache folder; it may be absent yet.
+
+    Raises
+    ------
+    BuildError
+        If the user's cache folder is needed and there is no home folder.
+    """
+    import platformdirs
+
+    chosen = os.environ.get("NEUROSIM_CACHE")
+    try:
+        folder = Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("neurosim")
+    except RuntimeError:
+        folder = Path("~")
+    if folder.parts[:1] == ("~",):
+        raise BuildError(
+            "there is no folder for compiled programs, since this user has no home folder: set "
+            "NEUROSIM_CACHE to a folder that you can write to, or HOME"
+        )
+    # the programs are compiled and run in other folders than the current one
+    return folder.absolute()
 
 
 class Library:
@@ -81,7 +112,7 @@ class Library:
         images: int,
         lengths: Sequence[int],
         *,
-        batch: int,
+        batch: int | None,
         threads: int,
         stop: ctypes.c_int,
     ) -> int:
@@ -97,12 +128,12 @@ class Library:
             How many.
         lengths : sequence of int
             Steps of every phase.
-        batch : int
-            Images between two commits.
+        batch : int or None
+            Images between two commits; None for a run without learning.
         threads : int
             Threads that share the work.
         stop : ctypes.c_int
-            Set it to 1 to end the run before the next group of lanes.
+            Set it to 1 to end the run within a step; its results are then of no use.
 
         Returns
         -------
@@ -120,7 +151,8 @@ class Library:
                 ctypes.c_int64(images),
                 len(lengths),
                 (ctypes.c_int * len(lengths))(*lengths),
-                batch,
+                batch is not None,
+                images if batch is None else batch,
                 threads,
                 ctypes.byref(stop),
             )
@@ -164,6 +196,8 @@ def open_library(
         with locked(libraries / f"{folder.name}.lock"):
             if not (folder / _BINARY).exists():
                 started = time.perf_counter()
+                _check_programs_may_run(libraries)
+                _remove_abandoned(folder)
                 _build(circuit, dtype, record, folder, compiler)
                 seconds = time.perf_counter() - started
             return Library(folder), seconds
@@ -172,6 +206,37 @@ def open_library(
             f"cannot keep compiled programs in {libraries}: {error.strerror or error}; "
             "set NEUROSIM_CACHE to a folder with room that you can write to"
         ) from error
+
+
+def _check_programs_may_run(builds: Path) -> None:
+    """Refuse a folder on a file system that is mounted ``noexec``, before minutes are spent."""
+    if os.statvfs(builds).f_flag & os.ST_NOEXEC:
+        raise BuildError(
+            f"programs may not run from {builds}, whose file system is mounted noexec; "
+            "set NEUROSIM_CACHE to a folder elsewhere"
+        )
+
+
+def _shortage(folder: Path) -> str:
+    """What to add to a complaint if a disk is (nearly) full."""
+    free = shutil.disk_usage(folder).free / 2**20
+    if free >= _SCARCE_MIB:
+        return ""
+    return (
+        f"; the disk of {folder} has {free:.0f} MiB free: make room, or set NEUROSIM_CACHE to "
+        "another folder"
+    )
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left half-built; the caller holds the lock of ``folder``."""
+    for left in folder.parent.glob(f"{_BUILDING}*-*"):
+        key = left.name.split("-")[1]
+        if key == folder.name:
+            # we hold its lock, so its owner is dead
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            remove_unlocked(left, folder.with_name(f"{key}.lock"))
 
 
 def _key(
@@ -210,17 +275,22 @@ def _build(
     folder: Path,
     compiler: Sequence[str],
 ) -> None:
-    # slow to import, and needed for a new program only
-    from neurosim.backends.lanes.generate import generate
+    # Brian2 is slow to import, and needed for a new program only
+    from neurosim.backends.brian.preferences import brian2_settings
+    from neurosim.backends.cpp.generate import generate
 
     with brian2_settings(dtype):
         real = "float" if dtype == np.float32 else "double"
         program = generate(circuit, real=real, record=record)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="building-") as name:
+    prefix = f"{_BUILDING}{folder.name}-"
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as name:
         made = Path(name) / "program"
         made.mkdir()
         (made / _SOURCE).write_text(program.text)
         (made / _LAYOUT).write_text(program.layout())
-        compile_library(made / _SOURCE, made / _BINARY, compiler)
+        try:
+            compile_library(made / _SOURCE, made / _BINARY, compiler)
+        except BuildError as error:
+            raise BuildError(f"{error}{_shortage(folder.parent)}") from error
         shutil.rmtree(folder, ignore_errors=True)
         os.rename(made, folder)

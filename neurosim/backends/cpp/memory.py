@@ -61,7 +61,8 @@ def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + ALIGNMENT, dtype=np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size].view(dtype).reshape(shape)
+    aligned: np.ndarray = raw[start : start + size].view(dtype).reshape(shape)
+    return aligned
 
 
 class LaneLayout:
@@ -70,7 +71,7 @@ class LaneLayout:
     Parameters
     ----------
     text : str
-        JSON from :meth:`neurosim.backends.lanes.generate.Program.layout`.
+        JSON from :meth:`neurosim.backends.cpp.generate.Program.layout`.
 
     Attributes
     ----------
@@ -78,10 +79,13 @@ class LaneLayout:
         Types of the arrays that all lanes share, in the program's order.
     lane_bytes : int
         Size of one lane.
+    pathways : dict of str to str
+        How each pathway runs, by ``"projection_pathway"``.
     """
 
     def __init__(self, text: str) -> None:
         described = json.loads(text)
+        self.pathways: dict[str, str] = described["pathways"]
         self.shared = {name: np.dtype(_TYPES[ctype]) for name, ctype, _ in described["shared"]}
         self._fields: dict[str, tuple[int, np.dtype[Any], int]] = {}
         # row and step come first

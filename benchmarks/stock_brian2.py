@@ -1,11 +1,10 @@
-"""The network as one usually writes it in Brian2: every sum a ``(summed)`` variable.
+"""The network on Brian2's own C++ standalone device, compiled with the flags neurosim uses.
 
-Populations, phases and learning rules are the model's own. Only the signal
-pathways differ: where the model adds ``w*(r_pre - r_sent_pre)`` on an event,
-here ``s_post = w*r_pre : 1 (summed)`` is computed from all synapses in every
-time step, in the slot of the step in which the events would have arrived.
-Brian2's own C++ standalone device generates the code, unchanged, and it is
-compiled with the flags neurosim uses.
+:class:`EventsRunner` runs neurosim's circuit as it is. :class:`SummedRunner` runs it as one
+usually writes such a network in Brian2: populations, phases and learning rules are the
+model's own, but where the model adds ``w*(r_pre - r_sent_pre)`` on an event, here
+``s_post = w*r_pre : 1 (summed)`` is computed from all synapses in every time step, in the
+slot of the step in which the events would have arrived.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from numpy.typing import NDArray
 from benchmarks.contender import Contender, Outcome, Runner
 from benchmarks.problem import Problem
 from benchmarks.stopwatch import Stopwatch
-from neurosim.backends.brian.build import BuiltNetwork, build_network
+from neurosim.backends.brian.build import BuiltNetwork, build_network, counter_name
 from neurosim.backends.brian.rhythm import RHYTHM
-from neurosim.backends.cpp.compiler import compile_project, find_compiler
+from neurosim.backends.cpp.compiler import compiler_flags
 from neurosim.backends.weights import join_weights, split_weights
 from neurosim.circuit import Circuit, Projection
 from neurosim.errors import CircuitError
 
-__all__ = ["SummedRunner", "summed_circuit"]
+__all__ = ["EventsRunner", "SummedRunner", "summed_circuit"]
 
 _SIGNAL = re.compile(r"(\w+)_post \+= (\w+)\*\(r_pre - \w+_pre\)")
 
@@ -87,24 +86,26 @@ def _summed(projection: Projection) -> Projection:
     )
 
 
-class SummedRunner(Runner):
+class EventsRunner(Runner):
     """Compiles in the constructor; one per process, since Brian2 has one standalone device."""
 
     def __init__(self, contender: Contender, problem: Problem) -> None:
         super().__init__(contender, problem)
         self._circuit = problem.system.circuit()
-        self._folder = Path(tempfile.mkdtemp(prefix="benchmarks-summed-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="benchmarks-brian2-"))
         self._images = _images_per_run(problem)
         b2.prefs.core.default_float_dtype = np.dtype(contender.dtype).type
+        b2.prefs.codegen.cpp.extra_compile_args_gcc = list(compiler_flags())
         b2.set_device("cpp_standalone", build_on_run=False)
         self._device = b2.get_device()
         rows = self.fixed_images(learning=False)
-        self._built = build_network(summed_circuit(self._circuit), rows)
-        _place_sums(self._built, self._circuit)
+        self._built = self._network(rows)
         steps = self._images * self._circuit.cycle_steps()
         self._built.network.run(steps * self._circuit.dt * b2.ms, namespace={})
-        self._device.build(directory=str(self._folder), compile=False, run=False)
-        compile_project(self._folder, find_compiler())
+        self._device.build(directory=str(self._folder), compile=True, run=False)
+
+    def _network(self, rows: int) -> BuiltNetwork:
+        return build_network(self._circuit, rows)
 
     def fixed_images(self, *, learning: bool) -> int:
         """The length of a run is compiled in: the free phase alone leaves time for more images."""
@@ -131,7 +132,18 @@ class SummedRunner(Runner):
             watch.seconds - float(info.split()[0]),
             self._weights(few),
             self._answers(images),
+            self._event_counts(),
         )
+
+    def _event_counts(self) -> dict[str, int]:
+        return {
+            f"{population.name}.{event.name}": int(
+                self._read(self._built.groups[population.name], counter_name(event)).sum()
+            )
+            for population in self._circuit.populations
+            for event in population.events
+            if event.counted
+        }
 
     def _arguments(self, few: Problem, *, learning: bool) -> dict[Any, Any]:
         built, rhythm = self._built, self._built.groups[RHYTHM]
@@ -172,6 +184,18 @@ class SummedRunner(Runner):
     def close(self) -> None:
         """Remove the generated program."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class SummedRunner(EventsRunner):
+    """The same with dense sums, so without graded spikes to count."""
+
+    def _network(self, rows: int) -> BuiltNetwork:
+        built = build_network(summed_circuit(self._circuit), rows)
+        _place_sums(built, self._circuit)
+        return built
+
+    def _event_counts(self) -> dict[str, int]:
+        return {}
 
 
 def _images_per_run(problem: Problem) -> int:

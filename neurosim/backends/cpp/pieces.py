@@ -2,7 +2,7 @@
 
 Brian2 asks a code object class for C++ at every object that runs in a step. The class
 here compiles nothing: it keeps what the generator wrote, sorted into what is read, what
-is computed and what is written back. :mod:`neurosim.backends.lanes.program` makes one
+is computed and what is written back. :mod:`neurosim.backends.cpp.program` makes one
 program of it.
 """
 

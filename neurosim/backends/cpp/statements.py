@@ -1,0 +1,79 @@
+"""Pieces of generated code as C++ statements: what is read, computed and written back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2.core.variables import Constant
+from brian2.groups.neurongroup import NeuronGroup
+from brian2.parsing.rendering import CPPNodeRenderer
+
+from neurosim.backends.cpp.fields import Fields
+from neurosim.backends.cpp.pieces import Access, Block, Piece
+
+__all__ = ["LOOP", "ONE_LANE", "cpp_function", "cpp_head", "cpp_lines", "cpp_read", "cpp_text",
+           "cpp_value"]  # fmt: skip
+
+
+def cpp_value(fields: Fields, access: Access, rows: Mapping[str, str]) -> str:
+    """Where a variable's value lies, as C++."""
+    variable = access.variable
+    if variable.name == "i" and isinstance(variable.owner, NeuronGroup):
+        return f"(int32_t){access.index}"
+    if variable.name in ("_synaptic_pre", "_synaptic_post"):
+        side = "pre" if variable.name == "_synaptic_pre" else "post"
+        return f"(int32_t)_{side}synaptic_idx"
+    place = fields.place(variable)
+    return rows[access.index].format(place) if access.index in rows else f"{place}[{access.index}]"
+
+
+def cpp_read(fields: Fields, access: Access, written: set[str], rows: Mapping[str, str]) -> str:
+    """A local C++ variable that starts from a variable's value."""
+    constant = "" if access.name in written else "const "
+    ctype = c_data_type(access.variable.dtype)
+    return f"{constant}{ctype} {access.name} = {cpp_value(fields, access, rows)};"
+
+
+def cpp_lines(fields: Fields, block: Block, rows: Mapping[str, str] | None = None) -> list[str]:
+    """A block as C++: what it reads, computes and writes back."""
+    rows = rows or {}
+    written = {access.name for access in block.writes}
+    read = {access.name for access in block.reads}
+    lines = [cpp_read(fields, access, written, rows) for access in block.reads]
+    lines += [
+        f"{c_data_type(access.variable.dtype)} {access.name};"
+        for access in block.writes
+        if access.name not in read
+    ]
+    lines += [step.code for step in block.steps]
+    return lines + [f"{cpp_value(fields, a, rows)} = {a.name};" for a in block.writes]
+
+
+def cpp_head(fields: Fields, piece: Piece) -> list[str]:
+    """Constants, and the statements that run once before a loop."""
+    render = CPPNodeRenderer()
+    constants = [
+        f"const {c_data_type(value.dtype)} {name} = {render.render_expr(repr(value.value))};"
+        for name, value in sorted(piece.variables.items())
+        if isinstance(value, Constant)
+    ]
+    return constants + cpp_lines(fields, piece.scalar)
+
+
+def cpp_text(lines: Iterable[str]) -> str:
+    """Lines as one text, without the empty ones."""
+    return "\n".join(line for line in lines if line)
+
+
+def cpp_function(name: str, piece: Piece, arguments: str, lines: Iterable[str]) -> str:
+    """A C++ function in a namespace of its own, beside the support code of its piece."""
+    support = "\n".join(piece.support)
+    return (
+        f"namespace {name} {{\n{support}\n"
+        f"static inline void run({arguments}) {{\n{cpp_text(lines)}\n}} }}\n"
+    )
+
+
+ONE_LANE = "const Shared& S, Lane& L"
+LOOP = "#pragma GCC ivdep"

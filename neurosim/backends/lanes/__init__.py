@@ -1,1 +1,0 @@
-"""One program per circuit, called in this process; several images run in lanes side by side."""
