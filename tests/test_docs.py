@@ -9,7 +9,6 @@ import importlib.util
 import io
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -99,11 +98,7 @@ def test_the_example_of_the_readme_runs() -> None:
 
 #: Pages with tests of their own above.
 _RUN_ABOVE = ("README.md", "architecture.md", "write-your-own-rule.md")
-#: Its example replaces Brian2's device, which the other tests of this process need.
-_RUN_ALONE = "dense-projections.md"
-_OTHERS = [
-    page for page in PAGES if page.name not in (*_RUN_ABOVE, _RUN_ALONE) and blocks(page, "python")
-]
+_OTHERS = [page for page in PAGES if page.name not in _RUN_ABOVE and blocks(page, "python")]
 
 
 @pytest.mark.parametrize("page", _OTHERS, ids=lambda page: page.name)
@@ -112,15 +107,6 @@ def test_other_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     # they write files
     monkeypatch.chdir(tmp_path)
     run_page(page)
-
-
-def test_the_example_that_sets_up_brian2_runs(tmp_path: Path) -> None:
-    """Guards the device for Brian2 models of one's own."""
-    page = ROOT / "docs" / _RUN_ALONE
-    program = "\n".join(text for _, text in blocks(page, "python"))
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def add(commands: Any) -> None:
         "--jobs",
         type=whole_number,
         metavar="N",
-        help="processes side by side, for seeds and for evaluation (default: 1)",
+        help="processes for several seeds, threads for evaluation (default: 1)",
     )
     group.add_argument(
         "--output-check",

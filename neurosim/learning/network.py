@@ -47,7 +47,7 @@ class WeightedNetwork:
     chunk_images : int
         Images per run of a program.
     jobs : int
-        Processes that evaluate side by side.
+        Threads that evaluate side by side.
 
     Raises
     ------
@@ -154,7 +154,7 @@ class WeightedNetwork:
         self.close()
 
     def _share(self, images: NDArray[Any]) -> int:
-        """Images of one chunk of an evaluation, which is divided among the processes."""
+        """Images of one chunk of an evaluation, which is divided among the threads."""
         return min(self.chunk_images, -(-len(images) // self.jobs))
 
     # ------------------------------------------------------------ what users give

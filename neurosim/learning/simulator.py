@@ -35,8 +35,8 @@ class Simulator(Saving, Analyses):
     chunk_images : int
         Images per run of the program; results do not depend on it.
     jobs : int
-        Processes that evaluate side by side; results do not depend on it.
-        Learning from one image after the other is one process.
+        Threads that evaluate side by side; results do not depend on it.
+        Learning from one image after the other is one thread.
     check_output : bool
         Stop learning when the output gives one answer to hundreds of images of other
         classes, after a warning. May be changed at any time.

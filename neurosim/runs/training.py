@@ -57,7 +57,7 @@ def start_training(
     progress : bool
         Show a progress bar.
     jobs : int
-        Processes that evaluate side by side.
+        Threads that evaluate side by side.
     tensorboard : bool
         Write TensorBoard event files too.
 
@@ -114,7 +114,7 @@ def resume_training(
     progress : bool
         Show a progress bar.
     jobs : int
-        Processes that evaluate side by side.
+        Threads that evaluate side by side.
     tensorboard : bool
         Write TensorBoard event files too; a run that has some continues them.
 

@@ -47,7 +47,7 @@ class TrainingRun:
     progress : bool
         Show a progress bar.
     jobs : int
-        Processes that evaluate side by side; results do not depend on it.
+        Threads that evaluate side by side; results do not depend on it.
 
     Raises
     ------
