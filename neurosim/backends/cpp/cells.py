@@ -28,7 +28,22 @@ __all__ = ["gate_of", "over_events", "readout", "record", "state_update", "thres
 
 
 def state_update(fields: Fields, name: str, piece: Piece) -> str:
-    """Integration, or statements of one cell that run in every step."""
+    """Integration, or statements of one cell that run in every step.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    name : str
+        Name of the function.
+    piece : Piece
+        Statements of Brian2.
+
+    Returns
+    -------
+    str
+        A C++ function.
+    """
     lines = cpp_head(fields, piece)
     if piece.vector.steps:
         loop = f"for (int _idx = 0; _idx < {padded(len(piece.owner))}; _idx++) {{"
@@ -38,6 +53,13 @@ def state_update(fields: Fields, name: str, piece: Piece) -> str:
 
 def gate_of(condition: str, variables: Mapping[str, Any]) -> tuple[str, bool]:
     """The part of an event's condition that is alike for all cells.
+
+    Parameters
+    ----------
+    condition : str
+        As in the equations.
+    variables : mapping of str to Variable
+        Brian2's variables of the cells.
 
     Returns
     -------
@@ -68,7 +90,23 @@ def _is_scalar(term: ast.AST, variables: Mapping[str, Any]) -> bool:
 def threshold(fields: Fields, name: str, piece: Piece, condition: str, *, flags: bool) -> str:
     """Decide which cells have an event: flags in a vectorised loop, then a list.
 
-    ``flags`` keeps the flags for synapses that learn on the event.
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    name : str
+        Name of the function.
+    piece : Piece
+        Statements of Brian2.
+    condition : str
+        Of the event, as in the equations.
+    flags : bool
+        Whether to keep a flag per cell, for synapses that learn on the event.
+
+    Returns
+    -------
+    str
+        A C++ function.
     """
     group = piece.owner
     event, cells = fields.event(group, piece.details["eventspace_variable"], flags=flags)
@@ -106,7 +144,26 @@ def threshold(fields: Fields, name: str, piece: Piece, condition: str, *, flags:
 def over_events(
     fields: Fields, name: str, piece: Piece, group: Any, inside: Iterable[str] | None = None
 ) -> str:
-    """What cells do that had an event; when all had it, without their list."""
+    """What cells do that had an event; when all had it, without their list.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    name : str
+        Name of the function.
+    piece : Piece
+        Statements of Brian2.
+    group : NeuronGroup
+        The cells.
+    inside : iterable of str, optional
+        C++ for one cell; default: the piece's statements.
+
+    Returns
+    -------
+    str
+        A C++ function.
+    """
     event, cells = fields.event(group, piece.details["eventspace_variable"])
     body = cpp_text(cpp_lines(fields, piece.vector) if inside is None else inside)
     lines = [
@@ -136,7 +193,28 @@ def _only(block: Block, wanted: set[str]) -> Block:
 
 
 def readout(fields: Fields, name: str, piece: Piece, result: str, variable: str, dtype: str) -> str:
-    """Note a variable of all cells, once per image."""
+    """Note a variable of all cells, once per image.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    name : str
+        Name of the function.
+    piece : Piece
+        Statements of Brian2.
+    result : str
+        Name of the readout.
+    variable : str
+        What to note.
+    dtype : str
+        C++ type of the result.
+
+    Returns
+    -------
+    str
+        A C++ function.
+    """
     source = piece.owner.source
     place = fields.add_shared(f"readout_{result}", dtype)
     piece = _noting(piece, {variable})
@@ -145,7 +223,24 @@ def readout(fields: Fields, name: str, piece: Piece, result: str, variable: str,
 
 
 def record(fields: Fields, name: str, piece: Piece, population: str) -> str:
-    """Note variables of all cells in every step of every image."""
+    """Note variables of all cells in every step of every image.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    name : str
+        Name of the function.
+    piece : Piece
+        Statements of Brian2.
+    population : str
+        Whose variables.
+
+    Returns
+    -------
+    str
+        A C++ function.
+    """
     monitor = piece.owner
     cells = len(monitor.source)
     types = {v: c_data_type(monitor.source.variables[v].dtype) for v in monitor.record_variables}

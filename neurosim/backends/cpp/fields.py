@@ -38,17 +38,56 @@ class Fields:
         self.shared: dict[str, Field] = {}
 
     def add_lane(self, name: str, ctype: str, size: int) -> str:
-        """An array of every lane; its name in the program."""
+        """An array of every lane; its name in the program.
+
+        Parameters
+        ----------
+        name : str
+            In the program.
+        ctype : str
+            C++ type of an element.
+        size : int
+            Number of elements.
+
+        Returns
+        -------
+        str
+            C++ for the array.
+        """
         self.lane.setdefault(name, Field(name, ctype, size))
         return f"L.{name}"
 
     def add_shared(self, name: str, ctype: str) -> str:
-        """An array that all lanes share; its name in the program."""
+        """An array that all lanes share; its name in the program.
+
+        Parameters
+        ----------
+        name : str
+            In the program.
+        ctype : str
+            C++ type of an element.
+
+        Returns
+        -------
+        str
+            C++ for the array.
+        """
         self.shared.setdefault(name, Field(name, ctype))
         return f"S.{name}"
 
     def place(self, variable: ArrayVariable) -> str:
-        """Where the values of a Brian2 variable are."""
+        """Where the values of a Brian2 variable are.
+
+        Parameters
+        ----------
+        variable : ArrayVariable
+            Of cells, of synapses or of a clock.
+
+        Returns
+        -------
+        str
+            C++ for the array.
+        """
         name, ctype = f"{variable.owner.name}_{variable.name}", c_data_type(variable.dtype)
         setting = variable.scalar and variable.constant
         if isinstance(variable.owner, NeuronGroup) and not setting:
@@ -57,7 +96,24 @@ class Fields:
         return self.add_shared(name, ctype)
 
     def event(self, group: Any, eventspace: Any, *, flags: bool = False) -> tuple[str, int]:
-        """Name of an event and the number of its cells; a list, a count, perhaps flags."""
+        """Name of an event and the number of its cells; a list, a count, perhaps flags.
+
+        Parameters
+        ----------
+        group : NeuronGroup
+            The cells.
+        eventspace : ArrayVariable
+            Where Brian2 would list the cells that have the event.
+        flags : bool
+            Whether a flag per cell is kept too.
+
+        Returns
+        -------
+        name : str
+            In the names of its arrays.
+        cells : int
+            Size of the group.
+        """
         name, cells = f"{group.name}{eventspace.name}", len(group)
         self.add_lane(f"list_{name}", "int32_t", cells)
         self.add_lane(f"count_{name}", "int32_t", 1)
@@ -67,5 +123,18 @@ class Fields:
 
 
 def round_up(size: int, multiple: int) -> int:
-    """The next multiple."""
+    """The next multiple.
+
+    Parameters
+    ----------
+    size : int
+        At least 0.
+    multiple : int
+        At least 1.
+
+    Returns
+    -------
+    int
+        Not less than ``size``.
+    """
     return -(-size // multiple) * multiple

@@ -17,7 +17,22 @@ __all__ = ["LOOP", "ONE_LANE", "cpp_function", "cpp_head", "cpp_lines", "cpp_rea
 
 
 def cpp_value(fields: Fields, access: Access, rows: Mapping[str, str]) -> str:
-    """Where a variable's value lies, as C++."""
+    """Where a variable's value lies, as C++.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    access : Access
+        A variable and its index.
+    rows : mapping of str to str
+        How to reach a variable, by index, where it is not ``array[index]``.
+
+    Returns
+    -------
+    str
+        An expression.
+    """
     variable = access.variable
     if variable.name == "i" and isinstance(variable.owner, NeuronGroup):
         return f"(int32_t){access.index}"
@@ -29,14 +44,46 @@ def cpp_value(fields: Fields, access: Access, rows: Mapping[str, str]) -> str:
 
 
 def cpp_read(fields: Fields, access: Access, written: set[str], rows: Mapping[str, str]) -> str:
-    """A local C++ variable that starts from a variable's value."""
+    """A local C++ variable that starts from a variable's value.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    access : Access
+        A variable and its index.
+    written : set of str
+        Variables that the statements change; others are constant.
+    rows : mapping of str to str
+        As in :func:`cpp_value`.
+
+    Returns
+    -------
+    str
+        A declaration.
+    """
     constant = "" if access.name in written else "const "
     ctype = c_data_type(access.variable.dtype)
     return f"{constant}{ctype} {access.name} = {cpp_value(fields, access, rows)};"
 
 
 def cpp_lines(fields: Fields, block: Block, rows: Mapping[str, str] | None = None) -> list[str]:
-    """A block as C++: what it reads, computes and writes back."""
+    """A block as C++: what it reads, computes and writes back.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    block : Block
+        Statements.
+    rows : mapping of str to str, optional
+        As in :func:`cpp_value`.
+
+    Returns
+    -------
+    list of str
+        C++ statements.
+    """
     rows = rows or {}
     written = {access.name for access in block.writes}
     read = {access.name for access in block.reads}
@@ -51,7 +98,20 @@ def cpp_lines(fields: Fields, block: Block, rows: Mapping[str, str] | None = Non
 
 
 def cpp_head(fields: Fields, piece: Piece) -> list[str]:
-    """Constants, and the statements that run once before a loop."""
+    """Constants, and the statements that run once before a loop.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    piece : Piece
+        Statements of Brian2.
+
+    Returns
+    -------
+    list of str
+        C++ statements.
+    """
     render = CPPNodeRenderer()
     constants = [
         f"const {c_data_type(value.dtype)} {name} = {render.render_expr(repr(value.value))};"
@@ -62,12 +122,40 @@ def cpp_head(fields: Fields, piece: Piece) -> list[str]:
 
 
 def cpp_text(lines: Iterable[str]) -> str:
-    """Lines as one text, without the empty ones."""
+    """Lines as one text, without the empty ones.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        May hold empty ones.
+
+    Returns
+    -------
+    str
+        Joined by line feeds.
+    """
     return "\n".join(line for line in lines if line)
 
 
 def cpp_function(name: str, piece: Piece, arguments: str, lines: Iterable[str]) -> str:
-    """A C++ function in a namespace of its own, beside the support code of its piece."""
+    """A C++ function in a namespace of its own, beside the support code of its piece.
+
+    Parameters
+    ----------
+    name : str
+        Name of the namespace; the function is ``run``.
+    piece : Piece
+        Statements of Brian2.
+    arguments : str
+        C++ parameters.
+    lines : iterable of str
+        The body.
+
+    Returns
+    -------
+    str
+        A C++ function.
+    """
     support = "\n".join(piece.support)
     return (
         f"namespace {name} {{\n{support}\n"

@@ -55,7 +55,26 @@ def _split(block: Block, sender: str) -> tuple[Block, Block]:
 
 
 def signal(fields: Fields, name: str, piece: Piece, pathway: Any, *, one_to_one: bool) -> str:
-    """Deliver events: several rows of synapses in one pass over the targets."""
+    """Deliver events: several rows of synapses in one pass over the targets.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    name : str
+        Name of the function.
+    piece : Piece
+        Statements of Brian2.
+    pathway : SynapticPathway
+        Brian2's object: which event, and which synapses.
+    one_to_one : bool
+        Whether synapse ``i`` joins the cells ``i``; otherwise every pair is joined.
+
+    Returns
+    -------
+    str
+        A C++ function.
+    """
     synapses = pathway.synapses
     sizes = len(synapses.source), len(synapses.target)
     event, _ = fields.event(pathway.source, pathway.source.variables[pathway.eventspace_name])
@@ -143,7 +162,26 @@ def _is_synaptic(access: Access) -> bool:
 
 
 def learning(fields: Fields, name: str, piece: Piece, pathway: Any, *, one_to_one: bool) -> str:
-    """Change the synapses of cells that had the event, at once, all lanes in order at each row."""
+    """Change the synapses of cells that had the event, at once, all lanes in order at each row.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    name : str
+        Name of the function.
+    piece : Piece
+        Statements of Brian2.
+    pathway : SynapticPathway
+        Brian2's object: which event, and which synapses.
+    one_to_one : bool
+        Whether synapse ``i`` joins the cells ``i``; otherwise every pair is joined.
+
+    Returns
+    -------
+    str
+        A C++ function.
+    """
     synapses = pathway.synapses
     sizes = len(synapses.source), len(synapses.target)
     forward = pathway.prepost == "pre"
@@ -173,6 +211,29 @@ def gathering(
     Between the lanes of one call and the next the sums of a row lie in memory; where a
     batch fits into the lanes they never leave the processor. ``leaves_silent`` says that
     a commit of 0 changes nothing, so that rows of silent cells are skipped.
+
+    Parameters
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    name : str
+        Name of the function.
+    gathers : sequence of (Piece, SynapticPathway)
+        What each learning pathway adds.
+    commit : Piece
+        What a synapse does with the sums.
+    gathered : sequence of str
+        Variables that hold the sums.
+    one_to_one : bool
+        Whether synapse ``i`` joins the cells ``i``; otherwise every pair is joined.
+    leaves_silent : bool
+        Whether the commit changes nothing where nothing was gathered, so that those rows
+        may be left out.
+
+    Returns
+    -------
+    str
+        A C++ function.
     """
     pathway = gathers[0][1]
     synapses = pathway.synapses
