@@ -132,6 +132,7 @@ def test_neurosim_and_c_agree_event_for_event(monkeypatch: pytest.MonkeyPatch) -
         assert outcome.event_counts["pyramidal_1.sample"] > 0
 
 
+@pytest.mark.slow
 def test_brian2_the_usual_way_learns_what_the_reference_learns() -> None:
     """Guards against sums that are one step late: a contender that is slow and also wrong."""
     given = tiny_problem((5, 4, 3))

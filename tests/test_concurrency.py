@@ -24,7 +24,7 @@ from neurosim.backends.cpp import library
 from neurosim.backends.interface import Backend, Chunk, ChunkResult
 from neurosim.errors import BuildError
 
-CALLS = 48
+CALLS = 24
 #: No two questions have the same answer.
 QUESTIONS = [symmetric_problem(images=1 + seed % 4, seed=seed) for seed in range(8)]
 #: Seconds after which a child of a test is ended: it hangs.

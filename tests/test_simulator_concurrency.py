@@ -22,7 +22,7 @@ from neurosim.learning.locks import OwnLock
 RNG = np.random.default_rng(2)
 X, Y = RNG.uniform(size=(13, 5)), RNG.integers(3, size=13)
 #: What 16 callers ask for: other images, and other numbers of them.
-CALLS = [X[np.arange(n % 2 + 1) * n % 13] for n in range(16)]
+CALLS = [X[np.arange(n % 2 + 1) * n % 13] for n in range(8)]
 
 
 def make(backend: str = "runtime") -> Simulator:
@@ -72,11 +72,11 @@ def test_an_answer_during_training_belongs_to_one_set_of_weights() -> None:
 
         asking = threading.Thread(target=ask)
         asking.start()
-        simulator.fit(X[:4], Y[:4], epochs=2, progress=False, on_chunk=note)
+        simulator.fit(X[:4], Y[:4], epochs=1, progress=False, on_chunk=note)
         done.set()
         asking.join()
     sets = {answer.tobytes() for answer in known}
-    assert len(sets) == 5
+    assert len(sets) == 3
     assert {answer.tobytes() for answer in answers} <= sets
 
 

@@ -168,6 +168,9 @@ class _Template:
 
 class _Templater:
     def __getattr__(self, kind: str) -> _Template:
+        # Python asks whether an attribute of a class is abstract
+        if kind.startswith("__"):
+            raise AttributeError(kind)
         return _Template(kind)
 
 
