@@ -76,7 +76,7 @@ class Contender:
     @property
     def compiled_program(self) -> bool:
         """Whether the work is done by a program of its own, started anew for each run."""
-        return self.family in ("neurosim", "brian2-events", "brian2-summed")
+        return self.family in ("brian2-events", "brian2-summed")
 
 
 @dataclasses.dataclass(frozen=True)

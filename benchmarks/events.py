@@ -39,11 +39,6 @@ class NeurosimRunner(Runner):
             result.event_counts,
         )
 
-    def input_bytes(self) -> int:
-        """All rows of the inputs, used or not; they are double precision in every program."""
-        layers = self.problem.system.layers
-        return CHUNK_IMAGES * (layers[0] + layers[-1] + 1) * 8
-
     def close(self) -> None:
-        """Remove the files of past chunks."""
+        """Let the program go."""
         self._backend.close()

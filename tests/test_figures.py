@@ -92,9 +92,7 @@ def test_every_figure_names_its_axes_with_units(drawn: dict[str, Figure]) -> Non
                 assert unit or any(word in label for word in counted), f"{name}: {label!r}"
 
 
-@pytest.mark.parametrize(
-    "name", ["events", "weights", "receptive-fields", "activity", "confusion", "convergence"]
-)
+@pytest.mark.parametrize("name", ["events", "weights", "confusion", "convergence"])
 def test_the_user_s_style_changes_no_figure(name: str, run: Run, drawn: dict[str, Figure]) -> None:
     """Guards figures against the matplotlibrc, from the first line to the file."""
     with user_style():
