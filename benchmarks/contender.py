@@ -31,7 +31,6 @@ BASELINE = "neurosim-f32-1e-2"
 
 _RUNNERS = {
     "neurosim": ("benchmarks.events", "NeurosimRunner"),
-    "brian2-events": ("benchmarks.stock_brian2", "EventsRunner"),
     "brian2-summed": ("benchmarks.stock_brian2", "SummedRunner"),
     "numpy": ("benchmarks.dense_numpy", "NumpyRunner"),
     "torch": ("benchmarks.dense_torch", "TorchRunner"),
@@ -76,7 +75,7 @@ class Contender:
     @property
     def compiled_program(self) -> bool:
         """Whether the work is done by a program of its own, started anew for each run."""
-        return self.family in ("brian2-events", "brian2-summed")
+        return self.family == "brian2-summed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,9 +175,6 @@ def _all_contenders() -> dict[str, Contender]:
         *_event_driven("neurosim", "neurosim", "float64", list(_THRESHOLDS)),
         Contender("brian2-summed-f64", "brian2-summed", f"{summed}, float64", "float64"),
         Contender("brian2-summed-f32", "brian2-summed", f"{summed}, float32"),
-        *_event_driven(
-            "brian2-events", "Brian2, events, standard path", "float32", ["0-exact", "1e-3", "1e-2"]
-        ),
         Contender("torch-1", "torch", "PyTorch, float32, batch 1"),
         Contender("torch-20", "torch", "PyTorch, float32, batch 20", batch=20),
         Contender("numpy-1", "numpy", "NumPy, float32, batch 1"),

@@ -1,7 +1,7 @@
 """Peak memory of a whole command: ``python -m benchmarks.peak_memory train --dataset digits``.
 
 Runs ``neurosim`` with the arguments given and watches it and every program it
-starts: the code generator, the compilers, the compiled simulation.
+starts, such as compilers.
 """
 
 from __future__ import annotations
@@ -61,12 +61,10 @@ def _look(pid: int, peaks: dict[str, int]) -> None:
 
 
 def _kind(command: str) -> str:
-    if "neurosim.backends.cpp.generate" in command:
-        return "code generation"
     program = Path(command.split()[0]).name
     if program in _COMPILER_WORDS:
         return "compiler"
-    return {"main": "compiled simulation"}.get(program, program)
+    return program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -44,7 +44,6 @@ _HEADER = (
 _MARKERS = {
     "neurosim": ("o", "black"),
     "brian2-summed": ("s", "white"),
-    "brian2-events": ("s", "black"),
     "numpy": ("^", "white"),
     "torch": ("^", "black"),
     "floor": ("D", "white"),

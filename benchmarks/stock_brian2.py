@@ -1,10 +1,10 @@
-"""The network on Brian2's own C++ standalone device, compiled with the flags neurosim uses.
+"""The network as one usually writes it in Brian2: every sum a ``(summed)`` variable.
 
-:class:`EventsRunner` runs neurosim's circuit as it is. :class:`SummedRunner` runs it as one
-usually writes such a network in Brian2: populations, phases and learning rules are the
-model's own, but where the model adds ``w*(r_pre - r_sent_pre)`` on an event, here
-``s_post = w*r_pre : 1 (summed)`` is computed from all synapses in every time step, in the
-slot of the step in which the events would have arrived.
+Populations, phases and learning rules are the model's own. Only the signal pathways differ:
+where the model adds ``w*(r_pre - r_sent_pre)`` on an event, here ``s_post = w*r_pre : 1
+(summed)`` is computed from all synapses in every time step, in the slot of the step in which
+the events would have arrived. Brian2's own C++ standalone device generates the code, and it
+is compiled with the flags neurosim uses.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from benchmarks.contender import Contender, Outcome, Runner
 from benchmarks.problem import Problem
 from benchmarks.stopwatch import Stopwatch
-from neurosim.backends.brian.build import BuiltNetwork, build_network, counter_name
+from neurosim.backends.brian.build import BuiltNetwork, build_network
 from neurosim.backends.brian.rhythm import RHYTHM
 from neurosim.backends.cpp.compiler import compiler_flags
 from neurosim.backends.weights import join_weights, split_weights
 from neurosim.circuit import Circuit, Projection
 from neurosim.errors import CircuitError
 
-__all__ = ["EventsRunner", "SummedRunner", "summed_circuit"]
+__all__ = ["SummedRunner", "summed_circuit"]
 
 _SIGNAL = re.compile(r"(\w+)_post \+= (\w+)\*\(r_pre - \w+_pre\)")
 
@@ -86,7 +86,7 @@ def _summed(projection: Projection) -> Projection:
     )
 
 
-class EventsRunner(Runner):
+class SummedRunner(Runner):
     """Compiles in the constructor; one per process, since Brian2 has one standalone device."""
 
     def __init__(self, contender: Contender, problem: Problem) -> None:
@@ -99,13 +99,11 @@ class EventsRunner(Runner):
         b2.set_device("cpp_standalone", build_on_run=False)
         self._device = b2.get_device()
         rows = self.fixed_images(learning=False)
-        self._built = self._network(rows)
+        self._built = build_network(summed_circuit(self._circuit), rows)
+        _place_sums(self._built, self._circuit)
         steps = self._images * self._circuit.cycle_steps()
         self._built.network.run(steps * self._circuit.dt * b2.ms, namespace={})
         self._device.build(directory=str(self._folder), compile=True, run=False)
-
-    def _network(self, rows: int) -> BuiltNetwork:
-        return build_network(self._circuit, rows)
 
     def fixed_images(self, *, learning: bool) -> int:
         """The length of a run is compiled in: the free phase alone leaves time for more images."""
@@ -132,18 +130,7 @@ class EventsRunner(Runner):
             watch.seconds - float(info.split()[0]),
             self._weights(few),
             self._answers(images),
-            self._event_counts(),
         )
-
-    def _event_counts(self) -> dict[str, int]:
-        return {
-            f"{population.name}.{event.name}": int(
-                self._read(self._built.groups[population.name], counter_name(event)).sum()
-            )
-            for population in self._circuit.populations
-            for event in population.events
-            if event.counted
-        }
 
     def _arguments(self, few: Problem, *, learning: bool) -> dict[Any, Any]:
         built, rhythm = self._built, self._built.groups[RHYTHM]
@@ -184,18 +171,6 @@ class EventsRunner(Runner):
     def close(self) -> None:
         """Remove the generated program."""
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-class SummedRunner(EventsRunner):
-    """The same with dense sums, so without graded spikes to count."""
-
-    def _network(self, rows: int) -> BuiltNetwork:
-        built = build_network(summed_circuit(self._circuit), rows)
-        _place_sums(built, self._circuit)
-        return built
-
-    def _event_counts(self) -> dict[str, int]:
-        return {}
 
 
 def _images_per_run(problem: Problem) -> int:
