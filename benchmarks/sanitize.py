@@ -52,18 +52,22 @@ def surroundings(kind: str, cache: str) -> dict[str, str]:
         The present environment, and what the sanitizer needs.
     """
     flags, library, options = _KINDS[kind]
-    found = subprocess.run(
-        [*find_compiler(), f"-print-file-name={library}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    # the sanitizer looks for functions of C++ when it starts, before Python loads any
+    libraries = [
+        subprocess.run(
+            [*find_compiler(), f"-print-file-name={name}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for name in (library, "libstdc++.so")
+    ]
     return {
         **os.environ,
         **options,
         "NEUROSIM_CACHE": cache,
         "NEUROSIM_CXXFLAGS": f"-O1 -g {flags}",
-        "LD_PRELOAD": found.stdout.strip(),
+        "LD_PRELOAD": " ".join(libraries),
         # it allocates and starts threads of its own
         "OPENBLAS_NUM_THREADS": "1",
     }

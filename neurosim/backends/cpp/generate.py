@@ -90,7 +90,9 @@ def _give_inputs(circuit: Circuit, built: BuiltNetwork) -> None:
     """Let the inputs of a cycle be read from the row of the lane's image."""
     for item in circuit.inputs:
         array = built.inputs[item.name]
-        place = f"L.row * {item.width} + (i)" if item.width else "L.row"
+        # loops run over whole vectors of cells, past the last cell, where there is no input
+        column = f"((i) < {item.width} ? (i) : {item.width - 1})"
+        place = f"L.row * {item.width} + {column}" if item.width else "L.row"
         arguments = "(t, i)" if item.width else "(t)"
         macro = f"#define {array.name}{arguments} (S.input_{item.name}[{place}])"
         array.implementations.add_implementation(
