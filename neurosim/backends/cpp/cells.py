@@ -22,6 +22,7 @@ from neurosim.backends.cpp.statements import (
     cpp_lines,
     cpp_read,
     cpp_text,
+    cpp_value,
 )
 
 __all__ = ["gate_of", "over_events", "readout", "record", "state_update", "threshold"]
@@ -122,7 +123,7 @@ def threshold(fields: Fields, name: str, piece: Piece, condition: str, *, flags:
         reads = {name: Access(name, group.variables[name], "0") for name in _names(ast.parse(gate))}
         test = CPPNodeRenderer().render_expr(gate)
         clear = f"if (_count) memset(_flags, 0, {size}); " * flags
-        lines += ["{", *(cpp_read(fields, reads[n], set(), {}) for n in sorted(reads)),
+        lines += ["{", *(cpp_read(reads[n], cpp_value(fields, reads[n])) for n in sorted(reads)),
                   f"if (!({test})) {{ {clear}_count = 0; return; }} }}"]  # fmt: skip
     if gate and whole:
         everyone = [f"if (_count == {cells}) return;",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import Constant
@@ -16,7 +16,7 @@ __all__ = ["LOOP", "ONE_LANE", "cpp_function", "cpp_head", "cpp_lines", "cpp_rea
            "cpp_value"]  # fmt: skip
 
 
-def cpp_value(fields: Fields, access: Access, rows: Mapping[str, str]) -> str:
+def cpp_value(fields: Fields, access: Access) -> str:
     """Where a variable's value lies, as C++.
 
     Parameters
@@ -25,8 +25,6 @@ def cpp_value(fields: Fields, access: Access, rows: Mapping[str, str]) -> str:
         Arrays of the program; those used are added.
     access : Access
         A variable and its index.
-    rows : mapping of str to str
-        How to reach a variable, by index, where it is not ``array[index]``.
 
     Returns
     -------
@@ -39,35 +37,32 @@ def cpp_value(fields: Fields, access: Access, rows: Mapping[str, str]) -> str:
     if variable.name in ("_synaptic_pre", "_synaptic_post"):
         side = "pre" if variable.name == "_synaptic_pre" else "post"
         return f"(int32_t)_{side}synaptic_idx"
-    place = fields.place(variable)
-    return rows[access.index].format(place) if access.index in rows else f"{place}[{access.index}]"
+    return f"{fields.place(variable)}[{access.index}]"
 
 
-def cpp_read(fields: Fields, access: Access, written: set[str], rows: Mapping[str, str]) -> str:
-    """A local C++ variable that starts from a variable's value.
+def cpp_read(access: Access, value: str, *, constant: bool = True) -> str:
+    """A local C++ variable that starts from a value.
 
     Parameters
     ----------
-    fields : Fields
-        Arrays of the program; those used are added.
     access : Access
-        A variable and its index.
-    written : set of str
-        Variables that the statements change; others are constant.
-    rows : mapping of str to str
-        As in :func:`cpp_value`.
+        The variable it stands for.
+    value : str
+        An expression.
+    constant : bool
+        Whether the statements leave it as it is.
 
     Returns
     -------
     str
         A declaration.
     """
-    constant = "" if access.name in written else "const "
-    ctype = c_data_type(access.variable.dtype)
-    return f"{constant}{ctype} {access.name} = {cpp_value(fields, access, rows)};"
+    return f"{'const ' * constant}{c_data_type(access.variable.dtype)} {access.name} = {value};"
 
 
-def cpp_lines(fields: Fields, block: Block, rows: Mapping[str, str] | None = None) -> list[str]:
+def cpp_lines(
+    fields: Fields, block: Block, value: Callable[[Access], str] | None = None
+) -> list[str]:
     """A block as C++: what it reads, computes and writes back.
 
     Parameters
@@ -76,25 +71,25 @@ def cpp_lines(fields: Fields, block: Block, rows: Mapping[str, str] | None = Non
         Arrays of the program; those used are added.
     block : Block
         Statements.
-    rows : mapping of str to str, optional
-        As in :func:`cpp_value`.
+    value : callable, optional
+        Where the value of an access lies; default: :func:`cpp_value`.
 
     Returns
     -------
     list of str
         C++ statements.
     """
-    rows = rows or {}
+    place = value or (lambda access: cpp_value(fields, access))
     written = {access.name for access in block.writes}
     read = {access.name for access in block.reads}
-    lines = [cpp_read(fields, access, written, rows) for access in block.reads]
+    lines = [cpp_read(a, place(a), constant=a.name not in written) for a in block.reads]
     lines += [
         f"{c_data_type(access.variable.dtype)} {access.name};"
         for access in block.writes
         if access.name not in read
     ]
     lines += [step.code for step in block.steps]
-    return lines + [f"{cpp_value(fields, a, rows)} = {a.name};" for a in block.writes]
+    return lines + [f"{place(a)} = {a.name};" for a in block.writes]
 
 
 def cpp_head(fields: Fields, piece: Piece) -> list[str]:

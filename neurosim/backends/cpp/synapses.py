@@ -140,18 +140,20 @@ def _rows_at_once(
                 for a in weights
             ]
         lines += [LOOP, f"for (int {index} = 0; {index} < {targets}; {index}++) {{"]
-        lines += [cpp_read(fields, a, written, {}) for a in inner.reads if a.index == index]
+        lines += [
+            cpp_read(a, cpp_value(fields, a), constant=a.name not in written)
+            for a in inner.reads
+            if a.index == index
+        ]
         for k in range(rows):
             lines.append(f"{{ const int _{sender}synaptic_idx = _s{k};")
             lines += [f"const {ctype} {name} = {name}_{k};" for name, ctype in known]
-            lines += [cpp_read(fields, a, written, {}) for a in others]
             lines += [
-                f"const {c_data_type(a.variable.dtype)} {a.name} = "
-                f"_row_{a.name}_{k}[{index}{step}];"
-                for a in weights
+                cpp_read(a, cpp_value(fields, a), constant=a.name not in written) for a in others
             ]
+            lines += [cpp_read(a, f"_row_{a.name}_{k}[{index}{step}]") for a in weights]
             lines += [*(part.code for part in inner.steps), "}"]
-        lines += [f"{cpp_value(fields, a, {})} = {a.name};" for a in inner.writes]
+        lines += [f"{cpp_value(fields, a)} = {a.name};" for a in inner.writes]
         lines.append("} }")
     return lines
 
@@ -352,22 +354,12 @@ def _row_loop(
 
 def _row_lines(fields: Fields, block: Block, inner: str, sums: Mapping[str, str]) -> list[str]:
     """As :func:`cpp_lines`, with the synapses of one cell as ``_row_`` pointers."""
-    written = {access.name for access in block.writes}
-    read = {access.name for access in block.reads}
 
     def value(access: Access) -> str:
         if access.name in sums:
             return f"{sums[access.name]}[{inner}]"
         if _is_synaptic(access):
             return f"_row_{access.variable.name}[{inner}]"
-        return cpp_value(fields, access, {})
+        return cpp_value(fields, access)
 
-    lines = [
-        f"{'' if a.name in written else 'const '}{c_data_type(a.variable.dtype)} {a.name} = "
-        f"{value(a)};"
-        for a in block.reads
-    ]
-    lines += [f"{c_data_type(a.variable.dtype)} {a.name};"
-              for a in block.writes if a.name not in read]  # fmt: skip
-    lines += [step.code for step in block.steps]
-    return lines + [f"{value(a)} = {a.name};" for a in block.writes]
+    return cpp_lines(fields, block, value)
