@@ -153,10 +153,6 @@ class WeightedNetwork:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _share(self, images: NDArray[Any]) -> int:
-        """Images of one chunk of an evaluation, which is divided among the threads."""
-        return min(self.chunk_images, -(-len(images) // self.jobs))
-
     # ------------------------------------------------------------ what users give
 
     def check_images(self, x: ArrayLike) -> NDArray[Any]:

@@ -192,7 +192,7 @@ class Simulator(Saving, Analyses):
         """
         images = self.check_images(x)
         how = plan_presentation(self, labelled=False)
-        chunks = presentation_chunks(self, how, images, at_once=self._share(images))
+        chunks = presentation_chunks(self, how, images, at_once=self.chunk_images)
         results = self.backend.run_all(chunks, jobs=self.jobs)
         return np.concatenate([result.readouts[self.circuit.answer] for result in results])
 
