@@ -96,7 +96,8 @@ class Oracle:
             key: tuple[Any, ...] = (images, contender.batch)
         else:
             theta, sst = contender.event_threshold, contender.sst_threshold
-            key = (images, theta, sst, contender.dtype, contender.family == "floor")
+            batch, floor = contender.batch, contender.family == "floor"
+            key = (images, theta, sst, contender.dtype, batch, floor)
         if key not in self._known:
             self._known[key] = self._compute(contender, images)
         return self._known[key]
@@ -107,7 +108,7 @@ class Oracle:
             weights = learn_batches(few, contender.batch)
             return "NumPy reference", Outcome(0, 0, 0, weights, np.empty(0))
         other = "neurosim" if contender.family == "floor" else "floor"
-        judge = dataclasses.replace(contender, family=other)
+        judge = dataclasses.replace(contender, family=other, threads=1)
         runner = make_runner(judge, few)
         try:
             outcome = runner.run(images, learning=True)
@@ -199,7 +200,7 @@ def _learn_one_batch(
         changes = [feedback_change(weights, t, beta, k) for t in shown]
         new[f"W_fb_{k}"] = weights[f"W_fb_{k}"] + mu * np.sum(changes, axis=0)
     for k in range(1, system.depth + 1):
-        new[f"B_{k}"] = _mean_lateral(weights[f"B_{k}"], shown, k, system.lambda_online)
+        new[f"B_{k}"] = _mean_lateral(weights[f"B_{k}"], shown, k, system.forgetting(1))
     return new
 
 

@@ -55,8 +55,8 @@ class Contender:
     event_threshold, sst_threshold : float
         Change of rate that is sent, and that the lateral circuit samples; dense
         contenders have 0 and 0, the exact sums.
-    batch : int
-        Images per update.
+    batch, threads : int
+        Images per update, and threads that share them.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Contender:
     event_threshold: float = 0.0
     sst_threshold: float = 0.0
     batch: int = 1
+    threads: int = 1
 
     @property
     def exact(self) -> bool:
@@ -168,6 +169,19 @@ def _event_driven(family: str, label: str, dtype: str, names: Sequence[str]) -> 
     return contenders
 
 
+def _in_batches(family: str, label: str, threads: Sequence[int] = (1, 2)) -> list[Contender]:
+    """Batches of 20 at the thresholds of the baseline and of the model."""
+    found = []
+    for name in ("1e-3", "1e-2"):
+        theta, sst = _THRESHOLDS[name]
+        for count in threads:
+            short = f"{family}-f32-{name}-b20" + (f"-t{count}" if count > 1 else "")
+            words = f"{label}, float32, θ = {theta:g}, batch 20"
+            words += f", {count} threads" if count > 1 else ""
+            found.append(Contender(short, family, words, "float32", theta, sst, 20, count))
+    return found
+
+
 def _all_contenders() -> dict[str, Contender]:
     summed = "Brian2, (summed) variables"
     contenders = [
@@ -177,8 +191,11 @@ def _all_contenders() -> dict[str, Contender]:
         Contender("brian2-summed-f32", "brian2-summed", f"{summed}, float32"),
         Contender("torch-1", "torch", "PyTorch, float32, batch 1"),
         Contender("torch-20", "torch", "PyTorch, float32, batch 20", batch=20),
+        Contender("torch-100", "torch", "PyTorch, float32, batch 100", batch=100),
         Contender("numpy-1", "numpy", "NumPy, float32, batch 1"),
         *_event_driven("floor", "C by hand", "float32", list(_THRESHOLDS)),
+        *_in_batches("neurosim", "neurosim"),
+        *_in_batches("floor", "C by hand", threads=(1,)),
     ]
     return {contender.name: contender for contender in contenders}
 
@@ -203,7 +220,7 @@ def choose(patterns: Sequence[str]) -> list[Contender]:
     Examples
     --------
     >>> [contender.name for contender in choose(["torch-*"])]
-    ['torch-1', 'torch-20']
+    ['torch-1', 'torch-20', 'torch-100']
     """
     for pattern in patterns:
         if not fnmatch.filter(CONTENDERS, pattern):

@@ -121,7 +121,7 @@ class _Learner:
         network.K[rows, columns] += self._changes[name]
 
     def _learn_lateral(self, name: str, z: NDArray[Any]) -> None:
-        network, online = self.network, self.network.system.lambda_online
+        network, online = self.network, self.network.system.forgetting(1)
         gamma = (1 - online) / online
         block = network.K[network.block(name)]
         np.multiply.outer(z * (network.scale[name] * gamma / online), z, out=self._changes[name])

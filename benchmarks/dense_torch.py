@@ -119,7 +119,7 @@ class _Learner:
         _add_outer(block, free[rows] - products[1], free[columns], -rate)
 
     def _learn_lateral(self, name: str, z: torch.Tensor) -> None:
-        online = self.network.system.lambda_online**self._images
+        online = self.network.system.forgetting(1) ** self._images
         gamma = (1 - online) / online
         rate = -self.network.scale[name] * gamma / online / self._images
         _add_outer(self.K[self.network.block(name)], z, z, rate, keep=1 + gamma)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from benchmarks.contender import Contender, Outcome, Runner
@@ -18,7 +20,7 @@ class NeurosimRunner(Runner):
 
     def __init__(self, contender: Contender, problem: Problem) -> None:
         super().__init__(contender, problem)
-        system = self.problem.system
+        system = dataclasses.replace(self.problem.system, batch=contender.batch)
         self._phases = system.evaluation_phases()
         self._backend = CppBackend(system.circuit(), dtype=contender.dtype, max_cycles=CHUNK_IMAGES)
 
@@ -27,9 +29,10 @@ class NeurosimRunner(Runner):
         few = self.problem.head(images)
         weights = {name: array.astype(self.contender.dtype) for name, array in few.weights.items()}
         phases = {} if learning else self._phases
-        chunk = Chunk(few.inputs(), weights, phases=phases, learning=learning)
+        batch, threads = self.contender.batch, self.contender.threads
+        chunk = Chunk(few.inputs(), weights, phases=phases, learning=learning, batch=batch)
         with Stopwatch() as watch:
-            result = self._backend.run(chunk)
+            result = self._backend.run(chunk, threads=threads)
         return Outcome(
             watch.seconds,
             watch.cpu_seconds,

@@ -6,6 +6,9 @@
    steps of the cycle, and their order, are those of neurosim's circuit. One source's
    weights are one contiguous row.
 
+   In batches, images are shown one after the other with the same weights; then each row of
+   weights adds up what they change, and takes it.
+
    Compiled with -DREAL=float or -DREAL=double. */
 
 #include <math.h>
@@ -287,20 +290,126 @@ static void learn(network *net, layer *layers, real beta)
         learn_lateral(net->B[k], &layers[k], (real)net->gamma_B, (real)net->lambda_B);
 }
 
+/* ---------------------------------------------------------------- synapses, in batches */
+
+/* The learning of a batch: `shown` holds the layers of each of its images. */
+typedef struct {
+    network *net;
+    layer (*shown)[MAX_LAYERS];
+    const real *betas;
+    int count;
+    real *sum;
+} batch;
+
+static void take_sum(const batch *b, real *restrict w, int n)
+{
+    const real *restrict sum = b->sum;
+    for (int j = 0; j < n; j++)
+        w[j] += sum[j];
+}
+
+static void batch_from_image(const batch *b)
+{
+    int n = b->net->sizes[1];
+    for (int m = 0; m < b->count; m++) {
+        layer *post = &b->shown[m][1];
+        real rate = (real)(b->net->mu_ff[0] / b->betas[m]);
+        for (int j = 0; j < n; j++)
+            post->change[j] = rate * (post->nudged.e_B[j] - post->free.e_B[j]);
+    }
+    for (int i = 0; i < b->net->sizes[0]; i++) {
+        int any = 0;
+        real *restrict sum = b->sum;
+        for (int m = 0; m < b->count; m++) {
+            real x = b->shown[m][0].r[i];
+            const real *restrict contrast = b->shown[m][1].change;
+            if (x == 0)
+                continue;
+            if (!any++)
+                memset(sum, 0, sizeof(real) * n);
+            for (int j = 0; j < n; j++)
+                sum[j] += x * contrast[j];
+        }
+        if (any)
+            take_sum(b, b->net->W_ff[0] + (size_t)i * n, n);
+    }
+}
+
+/* Synapses from layer `from` to layer `to`, with the errors that the receiving cells note. */
+static void batch_contrast(const batch *b, real *weights, int from, int to, double mu)
+{
+    int n = b->net->sizes[to];
+    for (int i = 0; i < b->net->sizes[from]; i++) {
+        memset(b->sum, 0, sizeof(real) * n);
+        for (int m = 0; m < b->count; m++) {
+            const layer *pre = &b->shown[m][from], *post = &b->shown[m][to];
+            real rate = (real)(mu / b->betas[m]), nudged = pre->nudged.r[i], free = pre->free.r[i];
+            if (nudged != 0 || free != 0)
+                learn_row(b->sum, n, rate * nudged, rate * free,
+                          to > from ? post->nudged.e_B : post->nudged.e_A,
+                          to > from ? post->free.e_B : post->free.e_A);
+        }
+        take_sum(b, weights + (size_t)i * n, n);
+    }
+}
+
+static void batch_lateral(const batch *b, int k)
+{
+    int n = b->net->sizes[k];
+    real gamma = (real)(pow(b->net->lambda_B, -b->count) - 1);
+    real scale = (real)(1 / (b->count * pow(b->net->lambda_B, b->count)));
+    for (int i = 0; i < n; i++) {
+        real *restrict row = b->net->B[k] + (size_t)i * n, *restrict sum = b->sum;
+        memset(sum, 0, sizeof(real) * n);
+        int m = 0;
+        for (; m + 4 <= b->count; m += 4) {
+            const real *restrict z0 = b->shown[m][k].z, *restrict z1 = b->shown[m + 1][k].z;
+            const real *restrict z2 = b->shown[m + 2][k].z, *restrict z3 = b->shown[m + 3][k].z;
+            for (int j = 0; j < n; j++)
+                sum[j] = (((sum[j] + z0[i] * z0[j]) + z1[i] * z1[j]) + z2[i] * z2[j]) +
+                         z3[i] * z3[j];
+        }
+        for (; m < b->count; m++) {
+            const real *restrict z = b->shown[m][k].z;
+            for (int j = 0; j < n; j++)
+                sum[j] += z[i] * z[j];
+        }
+        for (int j = 0; j < n; j++)
+            row[j] += gamma * (row[j] - scale * sum[j]);
+    }
+}
+
+static void learn_batch(const batch *b)
+{
+    network *net = b->net;
+    batch_from_image(b);
+    for (int k = 1; k < net->depth; k++) {
+        batch_contrast(b, net->W_ff[k], k, k + 1, net->mu_ff[k]);
+        batch_contrast(b, net->W_fb[k], k + 1, k, net->mu_fb[k]);
+    }
+    for (int k = 1; k <= net->depth; k++)
+        batch_lateral(b, k);
+}
+
 /* ---------------------------------------------------------------- entry points */
 
 int floor_network_bytes(void) { return (int)sizeof(network); }
 
-/* Show n images one after the other; answers are the output rates at the end of the free
-   phase. Without nudged steps nothing is learnt. */
-void floor_run(network *net, int n, const real *images, const real *targets, const real *betas,
-               real *answers)
+/* Show n images one after the other, in batches; answers are the output rates at the end of
+   the free phase. Without nudged steps nothing is learnt. */
+void floor_run(network *net, int n, int per_batch, const real *images, const real *targets,
+               const real *betas, real *answers)
 {
-    layer layers[MAX_LAYERS];
-    int depth = net->depth, n_in = net->sizes[0], n_out = net->sizes[depth];
-    for (int k = 0; k <= depth; k++)
-        layers[k] = make_layer(net->sizes[k]);
-    for (int image = 0; image < n; image++) {
+    layer (*shown)[MAX_LAYERS] = calloc((size_t)per_batch, sizeof *shown);
+    int depth = net->depth, n_in = net->sizes[0], n_out = net->sizes[depth], widest = 0;
+    for (int k = 0; k <= depth; k++) {
+        for (int m = 0; m < per_batch; m++)
+            shown[m][k] = make_layer(net->sizes[k]);
+        widest = net->sizes[k] > widest ? net->sizes[k] : widest;
+    }
+    real *sum = zeros(widest);
+    for (int image = 0, m = 0; image < n; image++) {
+        layer *layers = shown[m++];
         const real *target = targets + (size_t)image * n_out;
         show(net, layers, images + (size_t)image * n_in);
         run_phase(net, layers, net->free_steps, target, 0, 0);
@@ -309,9 +418,20 @@ void floor_run(network *net, int n, const real *images, const real *targets, con
         for (int k = 1; k <= depth; k++)
             memcpy(layers[k].u, layers[k].r, sizeof(real) * layers[k].n);
         run_phase(net, layers, net->nudged_steps, target, betas[image], 1);
-        if (net->learning && net->nudged_steps > 0)
-            learn(net, layers, betas[image]);
+        if (m < per_batch && image < n - 1)
+            continue;
+        if (net->learning && net->nudged_steps > 0) {
+            batch all = {net, shown, betas + image + 1 - m, m, sum};
+            if (per_batch == 1)
+                learn(net, layers, betas[image]);
+            else
+                learn_batch(&all);
+        }
+        m = 0;
     }
-    for (int k = 0; k <= depth; k++)
-        free_layer(layers[k]);
+    for (int m = 0; m < per_batch; m++)
+        for (int k = 0; k <= depth; k++)
+            free_layer(shown[m][k]);
+    free(shown);
+    free(sum);
 }

@@ -126,7 +126,8 @@ class FloorRunner(Runner):
         answers = np.zeros(few.targets.shape, self._dtype)
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in (*given, answers)]
         with Stopwatch() as watch:
-            self._library.floor_run(ctypes.byref(network), ctypes.c_int(images), *pointers)
+            numbers = ctypes.c_int(images), ctypes.c_int(self.contender.batch)
+            self._library.floor_run(ctypes.byref(network), *numbers, *pointers)
         return Outcome(
             watch.seconds,
             watch.cpu_seconds,
@@ -146,7 +147,7 @@ def _weight_rows(
 
 def _describe(problem: Problem, rows: dict[str, NDArray[Any]], *, learning: bool) -> _Network:
     system, params = problem.system, reference_parameters(problem.system)
-    online = system.lambda_online
+    online = system.forgetting(1)
     layers = range(1, system.depth + 1)
     hidden = 2 * system.gamma * system.epsilon
     return _Network(

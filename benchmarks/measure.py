@@ -150,7 +150,9 @@ def _prepare_all(
 
 def _prepare(worker: Worker, oracle: Oracle, problem: Problem, settings: Settings) -> _Entry:
     memory = worker.prepare()
-    shown = worker.fixed_images(learning=True) or min(_CHECK_IMAGES, len(problem.images))
+    shown = worker.fixed_images(learning=True) or min(
+        max(_CHECK_IMAGES, worker.contender.batch), len(problem.images)
+    )
     learnt = worker.run(shown, learning=True, weights=True)
     check = check_outcome(oracle, problem, worker.contender, learnt, shown)
     images = {learning: _choose_images(worker, learning, settings) for learning in (True, False)}

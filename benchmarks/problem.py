@@ -32,7 +32,7 @@ __all__ = [
 SIZES = ((784, 500, 10), (784, 2000, 10), (3072, 1000, 10), (784, 500, 500, 10))
 
 #: The published code draws one sign of beta per batch; so do all contenders here.
-SIGN_BLOCK = 20
+SIGN_BLOCK = 100
 
 #: Data set whose images and published settings go with a number of pixels.
 _DATASET_OF_WIDTH = {784: "mnist", 3072: "cifar10", 64: "digits"}

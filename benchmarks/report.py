@@ -193,8 +193,9 @@ def machine_text(results: dict[str, Any]) -> str:
         f"caches {caches}), {machine['memory_gib']:g} GiB, {machine['system']}; "
         f"{machine['compiler']}, `{machine['flags']}`; Python {machine['python']}, {packages}; "
         f"NumPy with {machine['blas']}. Medians of {settings['rounds']} rounds, smallest and "
-        f"largest in brackets; one thread each. While timed, a contender had the processor "
-        f"{100 * share:.0f} % of the time (median). Source at {machine['commit'] or 'no commit'}."
+        "largest in brackets; one thread each where a row names no other number. While timed, a "
+        f"contender had the processor {100 * share:.0f} % of the time (median). Source at "
+        f"{machine['commit'] or 'no commit'}."
     )
 
 

@@ -41,7 +41,7 @@ def weight_hash(name: str, dtype: str, epochs: int, backend: str = "cpp") -> str
     layers = (digits.x_train.shape[1], *preset.hidden, 10)
     system = SYSTEMS[name](layers=layers, **preset.parameters)
     digest = hashlib.sha256()
-    with Simulator(system, seed=0, dtype=dtype, backend=backend, jobs=2) as simulator:
+    with Simulator(system, seed=0, dtype=dtype, backend=backend, threads=2) as simulator:
         simulator.fit(digits.x_train, digits.y_train, epochs=epochs, progress=False)
         for weight in sorted(simulator.weights):
             array = np.ascontiguousarray(simulator.weights[weight])

@@ -11,8 +11,9 @@ step of 1 ms and tau_u = 20 ms are the published neural step of 0.05.
 
 Differences from the paper
 --------------------------
-1. Online: one image, one update, with the published rates / 20 and lambda^(1/20).
-   The published code averages updates over 20 images.
+1. Rates are those of one image, the published ones / 20. A batch changes weights by
+   its size times the rate times the mean over its images: batches of 20 are the
+   published protocol, batches of 1 learn online.
 2. The output cells' apical conductance is 1, as in the code behind the published
    numbers, not beta as printed (``output_apical="nudge"`` gives that form).
 3. eq. 19 sets g_A = 1/eps_{k-1}, g_B = 1/eps_k; eq. 15 has them the other way
@@ -128,30 +129,36 @@ c      : 1 (shared, constant)                    # lateral efficacy
 
 FEEDFORWARD = FEEDBACK = """
 w  : 1                                           # W_ff, feedforward; W_fb, feedback
-mu : 1 (shared, constant)                        # learning rate
+g  : 1                                           # eq. 26, 27, summed over a batch
+mu : 1 (shared, constant)                        # learning rate of a batch
 """
 #: eq. 18, W_ff r, by changes of the rate
 FEEDFORWARD_SIGNAL = "s_B_post += w*(r_pre - r_sent_pre)"
 #: eq. 26
-FEEDFORWARD_RULE = "w += mu/beta*(e_B_nudged_post*r_nudged_pre - e_B_free_post*r_free_pre)"
+FEEDFORWARD_RULE = "g += 1/beta*(e_B_nudged_post*r_nudged_pre - e_B_free_post*r_free_pre)"
 #: eq. 18, W_fb r, by changes of the rate
 FEEDBACK_SIGNAL = "s_A_post += w*(r_pre - r_sent_pre)"
 #: eq. 27
-FEEDBACK_RULE = "w += mu/beta*(e_A_nudged_post*r_nudged_pre - e_A_free_post*r_free_pre)"
+FEEDBACK_RULE = "g += 1/beta*(e_A_nudged_post*r_nudged_pre - e_A_free_post*r_free_pre)"
+#: eq. 26, 27, mean over the batch
+COMMIT = "w += mu/batch*g"
 
 LATERAL = AUTAPSE = """
 B        : 1                                     # B, inverse of the correlation matrix
-gamma_B  : 1 (shared, constant)                  # (1 - lambda)/lambda of one image
-lambda_B : 1 (shared, constant)                  # lambda^(1/batch), forgetting of one image
+g        : 1                                     # eq. 28, z z^T summed over a batch
+gamma_B  : 1 (shared, constant)                  # (1 - lambda)/lambda of a batch
+lambda_B : 1 (shared, constant)                  # forgetting of a batch
 """
 #: eq. 28, z = B r off the diagonal, by changes of the rate
 LATERAL_SIGNAL = "z_lat_post += B*(r_pre - r_lat_pre)"
-#: eq. 28 off the diagonal (eq. 30), with (B - gamma zz)/lambda = B + gamma (B - zz/lambda)
-LATERAL_RULE = "B += gamma_B*(B - z_pre*z_post/lambda_B)*int(i != j)"
+#: eq. 28, z z^T off the diagonal (eq. 30)
+LATERAL_RULE = "g += z_pre*z_post"
+#: eq. 28, mean over the batch, with (B - gamma zz)/lambda = B + gamma (B - zz/lambda)
+COMMIT_B = "B += gamma_B*(B - g/(batch*lambda_B))"
 #: eq. 28, z = B r on the diagonal, by changes of the rate
 AUTAPSE_SIGNAL = "z_self_post += B*(r_pre - r_lat_pre)"
-#: eq. 28 on the diagonal (eq. 29)
-AUTAPSE_RULE = "B += gamma_B*(B - z_post**2/lambda_B)"
+#: eq. 28, z z^T on the diagonal (eq. 29)
+AUTAPSE_RULE = "g += z_post**2"
 
 LEARN = blocks.ACTIVE_LEARN
 #: Events of the lateral synapses.
@@ -184,6 +191,7 @@ class CorInfoMax(LeakyDendrites, StretchedRates, NudgedSystem):
     title: ClassVar[str] = "CorInfoMax, clipped rectifier (B_inf,+)"
     citation: ClassVar[str] = "Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810"
     remedy: ClassVar[str] = "lower the learning rates (mu_ff, mu_fb), raise epsilon or tau_u"
+    published_batch: ClassVar[int | None] = 20
     symbols: ClassVar[Mapping[str, str]] = {"W_ff": "W_{ff}", "W_fb": "W_{fb}"}
     cells: ClassVar[str] = "pyramidal"
     parts: ClassVar[Mapping[str, str]] = {
@@ -196,9 +204,9 @@ class CorInfoMax(LeakyDendrites, StretchedRates, NudgedSystem):
 
     epsilon: float = parameter(0.15, "regularisation; 1/conductance", r"\epsilon", "(0, inf)")
     g_l: float = parameter(0.5, "leak conductance of the soma", "g_{l}", "[0, inf)")
-    # per published batch; an image forgets with lambda^(1/batch)
     lambda_: float = parameter(0.99999, "forgetting factor of B", r"\lambda_r", "[0.5, 1)")
-    batch: int = parameter(20, "images per update in the published protocol", "", "[1, inf)")
+    # one image forgets with lambda^(1/20), whatever the batch
+    lambda_images: int = parameter(20, "images in which B forgets by lambda", "", "[1, inf)")
     # per image: published rates / 20, the lowest layer's first
     mu_ff: tuple[float, ...] = parameter(
         (0.05, 0.035),
@@ -242,10 +250,9 @@ class CorInfoMax(LeakyDendrites, StretchedRates, NudgedSystem):
         """Gamma = (1 - lambda)/lambda, below eq. 12."""
         return (1 - self.lambda_) / self.lambda_
 
-    @property
-    def lambda_online(self) -> float:
-        """Forgetting factor of one image: lambda^(1/batch)."""
-        return float(self.lambda_ ** (1 / self.batch))
+    def forgetting(self, images: int) -> float:
+        """Forgetting factor of B after some images, lambda^(images/lambda_images)."""
+        return float(self.lambda_ ** (images / self.lambda_images))
 
     def _lateral_efficacy(self, output: bool) -> float:
         """C of M = c B + ...: eps 2 gamma (below eq. 15), at the output gamma (below eq. 21)."""
@@ -308,33 +315,37 @@ class CorInfoMax(LeakyDendrites, StretchedRates, NudgedSystem):
 
     def projections(self) -> tuple[Projection, ...]:
         """Feedforward, feedback and lateral synapses, and autapses (paper: Figure 1)."""
-        name, online = self.layer_name, self.lambda_online
-        forgetting = {"gamma_B": (1 - online) / online, "lambda_B": online}
+        name, kept = self.layer_name, self.forgetting(self.batch)
+        forgetting = {"gamma_B": (1 - kept) / kept, "lambda_B": kept}
         feedforward = [
             blocks.synapses(
                 f"ff_{k}", name(k), name(k + 1), FEEDFORWARD, FEEDFORWARD_SIGNAL, FEEDFORWARD_RULE,
-                rate=("mu", mu), weight=f"W_ff_{k}", role="feedforward to basal dendrites",
+                commit=COMMIT, rate=("mu", self.batch * mu), weight=f"W_ff_{k}",
+                role="feedforward to basal dendrites",
             )
             for k, mu in enumerate(self.mu_ff)
         ]  # fmt: skip
         feedback = [
             blocks.synapses(
                 f"fb_{k}", name(k + 1), name(k), FEEDBACK, FEEDBACK_SIGNAL, FEEDBACK_RULE,
-                rate=("mu", mu), weight=f"W_fb_{k}", role="feedback to apical dendrites",
+                commit=COMMIT, rate=("mu", self.batch * mu), weight=f"W_fb_{k}",
+                role="feedback to apical dendrites",
             )
             for k, mu in enumerate(self.mu_fb, start=1)
         ]  # fmt: skip
         lateral = [
             blocks.synapses(
                 f"lateral_{k}", name(k), f"sst_{k}", LATERAL, LATERAL_SIGNAL, LATERAL_RULE,
-                on=SAMPLED, parameters=forgetting, role="lateral inhibition O",
+                commit=COMMIT_B, on=SAMPLED, parameters=forgetting, wiring="all_but_self",
+                role="lateral inhibition O",
             )
             for k in self.upper
         ]  # fmt: skip
         autapses = [
             blocks.synapses(
                 f"autapse_{k}", name(k), name(k), AUTAPSE, AUTAPSE_SIGNAL, AUTAPSE_RULE,
-                on=SAMPLED, parameters=forgetting, wiring="one_to_one", role="autapses D",
+                commit=COMMIT_B, on=SAMPLED, parameters=forgetting, wiring="one_to_one",
+                role="autapses D",
             )
             for k in self.upper
         ]  # fmt: skip
@@ -342,7 +353,7 @@ class CorInfoMax(LeakyDendrites, StretchedRates, NudgedSystem):
 
     def weights(self) -> tuple[Weight, ...]:
         """B_k, of autapses and lateral synapses; it grows where cells are silent."""
-        growth, halves, sizes = 1 / self.lambda_online, ("lateral", "autapse"), self.layers
+        growth, halves, sizes = 1 / self.forgetting(1), ("lateral", "autapse"), self.layers
         return tuple(blocks.square_weight("B", k, sizes[k], halves, growth) for k in self.upper)
 
     def analyses(self) -> Mapping[str, Mapping[str, float]]:

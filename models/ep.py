@@ -23,9 +23,9 @@ In formulas, with s^(0) = x the image and s^(P) the output:
 
 Differences from the paper
 --------------------------
-1. Online: one image, one update. The published code averages updates over 20
-   images and draws one sign of beta for them; rates here are the published ones
-   / 20 and each image has its own sign.
+1. Rates are those of one image, the published ones / 20. A batch changes weights by
+   its size times the rate times the mean over its images: batches of 20 are the
+   published protocol, batches of 1 learn online.
 2. The cost has no 1/2, as in the code behind the published numbers, so the nudge
    is 2 beta (y - s). Scellier and Bengio's cost has the 1/2, so beta = 1 here is
    beta = 2 there.
@@ -80,14 +80,17 @@ LEARN = blocks.ACTIVE_LEARN
 
 SYNAPSE = """
 w     : 1                                        # W^(k), synapses; b^(k), biases
-alpha : 1 (shared, constant)                     # learning rate alpha_k
+g     : 1                                        # contrast, summed over a batch
+alpha : 1 (shared, constant)                     # learning rate alpha_k of a batch
 """
 #: sec. 2, W s from below, by changes of the rate
 UP = "d_post += w*(r_pre - r_sent_pre)"
 #: sec. 2, W^T s from above through the same weights, by changes of the rate
 DOWN = "d_pre += w*(r_post - r_sent_post)"
 #: sec. 2, contrastive Hebbian rule: nudged product minus free product
-RULE = "w += alpha/beta*(r_nudged_post*r_nudged_pre - r_free_post*r_free_pre)"
+RULE = "g += 1/beta*(r_nudged_post*r_nudged_pre - r_free_post*r_free_pre)"
+#: code, mean over the batch
+COMMIT = "w += alpha/batch*g"
 
 TRACES = (
     Trace("state", "u", "state", "s", "potential"),
@@ -115,6 +118,7 @@ class EquilibriumPropagation(NudgedSystem):
         "Scellier, Bengio, Frontiers in Computational Neuroscience 2017, arXiv:1602.05179"
     )
     remedy: ClassVar[str] = "lower the learning rates (alpha) or raise tau"
+    published_batch: ClassVar[int | None] = 20
     traces: ClassVar[tuple[Trace, ...]] = TRACES
     sliders: ClassVar[tuple[str, ...]] = ("beta", "tau", "event_threshold")
 
@@ -200,7 +204,8 @@ class EquilibriumPropagation(NudgedSystem):
                 *down,
                 Pathway("plasticity", "learn", RULE, learns=True),
             ),
-            parameters={"alpha": self.alpha[k]},
+            commit=COMMIT,
+            parameters={"alpha": self.batch * self.alpha[k]},
             role=role,
             weight=weight,
             rate="alpha",

@@ -64,14 +64,21 @@ def ep_trajectory(
 def ep_reference_run(
     system: EquilibriumPropagation, problem: Problem
 ) -> tuple[list[list[State]], Weights]:
-    """What the reference does with the images of a problem, learning after each."""
+    """What the reference does with the images of a problem, learning after each batch."""
     weights, trajectories = dict(problem.weights), []
     free = system.circuit().phase_steps()["free"]
-    shown = zip(problem.images, problem.targets, problem.betas.tolist(), strict=True)
-    for x, y, beta in shown:
-        states = ep_trajectory(system, weights, x, y, beta)
-        weights = update(weights, states[free - 1], states[-1], beta, system.alpha)
-        trajectories.append(states)
+    alpha = [system.batch * rate for rate in system.alpha]
+    cycles = list(zip(problem.images, problem.targets, problem.betas.tolist(), strict=True))
+    for start in range(0, len(cycles), system.batch):
+        chosen = cycles[start : start + system.batch]
+        shown = [ep_trajectory(system, weights, *cycle) for cycle in chosen]
+        at_free, at_nudged = (
+            tuple(np.concatenate(columns, axis=1) for columns in zip(*ends, strict=True))
+            for ends in ([s[free - 1] for s in shown], [s[-1] for s in shown])
+        )
+        betas = np.array([beta for _, _, beta in chosen])
+        weights = update(weights, at_free, at_nudged, betas, alpha)
+        trajectories += shown
     return trajectories, weights
 
 
@@ -84,7 +91,7 @@ def record_ep(
     with RuntimeBackend(
         circuit, dtype="float64", max_cycles=images, record=every_variable(circuit)
     ) as backend:
-        result = backend.run(problem.chunk(learning=learning))
+        result = backend.run(problem.chunk(learning=learning, batch=system.batch))
         flat = result.trajectories
     shape = (images, circuit.cycle_steps(), -1)
     traces = {

@@ -115,15 +115,19 @@ def make_problem(system: CorInfoMax, *, images: int = 3, seed: int | None = None
 def reference_run(
     system: CorInfoMax, problem: Problem, *, learning: bool
 ) -> tuple[list[Trajectory], Weights]:
-    """What the reference does with the images of a problem, one after the other."""
-    params = reference_parameters(system)
-    weights, trajectories = dict(problem.weights), []
-    shown = zip(problem.images, problem.targets, problem.betas.tolist(), strict=True)
-    for x, y, beta in shown:
-        trajectories.append(simulate(params, weights, x, y, beta))
+    """What the reference does with the images of a problem, batch after batch."""
+    params, weights = reference_parameters(system), dict(problem.weights)
+    shown: list[tuple[Trajectory, Any, float]] = []
+    cycles = list(zip(problem.images, problem.targets, problem.betas.tolist(), strict=True))
+    for start in range(0, len(cycles), system.batch):
+        batch = [
+            (simulate(params, weights, x, y, beta), x, beta)
+            for x, y, beta in cycles[start : start + system.batch]
+        ]
         if learning:
-            weights = update(params, weights, trajectories[-1], x, beta, system.mu_ff, system.mu_fb)
-    return trajectories, weights
+            weights = update(params, weights, batch, system.mu_ff, system.mu_fb)
+        shown += batch
+    return [trajectory for trajectory, _, _ in shown], weights
 
 
 def every_variable(circuit: Circuit) -> dict[str, tuple[str, ...]]:
@@ -146,7 +150,7 @@ def record_run(
         max_cycles=images,
         record=variables or every_variable(system.circuit()),
     ) as backend:
-        result = backend.run(problem.chunk(learning=learning))
+        result = backend.run(problem.chunk(learning=learning, batch=system.batch))
         flat = result.trajectories
     steps = system.circuit().cycle_steps()
     traces = {

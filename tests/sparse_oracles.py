@@ -70,14 +70,19 @@ def any_signed(system: CorInfoMaxSparse) -> bool:
 def reference_run(
     system: CorInfoMaxSparse, problem: Problem, *, learning: bool
 ) -> tuple[list[PolytopeTrajectory], Weights]:
-    """What the reference does with the images of a problem, one after the other."""
+    """What the reference does with the images of a problem, batch after batch."""
     params, layers = reference_parameters(system), polytopes(system)
-    weights, trajectories = dict(problem.weights), []
-    for x, y, beta in zip(problem.images, problem.targets, problem.betas.tolist(), strict=True):
-        trajectories.append(simulate(params, layers, weights, x, y, beta))
+    weights, shown = dict(problem.weights), []
+    cycles = list(zip(problem.images, problem.targets, problem.betas.tolist(), strict=True))
+    for start in range(0, len(cycles), system.batch):
+        batch = [
+            (simulate(params, layers, weights, x, y, beta), x, beta)
+            for x, y, beta in cycles[start : start + system.batch]
+        ]
         if learning:
-            weights = update(params, weights, trajectories[-1], x, beta, system.mu_ff, system.mu_fb)
-    return trajectories, weights
+            weights = update(params, weights, batch, system.mu_ff, system.mu_fb)
+        shown += batch
+    return [trajectory for trajectory, _, _ in shown], weights
 
 
 def check_sparse(system: CorInfoMaxSparse, problem: Problem | None = None) -> None:

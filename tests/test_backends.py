@@ -157,7 +157,7 @@ def test_a_program_serves_every_system_of_its_structure_with_that_systems_values
         epsilon=0.3,
         g_l=0.2,
         lambda_=0.8,
-        batch=3,
+        lambda_images=3,
         tau_u=15.0,
         slowdown=0.05,
         free_time=9.0,
@@ -244,10 +244,10 @@ def test_evaluation_gives_the_answers_of_the_free_phase_of_full_cycles(
 
 
 @pytest.mark.parametrize("name", ["cpp float64", "cpp float32"])
-def test_chunks_run_side_by_side_come_back_in_order(
+def test_images_one_by_one_or_by_several_threads_give_the_same(
     backends: dict[str, Backend], name: str
 ) -> None:
-    """Guards against answers of one process handed out as those of another."""
+    """Guards against answers of one thread handed out as those of another."""
     problem = make_problem(SYSTEM, images=IMAGES)
     chunks = [
         Problem(
@@ -257,8 +257,8 @@ def test_chunks_run_side_by_side_come_back_in_order(
     ]
     backend = backends[name]
     expected = backend.run(problem.chunk(learning=False)).readouts["answer"]
-    for jobs in (1, 3):
-        results = backend.run_all(chunks, jobs=jobs)
+    for threads in (1, 3):
+        results = [backend.run(chunk, threads=threads) for chunk in chunks]
         got = np.concatenate([result.readouts["answer"] for result in results])
         assert_bitwise_equal({"answer": got}, {"answer": expected})
 

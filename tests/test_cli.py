@@ -136,6 +136,9 @@ def test_help_names_every_option_on_narrow_screens(monkeypatch: pytest.MonkeyPat
         "resume",
         "quiet",
         "jobs",
+        "batch",
+        "lanes",
+        "threads",
     ]:
         assert OPTIONS.get(name, f"--{name.replace('_', '-')}") in result.out
     assert max(map(len, result.out.splitlines())) <= 80
@@ -301,7 +304,16 @@ COMPLAINTS = {
     "resume and seeds": (["train", "--resume", "x", "--seeds", "0"], "leave out --seeds"),
     "seed and seeds": ([*DIGITS, "--seed", "0", "--seeds", "1"], "give one of them"),
     "seed twice": ([*DIGITS, "--seeds", "1", "1"], "one is given twice"),
-    "no jobs": ([*DIGITS, "--jobs", "0"], "jobs = 0: give a whole number of 1 or more"),
+    "no jobs": (
+        [*DIGITS, "--seeds", "1", "--jobs", "0"],
+        "jobs = 0: give a whole number of 1 or more",
+    ),
+    "jobs for one run": ([*DIGITS, "--jobs", "2"], "give --seeds as well, or --threads"),
+    "no lanes": ([*DIGITS, "--lanes", "0"], "lanes = 0: give a whole number of 1 or more"),
+    "no threads": ([*DIGITS, "--threads", "-1"], "threads = -1: give a whole number"),
+    "threads for one": ([*DIGITS, "--backend", "runtime", "--threads", "2"], "leave threads out"),
+    "no batch": ([*DIGITS, "--batch", "0"], "batch = 0 is out of range"),
+    "batch no number": ([*DIGITS, "--batch", "1.5"], "batch = '1.5' cannot be read"),
     "explain parameter": (["explain", "--set", "epsilom=1"], "did you mean 'epsilon'?"),
 }
 

@@ -277,10 +277,10 @@ def test_no_synapse_carries_signal_both_ways() -> None:
 def test_one_lateral_update_changes_d_and_o_as_eq_29_and_30_say(k: int) -> None:
     """Guards against derived autapses and inhibition that do not follow their own rules.
 
-    One image per published batch, so that the gamma of the dynamics is that of the update.
+    B forgets by lambda with every image, so that the gamma of the dynamics is that of the update.
     At the output c is gamma instead of 2 gamma epsilon and the leak g_l instead of epsilon g_l.
     """
-    system = small_system(batch=1, lambda_=0.9)
+    system = small_system(lambda_images=1, lambda_=0.9)
     problem = make_problem(system, images=1)
     trajectories, _ = reference_run(system, problem, learning=True)
     _, result = record_run(system, problem, learning=True)

@@ -43,6 +43,7 @@ DEEP = {"layers": (5, 6, 4, 3), "mu_ff": (0.1, 0.07, 0.05), "mu_fb": (0.05, 0.03
 
 SYSTEMS: dict[str, CorInfoMaxSparse] = {
     "sparse, non-negative": sparse_system(),
+    "batches of two": sparse_system(batch=2),
     "sparse below a simplex": sparse_system(domains=("sparse", "simplex")),
     "antisparse below mixed": sparse_system(domains=("antisparse", ("mixed", 1, (0, 1), (1, 2)))),
     "mixed below sparse": sparse_system(domains=(MIXED, "sparse")),

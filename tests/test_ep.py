@@ -45,6 +45,7 @@ from neurosim.models.numpy import ep as ep_reference
 SYSTEMS: dict[str, EquilibriumPropagation] = {
     "one hidden layer": small_ep(),
     "two hidden layers": deep_ep(),
+    "batches of two": small_ep(batch=2),
     "no hidden layer": small_ep(layers=(5, 3), alpha=(0.2,)),
     "small steps and a weak nudge": small_ep(dt=0.5, tau=3.5, free_time=4.5, nudged_time=2.0),
 }
@@ -287,8 +288,8 @@ def test_the_force_on_a_cell_is_minus_the_gradient_of_the_total_energy(k: int) -
 
 def test_the_rule_is_the_contrast_of_the_energys_gradient_in_the_weights() -> None:
     """Guards the factor and the order of phases of the learning rule."""
-    names = "r_nudged_post r_nudged_pre r_free_post r_free_pre alpha beta"
-    n_post, n_pre, f_post, f_pre, alpha, beta = sympy.symbols(names, real=True)
+    names = "r_nudged_post r_nudged_pre r_free_post r_free_pre beta"
+    n_post, n_pre, f_post, f_pre, beta = sympy.symbols(names, real=True)
     w, bias = sympy.symbols("w bias", real=True)
 
     def slope(post: Any, pre: Any) -> Any:
@@ -297,8 +298,8 @@ def test_the_rule_is_the_contrast_of_the_energys_gradient_in_the_weights() -> No
         return sympy.diff(energy, w)
 
     name, rule = equilibrium_propagation.RULE.split(" += ")
-    assert name == "w"
-    expected = -alpha / beta * (slope(n_post, n_pre) - slope(f_post, f_pre))
+    assert name == "g"
+    expected = -1 / beta * (slope(n_post, n_pre) - slope(f_post, f_pre))
     assert sympy.simplify(str_to_sympy(rule) - expected) == 0
 
 
@@ -383,9 +384,10 @@ SABOTAGES: dict[str, tuple[Callable[[], EquilibriumPropagation], Sabotage]] = {
         small_ep,
         text("DOWN", "(r_post - r_sent_post)", "r_post"),
     ),
-    "rule without 1/beta": (small_ep, text("RULE", "alpha/beta", "alpha")),
+    "rule without 1/beta": (small_ep, text("RULE", "1/beta*", "")),
     "rule without its free phase": (small_ep, text("RULE", " - r_free_post*r_free_pre", "")),
     "rule contrasts only the target cell": (small_ep, text("RULE", "r_nudged_pre", "r_free_pre")),
+    "sum instead of mean": (lambda: small_ep(batch=2), text("COMMIT", "alpha/batch", "alpha")),
     "only cells active at the end learn": (
         small_ep,
         text("LEARN", "(r_nudged != 0 or r_free != 0)", "r_nudged != 0"),

@@ -348,7 +348,7 @@ def test_parameters_of_the_circuit_have_the_values_of_their_symbols(
     lambda_: float, epsilon_: float
 ) -> None:
     """Guards against the right equation run with a wrong conductance or efficacy."""
-    system = small_system(lambda_=lambda_, epsilon=epsilon_, g_l=0.3, tau_u=30.0, batch=7)
+    system = small_system(lambda_=lambda_, epsilon=epsilon_, g_l=0.3, tau_u=30.0, lambda_images=7)
     small_gamma = (1 - lambda_) / lambda_
     assert system.gamma == pytest.approx(small_gamma, rel=1e-12)
     hidden = system.circuit().population("pyramidal_1").parameters
@@ -368,10 +368,14 @@ def test_parameters_of_the_circuit_have_the_values_of_their_symbols(
         assert parameters["gamma_B"] == pytest.approx((1 - forgetting) / forgetting, rel=1e-12)
 
 
-def test_twenty_online_lateral_updates_forget_as_much_as_one_published_batch() -> None:
+def test_a_published_batch_forgets_by_lambda_however_it_is_cut() -> None:
     """Guards against online learning that forgets twenty times too fast."""
-    assert CorInfoMax().lambda_online ** 20 == pytest.approx(0.99999, rel=1e-14)
-    assert CorInfoMax(batch=1).lambda_online == 0.99999
+    assert CorInfoMax().forgetting(1) ** 20 == pytest.approx(0.99999, rel=1e-14)
+    assert CorInfoMax().forgetting(20) == 0.99999
+    for batch in (1, 5, 20):
+        parameters = CorInfoMax(batch=batch).circuit().projection("lateral_1").parameters
+        kept = parameters["lambda_B"] ** (20 / batch)
+        assert kept == pytest.approx(0.99999, rel=1e-14)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

@@ -265,7 +265,7 @@ def test_lateral_learning_uses_the_exact_sum_whatever_the_lateral_threshold(
     for k in (1, 2):
         reached = traces[f"pyramidal_{k}"]["r"][0, -1]
         B = problem.weights[f"B_{k}"]
-        expected = lateral_update(B, reached, system.lambda_online)
+        expected = lateral_update(B, reached, system.forgetting(1))
         np.testing.assert_allclose(result.weights[f"B_{k}"], expected, rtol=0, atol=1e-12)
         np.testing.assert_allclose(traces[f"pyramidal_{k}"]["z"][0, -1], B @ reached, atol=1e-12)
 

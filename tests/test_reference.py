@@ -320,7 +320,7 @@ def test_one_update_equals_explicit_loops_over_synapses(
 ) -> None:
     params = ReferenceParameters(lambda_=0.9, tau_basal=tau, tau_apical=tau)
     trajectory = simulate(params, weights, image, target, beta)
-    new = update(params, weights, trajectory, image, beta, MU_FF, MU_FB)
+    new = update(params, weights, [(trajectory, image, beta)], MU_FF, MU_FB)
     rates = phase_ends(trajectory, image)
     for k in range(3):
         expected = weights[f"W_ff_{k}"].copy()
@@ -360,7 +360,7 @@ def test_update_reads_the_prediction_errors_of_eq_13(
     """With instantaneous dendrites, soma minus basal dendrite is the forward error."""
     params = ReferenceParameters()
     trajectory = simulate(params, weights, image, target, 1.0)
-    new = update(params, weights, trajectory, image, 1.0, MU_FF, MU_FB)
+    new = update(params, weights, [(trajectory, image, 1.0)], MU_FF, MU_FB)
     ends = phase_ends(trajectory, image)
     nudged, free = ends[-1], ends[params.free_steps - 1]
     change = sum(
@@ -380,7 +380,7 @@ def test_update_leaves_the_given_weights_alone(
     before = {name: W.copy() for name, W in weights.items()}
     params = ReferenceParameters()
     trajectory = simulate(params, weights, image, target, 1.0)
-    update(params, weights, trajectory, image, 1.0, MU_FF, MU_FB)
+    update(params, weights, [(trajectory, image, 1.0)], MU_FF, MU_FB)
     for name, W in weights.items():
         np.testing.assert_array_equal(W, before[name])
 
@@ -398,7 +398,7 @@ def test_learning_one_image_brings_the_free_output_nearer_to_its_target(
     before = error()
     for _ in range(100):
         trajectory = simulate(params, learnt, x, y, beta)
-        learnt = update(params, learnt, trajectory, x, beta, (0.1, 0.1), (0.02,))
+        learnt = update(params, learnt, [(trajectory, x, beta)], (0.1, 0.1), (0.02,))
     assert error() < 0.5 * before
 
 
@@ -434,12 +434,12 @@ def test_lateral_weights_track_the_inverse_of_the_regularised_correlation(
     assert deviations[1] < 0.01
 
 
-def test_silent_layer_forgets_one_published_batch_in_batch_images(weights: Weights) -> None:
-    params = ReferenceParameters(lambda_=0.9, batch=7)
+def test_silent_layer_forgets_by_lambda_in_lambda_images(weights: Weights) -> None:
+    params = ReferenceParameters(lambda_=0.9, lambda_images=7)
     silence, learnt = np.zeros(LAYERS[0]), dict(weights)
-    for _ in range(params.batch):
+    for _ in range(params.lambda_images):
         trajectory = simulate(params, learnt, silence, np.zeros(2), 1.0)
-        learnt = update(params, learnt, trajectory, silence, 1.0, MU_FF, MU_FB)
+        learnt = update(params, learnt, [(trajectory, silence, 1.0)], MU_FF, MU_FB)
     np.testing.assert_allclose(learnt["B_1"], weights["B_1"] / 0.9)
 
 
@@ -473,7 +473,7 @@ def test_training_is_one_update_per_image_in_random_order_with_random_signs(
     assert set(signs) == {-1.0, 1.0}
     for i, sign in zip(order, signs, strict=True):
         trajectory = simulate(params, expected, x[i], y[i], 0.5 * sign)
-        expected = update(params, expected, trajectory, x[i], 0.5 * sign, MU_FF, MU_FB)
+        expected = update(params, expected, [(trajectory, x[i], 0.5 * sign)], MU_FF, MU_FB)
     for name, W in expected.items():
         np.testing.assert_array_equal(learnt[name], W)
 

@@ -32,6 +32,11 @@ def flat(**changes: Any) -> CorInfoMax:
     return small_system(layers=(5, 3), mu_ff=(0.1,), mu_fb=(), slowdown=0.1, **changes)
 
 
+def batched() -> CorInfoMax:
+    """Batches of two of the three images, and a last one of one image."""
+    return small_system(batch=2)
+
+
 def leaky() -> CorInfoMax:
     return small_system(tau_basal=2.0, tau_apical=3.0)
 
@@ -131,13 +136,13 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
         text("APICAL_OUTPUT_NUDGE", "I_A = v_A - nudge*u", "I_A = v_A"),
     ),
     # ---------------------------------------------------------------- the learning rules
-    "feedback rule without 1/beta": (small, text(FB, "mu/beta", "mu")),
+    "feedback rule without 1/beta": (small, text(FB, "1/beta*", "")),
     "phases swapped in the feedforward rule": (
         flat,
         lambda patch: patch.setattr(
             corinfomax,
             FF,
-            "w += mu/beta*(e_B_free_post*r_free_pre - e_B_nudged_post*r_nudged_pre)",
+            "g += 1/beta*(e_B_free_post*r_free_pre - e_B_nudged_post*r_nudged_pre)",
         ),
     ),
     "feedforward rule without its free phase": (
@@ -149,7 +154,7 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
         lambda patch: patch.setattr(
             corinfomax,
             FB,
-            "w += mu/beta*(e_B_nudged_pre*r_nudged_post - e_B_free_pre*r_free_post)",
+            "g += 1/beta*(e_B_nudged_pre*r_nudged_post - e_B_free_pre*r_free_post)",
         ),
     ),
     "backward error from the whole apical dendrite": (
@@ -163,13 +168,23 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
         ),
     ),
     # ---------------------------------------------------------------- the lateral circuit
-    "frozen lateral weights": (flat, text("LATERAL_RULE", "B += gamma_B", "B += 0*gamma_B")),
+    "frozen lateral weights": (flat, text("COMMIT_B", "B += gamma_B", "B += 0*gamma_B")),
     "autapse rule without the square": (flat, text("AUTAPSE_RULE", "z_post**2", "z_post")),
-    "lateral rule also on the diagonal": (flat, text("LATERAL_RULE", "*int(i != j)", "")),
-    "lateral rule forgets a whole batch per image": (
+    "lateral rule forgets a published batch per image": (
         flat,
+        lambda patch: patch.setattr(CorInfoMax, "forgetting", lambda system, n: system.lambda_),
+    ),
+    # ---------------------------------------------------------------- batches
+    "sum instead of mean": (batched, text("COMMIT", "mu/batch", "mu")),
+    "mean without the size of the batch": (
+        batched,
+        lambda patch: patch.setattr(corinfomax, "COMMIT", "w += mu/batch**2*g"),
+    ),
+    "sum of squares in the lateral rule": (batched, text("COMMIT_B", "batch*lambda_B", "lambda_B")),
+    "a batch forgets like an image": (
+        batched,
         lambda patch: patch.setattr(
-            CorInfoMax, "lambda_online", property(lambda system: system.lambda_)
+            CorInfoMax, "forgetting", lambda system, n: system.lambda_ ** (1 / system.lambda_images)
         ),
     ),
     "hidden lateral efficacy without its factor 2": (
@@ -181,7 +196,7 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
     ),
     "SST cells excite": (flat, text("SST", "i_sst  = c*z_lat", "i_sst  = -c*z_lat")),
     "lateral learning from rates sampled coarsely": (
-        lambda: small_system(lambda_=1 - 1e-9, batch=1, sst_threshold=5.0),
+        lambda: small_system(lambda_=1 - 1e-9, lambda_images=1, sst_threshold=5.0),
         lambda patch: patch.setattr(corinfomax, "SAMPLE", "abs(r - r_lat) > sst_threshold"),
     ),
     # ---------------------------------------------------------------- the cells
@@ -235,7 +250,7 @@ def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         check_against_reference(make())
 
 
-@pytest.mark.parametrize("make", [small, flat, leaky, printed, square])
+@pytest.mark.parametrize("make", [small, flat, batched, leaky, printed, square])
 def test_the_oracle_passes_the_sound_systems_that_are_sabotaged(
     make: Callable[[], CorInfoMax],
 ) -> None:

@@ -92,7 +92,7 @@ def test_fit_shows_every_image_once_per_epoch_in_a_drawn_order_with_drawn_signs(
         mu_ff, mu_fb = ([factor * mu for mu in mus] for mus in (system.mu_ff, system.mu_fb))
         for i, beta in zip(order, drawn.tolist(), strict=True):
             trajectory = simulate(params, weights, x[i], targets[i], beta)
-            weights = update(params, weights, trajectory, x[i], beta, mu_ff, mu_fb)
+            weights = update(params, weights, [(trajectory, x[i], beta)], mu_ff, mu_fb)
     simulator.epoch = 0
     simulator.fit(x, y, epochs=2, progress=False)
     assert_same_weights(simulator.weights.arrays(), weights, tolerance=1e-11)
@@ -161,15 +161,14 @@ def test_results_do_not_depend_on_the_length_of_chunks(
         np.testing.assert_array_equal(other.decision_function(x), answers)
 
 
-def test_results_do_not_depend_on_the_number_of_evaluating_processes(
+def test_results_do_not_depend_on_the_number_of_evaluating_threads(
     task: tuple[np.ndarray, np.ndarray],
 ) -> None:
     """Guards against images lost or exchanged where the work is divided."""
     x, _ = task
     answers = []
     with make(chunk_images=5) as one:
-        for jobs in (1, 2, 5):
-            one.jobs = jobs
+        for one.lanes, one.threads in ((None, 1), (None, 2), (3, 5)):
             answers.append(one.decision_function(x))
     np.testing.assert_array_equal(answers[1], answers[0])
     np.testing.assert_array_equal(answers[2], answers[0])
@@ -331,7 +330,9 @@ def test_weights_are_put_back_all_or_none() -> None:
         ({"dtype": "float16"}, r"unknown dtype 'float16'.*float32, float64"),
         ({"chunk_images": 0}, r"chunk_images = 0"),
         ({"chunk_images": 2.5}, r"chunk_images = 2\.5"),
-        ({"jobs": 0}, r"jobs = 0"),
+        ({"lanes": 0}, r"lanes = 0"),
+        ({"threads": 1.5}, r"threads = 1\.5"),
+        ({"backend": "runtime", "lanes": 2}, r"lanes = 2: the back end 'runtime'"),
         ({"backend": 3}, r"unknown backend 3; allowed: cpp, runtime"),
         ({"dtype": np.float32}, r"unknown dtype <class 'numpy.float32'>"),
         ({"dtype": np.dtype("float32")}, r"unknown dtype .*did you mean 'float32'"),
@@ -485,7 +486,7 @@ def test_lateral_weights_that_overshoot_stop_learning(
 ) -> None:
     """Guards the one kind of array that may grow: beyond what its rule allows, it exploded."""
     x, y = task
-    system = small_system(lambda_=0.5, batch=1, mu_ff=(0.0,) * 2, mu_fb=(0.0,))
+    system = small_system(lambda_=0.5, lambda_images=1, mu_ff=(0.0,) * 2, mu_fb=(0.0,))
     simulator = Simulator(system, backend="runtime", dtype=dtype)
     grown = {"B_1": size * np.eye(6), "B_2": size * np.eye(3)}
     simulator.weights.update(grown)
@@ -498,7 +499,7 @@ def test_lateral_weights_that_overshoot_stop_learning(
 
 def test_lateral_weights_of_silent_cells_may_grow() -> None:
     """Guards against a false alarm: an inverse correlation grows where there is none."""
-    system = small_system(lambda_=0.5, batch=1)
+    system = small_system(lambda_=0.5, lambda_images=1)
     simulator = Simulator(system, backend="runtime", dtype="float32")
     blank = {"B_1": np.eye(6), "B_2": np.eye(3)}
     blank |= {name: 0 * array for name, array in simulator.weights.items() if name[0] == "W"}

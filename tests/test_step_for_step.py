@@ -31,6 +31,7 @@ SYSTEMS: dict[str, CorInfoMax] = {
     "two hidden layers": deep_system(),
     "no hidden layer": small_system(layers=(5, 3), mu_ff=(0.1,), mu_fb=()),
     "output conductance beta": small_system(output_apical="nudge"),
+    "batches of two": small_system(batch=2),
     "slowing steps": small_system(slowdown=0.3),
     "leaky dendrites": small_system(tau_basal=3.0, tau_apical=4.0),
     "everything at once": deep_system(

@@ -343,13 +343,13 @@ def test_a_finished_run_ends_its_event_files(folder: Path) -> None:
     assert set(threading.enumerate()) <= before
 
 
-def test_no_process_at_a_time_is_refused(tmp_path: Path, folder: Path) -> None:
+def test_lanes_and_threads_below_one_are_refused(tmp_path: Path, folder: Path) -> None:
     """Guards a folder made for a run that cannot begin."""
     settings = resolve({"dataset": "digits"})
-    with pytest.raises(ParameterError, match="jobs = 0: give a whole number of 1 or more"):
-        start_training(settings, tmp_path / "run", jobs=0)
-    with pytest.raises(ParameterError, match="jobs = -1: give"):
-        resume_training(folder, jobs=-1)
+    with pytest.raises(ParameterError, match="lanes = 0: give a whole number of 1 or more"):
+        start_training(settings, tmp_path / "run", lanes=0)
+    with pytest.raises(ParameterError, match="threads = -1: give"):
+        resume_training(folder, threads=-1)
     assert not (tmp_path / "run").exists()
 
 

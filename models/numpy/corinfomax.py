@@ -3,8 +3,8 @@ r"""CorInfoMax in plain NumPy: what the Brian2 network must compute, in a few li
 Bozkurt, Pehlevan and Erdogan, "Correlative Information Maximization: A Biologically
 Plausible Approach to Supervised Deep Neural Networks without Weight Symmetry",
 NeurIPS 2023, arXiv:2306.04810. Rates live in the hypercube :math:`0 \le r \le 1`
-(:math:`\mathcal{B}_{\infty,+}`), one image makes one update, every sum is dense. It needs
-nothing but NumPy: the oracle of the step-for-step tests, and pseudo-code that runs.
+(:math:`\mathcal{B}_{\infty,+}`), a batch of images makes one update, every sum is dense. It
+needs nothing but NumPy: the oracle of the step-for-step tests, and pseudo-code that runs.
 
 Layers are k = 0..P with :math:`N_k` cells; layer 0 is the image, layer P the output. All
 products are ``W @ r``, so the rates of a layer are one column, shape ``(N_k,)``, or a
@@ -37,9 +37,9 @@ one per row; ``rng``, the source of all draws.
 
 Differences from the paper
 --------------------------
-* Those of ``models/corinfomax.py``, except that every sum is exact: online updates,
-  conductance 1 of the output's apical dendrite (``output_apical="nudge"``: beta, as printed),
-  one epsilon for all layers, and layers that advance together.
+* Those of ``models/corinfomax.py``, except that every sum is exact: conductance 1 of the
+  output's apical dendrite (``output_apical="nudge"``: beta, as printed), one epsilon for all
+  layers, and layers that advance together.
 * ``sequential=True`` is the order of the published code: each layer sees the new rates
   below it and the old ones above it.
 * Dendrites may leak (``tau_basal``, ``tau_apical``); the paper's are instantaneous.
@@ -53,7 +53,8 @@ Examples
 >>> trajectory = simulate(params, weights, x, y, beta=1.0)
 >>> trajectory.r[1].shape
 (25, 6)
->>> weights = update(params, weights, trajectory, x, 1.0, mu_ff=(0.05, 0.035), mu_fb=(0.0075,))
+>>> shown = [(trajectory, x, 1.0)]
+>>> weights = update(params, weights, shown, mu_ff=(0.05, 0.035), mu_fb=(0.0075,))
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ class ReferenceParameters:
 
     epsilon: float = 0.15  # inverse conductance of the dendrites
     g_l: float = 0.5  # leak conductance
-    lambda_: float = 0.99999  # forgetting factor of the rate correlations, per batch
-    batch: int = 20  # images per published batch
+    batch: int = 1  # images per update
+    lambda_: float = 0.99999  # forgetting factor of the rate correlations
+    lambda_images: int = 20  # images in which they are forgotten by it
     dt: float = 1.0  # time step, ms
     tau_u: float = 20.0  # somatic time constant, ms
     slowdown: float = 0.0  # slowing of the soma per step within a phase
@@ -330,37 +332,40 @@ def feedback_change(weights: Weights, trajectory: Trajectory, beta: float, k: in
 
 
 def lateral_update(B: FloatArray, r: FloatArray, forgetting: float) -> FloatArray:
-    """Inverse correlation ``B`` of one layer after rates ``r``, shape ``(N_k,)``, eq. 28.
+    """Inverse correlation ``B`` of one layer after rates ``r``, eq. 28, a mean over images.
 
-    ``forgetting`` is the factor of this one update. The rank-one inverse update stands
-    without its denominator, which is 1 up to ``(1 - forgetting) * r @ B @ r``.
+    ``r`` is ``(N_k,)`` or has a column per image; ``forgetting`` is the factor of this one
+    update. The rank-one inverse update stands without its denominator, which is 1 up to
+    ``(1 - forgetting) * r @ B @ r``.
     """
-    z = B @ r
+    z = B @ r.reshape(len(B), -1)
     gamma = (1 - forgetting) / forgetting
-    return (B - gamma * np.outer(z, z)) / forgetting
+    return (B - gamma * (z @ z.T) / z.shape[1]) / forgetting
 
 
 def update(
     params: ReferenceParameters,
     weights: Weights,
-    trajectory: Trajectory,
-    x: FloatArray,
-    beta: float,
+    shown: Sequence[tuple[Trajectory, FloatArray, float]],
     mu_ff: Sequence[float],
     mu_fb: Sequence[float],
 ) -> dict[str, FloatArray]:
-    """Weights after one image; every change is computed with the weights before it."""
+    """Weights after a batch of (trajectory, image, beta), each shown with those before it.
+
+    Rates are those of one image: a batch changes weights by its size times the rate times
+    the mean over its images, of which the last batch of an epoch may have fewer.
+    """
     depth = _depth(weights)
     new = dict(weights)
     for k in range(depth):
-        change = feedforward_change(trajectory, x, beta, k)
-        new[f"W_ff_{k}"] = weights[f"W_ff_{k}"] + mu_ff[k] * change
+        mean = np.mean([feedforward_change(t, x, beta, k) for t, x, beta in shown], axis=0)
+        new[f"W_ff_{k}"] = weights[f"W_ff_{k}"] + params.batch * mu_ff[k] * mean
     for k in range(1, depth):
-        change = feedback_change(weights, trajectory, beta, k)
-        new[f"W_fb_{k}"] = weights[f"W_fb_{k}"] + mu_fb[k - 1] * change
-    forgetting = params.lambda_ ** (1 / params.batch)
+        mean = np.mean([feedback_change(weights, t, beta, k) for t, _, beta in shown], axis=0)
+        new[f"W_fb_{k}"] = weights[f"W_fb_{k}"] + params.batch * mu_fb[k - 1] * mean
+    forgetting = params.lambda_ ** (params.batch / params.lambda_images)
     for k in range(1, depth + 1):
-        rates = trajectory.r[k][trajectory.nudged_end]
+        rates = np.stack([t.r[k][t.nudged_end] for t, _, _ in shown], axis=1)
         new[f"B_{k}"] = lateral_update(weights[f"B_{k}"], rates, forgetting)
     return new
 
@@ -410,19 +415,22 @@ def train(
 ) -> dict[str, FloatArray]:
     """Weights after ``epochs`` passes over the images.
 
-    Each epoch draws an order of the images, then a sign of beta for each. From one epoch to
-    the next, learning rates fall by the factor ``decay``.
+    Each epoch draws an order of the images, then a sign of beta for each batch. From one
+    epoch to the next, learning rates fall by the factor ``decay``.
     """
     learnt = dict(weights)
     for epoch in range(epochs):
         factor = decay**epoch
+        rates_ff, rates_fb = [factor * mu for mu in mu_ff], [factor * mu for mu in mu_fb]
         order = rng.permutation(len(images))
-        signs = rng.choice((-1.0, 1.0), size=len(images))
-        for i, sign in zip(order, signs, strict=True):
+        starts = range(0, len(images), params.batch)
+        for start, sign in zip(starts, rng.choice((-1.0, 1.0), size=len(starts)), strict=True):
             nudge = float(sign) * beta
-            trajectory = simulate(params, learnt, images[i], targets[i], nudge)
-            rates_ff, rates_fb = [factor * mu for mu in mu_ff], [factor * mu for mu in mu_fb]
-            learnt = update(params, learnt, trajectory, images[i], nudge, rates_ff, rates_fb)
+            shown = [
+                (simulate(params, learnt, images[i], targets[i], nudge), images[i], nudge)
+                for i in order[start : start + params.batch]
+            ]
+            learnt = update(params, learnt, shown, rates_ff, rates_fb)
     return learnt
 
 

@@ -182,12 +182,9 @@ def train(
     h: float = 0.5,
     steps: tuple[int, int] = (20, 4),
 ) -> dict[str, FloatArray]:
-    """Weights after one pass over the images in the order given.
-
-    An incomplete last batch is left out.
-    """
+    """Weights after one pass over the images in the order given; ``alpha`` is of a batch."""
     learnt = dict(weights)
-    for start in range(0, len(images) - batch + 1, batch):
+    for start in range(0, len(images), batch):
         rows = slice(start, start + batch)
         y, beta = targets[rows].T, betas[rows]
         free = settle(learnt, resting_state(learnt, images[rows].T), steps=steps[0], h=h)

@@ -18,6 +18,7 @@ from neurosim.errors import CircuitError, DataError, ParameterError, near_matche
 __all__ = [
     "Chunk",
     "ChunkResult",
+    "check_batch",
     "check_chunk",
     "circuit_parameters",
     "counted_events",
@@ -115,7 +116,8 @@ def check_chunk(circuit: Circuit, chunk: Chunk, max_cycles: int) -> dict[str, in
     """
     _check_inputs(circuit, chunk, max_cycles)
     _check_weights(circuit, chunk.weights)
-    _check_batch(circuit, chunk)
+    if chunk.learning:
+        check_batch(circuit, chunk.batch)
     known = circuit_parameters(circuit)
     for name in chunk.parameters:
         if name not in known:
@@ -144,13 +146,29 @@ def _check_inputs(circuit: Circuit, chunk: Chunk, max_cycles: int) -> None:
             raise DataError(f"input {item.name!r} needs shape {shape}, got {got}")
 
 
-def _check_batch(circuit: Circuit, chunk: Chunk) -> None:
-    if chunk.batch < 1:
-        raise ParameterError(f"batch = {chunk.batch}: give a whole number of images, 1 or more")
+def check_batch(circuit: Circuit, batch: int) -> None:
+    """Refuse a batch that a circuit cannot learn.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What learns.
+    batch : int
+        Images between two commits.
+
+    Raises
+    ------
+    ParameterError
+        If it is no whole number of 1 or more.
+    CircuitError
+        If a rule changes weights at once and the batch is larger than 1.
+    """
+    if not isinstance(batch, (int, np.integer)) or isinstance(batch, bool) or batch < 1:
+        raise ParameterError(f"batch = {batch!r}: give a whole number of images, 1 or more")
     direct = learns_at_once(circuit)
-    if chunk.learning and chunk.batch > 1 and direct:
+    if batch > 1 and direct:
         raise CircuitError(
-            f"a batch of {chunk.batch} images needs rules that gather and commit, but projection "
+            f"a batch of {batch} images needs rules that gather and commit, but projection "
             f"{direct[0]!r} changes its weights at once; give Projection(commit=...), or batches "
             "of 1"
         )

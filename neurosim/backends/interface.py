@@ -48,8 +48,8 @@ class Backend(abc.ABC):
     features : frozenset of str
         What sets back ends apart, for those who would otherwise ask for a name:
         ``"compiled"`` (a program is made before the first run; it records all cells of a
-        population, whichever are kept), ``"side by side"`` (``run_all`` uses several
-        processors), ``"records"`` (gives trajectories).
+        population, whichever are kept), ``"side by side"`` (several images are in flight
+        at a time, and several threads share them), ``"records"`` (gives trajectories).
     circuit : Circuit
         What it runs.
     dtype : numpy.dtype
@@ -84,13 +84,18 @@ class Backend(abc.ABC):
         self._cells = {name: [int(cell) for cell in cs] for name, cs in (cells or {}).items()}
 
     @abc.abstractmethod
-    def run(self, chunk: Chunk) -> ChunkResult:
+    def run(self, chunk: Chunk, *, lanes: int | None = None, threads: int = 1) -> ChunkResult:
         """Run a chunk.
 
         Parameters
         ----------
         chunk : Chunk
             Inputs of each cycle, weights, and values that differ from the circuit's.
+        lanes : int, optional
+            Most images in flight at a time; by default as many as are fast.
+        threads : int
+            Threads that share the work. Results do not depend on lanes and threads; only
+            a back end that runs ``"side by side"`` heeds them.
 
         Returns
         -------
@@ -103,27 +108,12 @@ class Backend(abc.ABC):
             If an input or a weight is missing, unknown or of another shape.
         CircuitError
             If a parameter or a phase is unknown, or Brian2 finds a mistake in an equation.
+        ParameterError
+            If lanes or threads are no whole number of 1 or more, or the lanes need more
+            memory than there is.
         BuildError
             If the back end is closed, the program fails, or there is no room for its files.
         """
-
-    def run_all(self, chunks: Sequence[Chunk], *, jobs: int = 1) -> list[ChunkResult]:
-        """Run chunks that do not depend on each other, up to ``jobs`` side by side.
-
-        Parameters
-        ----------
-        chunks : sequence of Chunk
-            What to run.
-        jobs : int
-            Most runs at one time; only a back end that runs ``"side by side"`` heeds it.
-
-        Returns
-        -------
-        list of ChunkResult
-            In the order of the chunks; the same for any number of jobs.
-        """
-        del jobs
-        return [self.run(chunk) for chunk in chunks]
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.circuit import Circuit, WeightPart
+from neurosim.circuit import Circuit, Projection, WeightPart
 
-__all__ = ["Weights", "join_weights", "split_weights"]
+__all__ = ["Weights", "existing_synapses", "join_weights", "split_weights"]
 
 #: Weight arrays by public name, each of shape (post, pre).
 Weights = dict[str, NDArray[Any]]
@@ -33,7 +33,8 @@ def split_weights(
     Returns
     -------
     dict of (projection, variable) to ndarray
-        Flat arrays in the synapses' order.
+        Flat arrays in the synapses' order. Where a wiring leaves out cells ``i`` with
+        ``i``, there is a 0; see :func:`existing_synapses`.
     """
     return {
         (part.projection, part.variable): _flatten(weights[weight.name], part, dtype)
@@ -44,12 +45,32 @@ def split_weights(
 
 def _flatten(array: NDArray[Any], part: WeightPart, dtype: np.dtype[Any]) -> NDArray[Any]:
     if part.layout == "diagonal":
-        return np.ascontiguousarray(np.diagonal(array), dtype=dtype)
+        return np.array(np.diagonal(array), dtype=dtype, order="C")
     # the weights of one source are a contiguous row of the synapses
     rows = np.array(array.T, dtype=dtype, order="C")
     if part.layout == "off_diagonal":
         np.fill_diagonal(rows, 0)
     return rows.ravel()
+
+
+def existing_synapses(circuit: Circuit, projection: Projection) -> NDArray[np.bool_] | slice:
+    """Which entries of a flat array of :func:`split_weights` are synapses.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares the sizes.
+    projection : Projection
+        Whose synapses.
+
+    Returns
+    -------
+    ndarray of bool or slice
+        An index of the array.
+    """
+    if projection.wiring != "all_but_self":
+        return slice(None)
+    return ~np.eye(circuit.population(projection.source).size, dtype=bool).ravel()
 
 
 def join_weights(

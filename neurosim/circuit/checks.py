@@ -105,10 +105,10 @@ def _check_projection(circuit: Assembly, projection: Projection) -> None:
     _refuse_doubles(f"projection {projection.name!r}", projection.pathways)
     for pathway in projection.pathways:
         _check_counted(projection, pathway, ends[pathway.side])
-    if projection.wiring == "one_to_one" and ends["pre"].size != ends["post"].size:
+    if projection.wiring != "all_to_all" and ends["pre"].size != ends["post"].size:
         raise CircuitError(
-            f"projection {projection.name!r} is one-to-one between {ends['pre'].size} and "
-            f"{ends['post'].size} cells; the sizes must agree"
+            f"projection {projection.name!r} is wired {projection.wiring!r} between "
+            f"{ends['pre'].size} and {ends['post'].size} cells; the sizes must agree"
         )
 
 
@@ -122,18 +122,25 @@ def _check_counted(projection: Projection, pathway: Pathway, sender: Population)
         )
 
 
+#: Which parts of an array the synapses of a wiring can hold.
+_LAYOUTS = {
+    "all_to_all": ("dense", "off_diagonal"),
+    "all_but_self": ("off_diagonal",),
+    "one_to_one": ("diagonal",),
+}
+
+
 def _check_weight_part(circuit: Assembly, weight: Weight, part: WeightPart) -> None:
     projection = circuit.projection(part.projection)
     shape = (
         circuit.population(projection.target).size,
         circuit.population(projection.source).size,
     )
-    single = projection.wiring == "one_to_one"
-    if single != (part.layout == "diagonal"):
+    if part.layout not in _LAYOUTS[projection.wiring]:
         raise CircuitError(
             f"weight {weight.name!r} takes {part.layout!r} from projection "
-            f"{projection.name!r}, which is wired {projection.wiring!r}; 'diagonal' goes "
-            "with 'one_to_one', the other layouts with 'all_to_all'"
+            f"{projection.name!r}, which is wired {projection.wiring!r}; that wiring goes with "
+            f"{' or '.join(map(repr, _LAYOUTS[projection.wiring]))}"
         )
     if shape != weight.shape:
         raise CircuitError(

@@ -143,9 +143,7 @@ class Circuit(Assembly):
         CircuitError
             If the circuit has no such target.
         """
-        if projection.wiring == "one_to_one":
-            return 1
-        return self.population(projection.target).size
+        return self._joined(projection, projection.target)
 
     def fan_in(self, projection: Projection) -> int:
         """Sources reached by one event of the projection's target, if it carries signal back.
@@ -165,9 +163,11 @@ class Circuit(Assembly):
         CircuitError
             If the circuit has no such source.
         """
-        if projection.wiring == "one_to_one":
-            return 1
-        return self.population(projection.source).size
+        return self._joined(projection, projection.source)
+
+    def _joined(self, projection: Projection, others: str) -> int:
+        size = self.population(others).size
+        return {"all_to_all": size, "all_but_self": size - 1, "one_to_one": 1}[projection.wiring]
 
     def dense_macs_per_step(self) -> int:
         """Multiply-accumulates per step if every signal pathway were a dense product."""

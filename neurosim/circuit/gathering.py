@@ -12,7 +12,8 @@ from neurosim.circuit.parser import dependencies, identifiers, parse_equations, 
 from neurosim.circuit.parts import Projection
 from neurosim.errors import CircuitError, near_matches
 
-__all__ = ["check_gathering", "commits", "gathered_variables", "learns_at_once"]
+__all__ = ["check_gathering", "commits", "gathered_variables", "learns_at_once",
+           "stored_variables"]  # fmt: skip
 
 #: What a commit may read besides the synapse's own variables and parameters.
 BATCH = "batch"
@@ -53,6 +54,23 @@ def gathered_variables(projection: Projection) -> tuple[str, ...]:
                  if line.name in targets)  # fmt: skip
 
 
+def stored_variables(projection: Projection) -> list[str]:
+    """Variables of which every synapse of a projection stores a value of its own.
+
+    Parameters
+    ----------
+    projection : Projection
+        Its equations are read.
+
+    Returns
+    -------
+    list of str
+        In the order of the equations.
+    """
+    lines = parse_equations(projection.equations)
+    return [line.name for line in lines if line.is_stored and line.is_own]
+
+
 def check_gathering(projection: Projection) -> None:
     """Refuse a gather that reads a weight, and a commit that names what is not there.
 
@@ -72,7 +90,7 @@ def check_gathering(projection: Projection) -> None:
     if not projection.plastic:
         raise CircuitError(f"{owner} has a commit, but no pathway with learns=True gathers for it")
     lines = parse_equations(projection.equations)
-    stored = [line.name for line in lines if line.is_stored and line.is_own]
+    stored = stored_variables(projection)
     _check_gathers(projection, owner, stored)
     gathered = gathered_variables(projection)
     known = {line.name for line in lines} | {BATCH, "i", "j"}

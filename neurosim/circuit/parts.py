@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from neurosim.circuit.lookup import with_part
 from neurosim.circuit.names import check_part_name, check_variable_name
@@ -32,6 +32,8 @@ __all__ = [
 
 Moment = Literal["onset", "sense", "send", "phase_end", "learn"]
 Layout = Literal["dense", "off_diagonal", "diagonal"]
+#: Which pairs of cells a projection joins.
+Wiring = Literal["all_to_all", "all_but_self", "one_to_one"]
 
 #: The moments of one time step at which an event may be decided, in order.
 MOMENTS: Mapping[str, str] = {
@@ -277,8 +279,9 @@ class Projection:
         Synaptic variables and shared parameters.
     pathways : tuple of Pathway
         Signal and plasticity.
-    wiring : {"all_to_all", "one_to_one"}
-        Connectivity.
+    wiring : {"all_to_all", "all_but_self", "one_to_one"}
+        Connectivity; the latter two join populations of one size, and ``"all_but_self"``
+        leaves out the synapses of the cells ``i`` with ``i``.
     parameters : mapping of str to float
         Values of the ``(shared, constant)`` parameters.
     role : str
@@ -286,7 +289,7 @@ class Projection:
     weight : str
         Public name of the weight array that its synapses hold: the variable that its
         learning pathways change, or its only variable. Projections that name the same
-        array hold its diagonal (one to one) and the rest (all to all).
+        array hold its diagonal (one to one) and the rest (all but self).
     rate : str
         Which of its parameters is the learning rate that a schedule scales.
     commit : str
@@ -301,7 +304,7 @@ class Projection:
     target: str
     equations: str
     pathways: tuple[Pathway, ...]
-    wiring: Literal["all_to_all", "one_to_one"] = "all_to_all"
+    wiring: Wiring = "all_to_all"
     parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
     role: str = ""
     weight: str = ""
@@ -310,10 +313,10 @@ class Projection:
 
     def __post_init__(self) -> None:
         check_part_name("projection", self.name)
-        if self.wiring not in ("all_to_all", "one_to_one"):
+        if self.wiring not in get_args(Wiring):
             raise CircuitError(
                 f"projection {self.name!r} is wired {self.wiring!r}; "
-                f"{near_matches(self.wiring, ('all_to_all', 'one_to_one'))}"
+                f"{near_matches(self.wiring, get_args(Wiring))}"
             )
         if self.rate and self.rate not in self.parameters:
             raise CircuitError(

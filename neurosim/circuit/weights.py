@@ -54,7 +54,7 @@ def _named_weight(circuit: Assembly, name: str, projections: list[Projection]) -
 def _layout(projection: Projection, shared: bool) -> Layout:
     if projection.wiring == "one_to_one":
         return "diagonal"
-    return "off_diagonal" if shared else "dense"
+    return "off_diagonal" if shared or projection.wiring == "all_but_self" else "dense"
 
 
 def _weight_variable(projection: Projection) -> str:

@@ -125,6 +125,11 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
         help="sizes of the hidden layers (default: the preset's)",
     )
     group.add_argument(
+        "--batch",
+        metavar="N",
+        help="images per update of the weights; 1 is online (default: the preset's)",
+    )
+    group.add_argument(
         "--event-threshold",
         metavar="X",
         help="change of rate that makes a cell send; 0 is exact (default: the system's, 0.001 for "
@@ -187,8 +192,9 @@ def _command_line_settings(options: argparse.Namespace) -> dict[str, Any]:
     given = {name: getattr(options, name, None) for name in RUN_DEFAULTS}
     parameters = dict(_split_setting(text) for text in options.set)
     _refuse_run_settings(parameters, RUN_DEFAULTS)
-    if options.event_threshold is not None:
-        parameters["event_threshold"] = options.event_threshold
+    for name in ("event_threshold", "batch"):
+        if getattr(options, name) is not None:
+            parameters[name] = getattr(options, name)
     return {**given, "parameters": parameters}
 
 

@@ -32,6 +32,7 @@ examples:
   neurosim train --config runs/some-run/config.toml --seed 1
   neurosim train --resume runs/some-run           go on after an interrupt
   neurosim train --seeds 0 1 2 --jobs 2           three runs, two at a time
+  neurosim train --batch 1                        online: an update for every image
 
 Values resolve as command line > --config file > the system's preset for the
 data set > defaults. `neurosim systems --parameters` lists every parameter.
@@ -48,7 +49,8 @@ environment variables:
 
 #: Options that a resumed run takes.
 _WITH_RESUME = (
-    "--epochs, --data-dir, --no-output-check, --jobs, --tensorboard, --gallery and --quiet"
+    "--epochs, --data-dir, --no-output-check, --jobs, --lanes, --threads, --tensorboard, "
+    "--gallery and --quiet"
 )
 
 
@@ -96,7 +98,21 @@ def add(commands: Any) -> None:
         "--jobs",
         type=whole_number,
         metavar="N",
-        help="processes for several seeds, threads for evaluation (default: 1)",
+        help="processes for several seeds (default: 1)",
+    )
+    group.add_argument(
+        "--lanes",
+        type=whole_number,
+        metavar="N",
+        help="most images in flight at a time (default: chosen from batch and threads); results "
+        "do not depend on it",
+    )
+    group.add_argument(
+        "--threads",
+        type=whole_number,
+        metavar="N",
+        help="threads that share a batch or an evaluation (default: the cores, divided among "
+        "--jobs); results do not depend on it",
     )
     group.add_argument(
         "--output-check",
@@ -158,13 +174,14 @@ def _start(options: argparse.Namespace, settings: Any, folder: Path) -> dict[str
     from neurosim.runs.seeds import train_seeds
     from neurosim.runs.training import start_training
 
-    how: dict[str, Any] = {"progress": not options.quiet, "jobs": _jobs(options)}
-    how["tensorboard"] = options.tensorboard
+    how = _how(options)
     if options.seeds is None:
+        if options.jobs is not None:
+            raise ParameterError("--jobs is for several runs; give --seeds as well, or --threads")
         return start_training(settings, folder, **how)
     if options.seed is not None:
         raise ParameterError("--seed and --seeds both choose seeds; give one of them")
-    return train_seeds(settings, options.seeds, folder, **how)
+    return train_seeds(settings, options.seeds, folder, jobs=_jobs(options), **how)
 
 
 def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -175,11 +192,17 @@ def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "epochs": options.epochs,
         "data_dir": options.data_dir,
         "check_output": options.check_output,
-        "progress": not options.quiet,
-        "jobs": _jobs(options),
-        "tensorboard": options.tensorboard,
+        **_how(options),
     }
-    return resume_seeds(folder, **how) if holds_seeds(folder) else resume_training(folder, **how)
+    if holds_seeds(folder):
+        return resume_seeds(folder, jobs=_jobs(options), **how)
+    return resume_training(folder, **how)
+
+
+def _how(options: argparse.Namespace) -> dict[str, Any]:
+    """What a run may be told that changes none of its results."""
+    names = ("lanes", "threads", "tensorboard")
+    return {"progress": not options.quiet, **{name: getattr(options, name) for name in names}}
 
 
 def _jobs(options: argparse.Namespace) -> int:

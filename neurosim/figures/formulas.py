@@ -15,7 +15,7 @@ from typing import Any
 
 from brian2.parsing.sympytools import str_to_sympy
 
-from neurosim.circuit import Circuit, Pathway, Population, Projection
+from neurosim.circuit import Circuit, Population, Projection
 from neurosim.circuit.parser import Line, Statement, parse_equations, parse_statements
 from neurosim.errors import ParameterError, near_matches
 from neurosim.figures.printers import Printer, UnicodePrinter, unicode_name
@@ -35,6 +35,7 @@ __all__ = [
     "printer_for",
     "render_equations",
     "statement",
+    "synaptic_code",
     "system_comments",
 ]
 
@@ -236,7 +237,7 @@ def group_populations(populations: Sequence[Population]) -> list[list[Population
 
 
 def group_projections(projections: Sequence[Projection]) -> list[list[Projection]]:
-    """Projections in groups of the same pathways and role.
+    """Projections in groups of the same pathways, commit and role.
 
     Parameters
     ----------
@@ -250,8 +251,26 @@ def group_projections(projections: Sequence[Projection]) -> list[list[Projection
     """
     groups: dict[tuple[Any, ...], list[Projection]] = {}
     for projection in projections:
-        groups.setdefault((projection.pathways, projection.role), []).append(projection)
+        alike = projection.pathways, projection.commit, projection.role
+        groups.setdefault(alike, []).append(projection)
     return list(groups.values())
+
+
+def synaptic_code(projection: Projection) -> list[tuple[str, str]]:
+    """Statements of a projection, and when they run.
+
+    Parameters
+    ----------
+    projection : Projection
+        Its pathways come first, then its commit.
+
+    Returns
+    -------
+    list of (str, str)
+        Statements, and words such as ``"on spike"``.
+    """
+    found = [(pathway.code, f"on {pathway.event}") for pathway in projection.pathways]
+    return [*found, (projection.commit, "once a batch")] if projection.commit else found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,7 +301,7 @@ def _sections(system: type[System], circuit: Circuit) -> list[_Section]:
     synapses = [
         _Section(
             _heading(group[0].role, group),
-            tuple(f for pathway in group[0].pathways for f in _pathway_formulas(pathway, comments)),
+            tuple(f for step in synaptic_code(group[0]) for f in _statements(*step, comments)),
         )
         for group in group_projections(circuit.projections)
     ]
@@ -302,15 +321,15 @@ def _cell_formulas(equations: str) -> list[_Formula]:
     ]
 
 
-def _pathway_formulas(pathway: Pathway, comments: Mapping[str, str]) -> list[_Formula]:
+def _statements(code: str, when: str, comments: Mapping[str, str]) -> list[_Formula]:
     """One formula per statement; the comment of the whole stands beside the last."""
     found = [
-        _Formula(parsed.target, parsed.operator, parsed.expression, f"on {pathway.event}")
-        for parsed in parse_statements(pathway.code)
+        _Formula(parsed.target, parsed.operator, parsed.expression, when)
+        for parsed in parse_statements(code)
     ]
-    note = comment_of(pathway.code, comments).partition(", with ")[0]
+    note = comment_of(code, comments).partition(", with ")[0]
     if note:
-        found[-1] = dataclasses.replace(found[-1], comment=f"{note}, on {pathway.event}")
+        found[-1] = dataclasses.replace(found[-1], comment=f"{note}, {when}")
     return found
 
 

@@ -31,6 +31,7 @@ from neurosim.figures.formulas import (
     math_block,
     printer_for,
     statement,
+    synaptic_code,
     system_comments,
 )
 from neurosim.figures.page_tables import Row, markdown_table
@@ -206,12 +207,12 @@ def _synapses(system: type[System], printer: Printer) -> dict[str, str]:
     parts = {}
     for group in group_projections(system().circuit().projections):
         rows = []
-        for pathway in group[0].pathways:
-            for written in parse_statements(pathway.code):
+        for code, when in synaptic_code(group[0]):
+            for written in parse_statements(code):
                 name, _, rest = statement(written, printer).partition(" ")
                 rows.append(f"{name} &{rest}")
-            note = comment_of(pathway.code, comments).partition(", with ")[0]
-            words = ", ".join(filter(None, (note, f"on {pathway.event}")))
+            note = comment_of(code, comments).partition(", with ")[0]
+            words = ", ".join(filter(None, (note, when)))
             rows[-1] += rf" && \text{{{latex_text(words)}}}"
         parts[_title(group)] = math_block(rows)
     return parts

@@ -153,8 +153,8 @@ class Analyses(WeightedNetwork):
         how = plan_presentation(
             self, labelled=targets is not None, inputs=_with_beta(inputs, beta), phases=phases
         )
-        chunks = presentation_chunks(self, how, images, targets, at_once=self.chunk_images)
-        results = self.analysis_backend.run_all(chunks, jobs=self.jobs)
+        chunks = presentation_chunks(self, how, images, targets, at_once=self.whole_chunk)
+        results = [self.run_chunk(self.analysis_backend, chunk) for chunk in chunks]
         first, *layers = (layer.population for layer in self.system.layer_cells())
         return {
             phase: {first: images}

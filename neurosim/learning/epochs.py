@@ -143,12 +143,13 @@ class Learner(WeightedNetwork):
         scalars = self.system.cycle_scalars(self._rng("scalars", self.epoch), len(images))
         rates = self.system.rates(self.epoch)
         while True:
-            chosen = slice(self.position, self.position + self.chunk_images)
+            chosen = slice(self.position, self.position + self.whole_chunk)
             rows = order[chosen]
             inputs = {"stimulus": images[rows], "target": targets[rows]}
             inputs |= {name: values[chosen] for name, values in scalars.items()}
             weights = self.weights.arrays()
-            result = self.backend.run(Chunk(inputs, weights, rates, learning=True))
+            chunk = Chunk(inputs, weights, rates, learning=True, batch=self.system.batch)
+            result = self.run_chunk(self.backend, chunk)
             self._check_result(weights, result, targets[rows])
             self._commit(result, len(rows), len(images))
             yield self._stats(result, targets[rows])

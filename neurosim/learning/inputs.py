@@ -19,6 +19,7 @@ from neurosim.system import System
 __all__ = [
     "as_images",
     "as_targets",
+    "batch_complaint",
     "check_lengths",
     "output_range",
     "plain_array",
@@ -137,6 +138,34 @@ def check_lengths(images: NDArray[Any], targets: NDArray[Any]) -> None:
     """
     if len(images) != len(targets):
         raise DataError(f"{len(images)} images but {len(targets)} labels; one label per image")
+
+
+#: Batches this many times the published one are warned of.
+_FAR_ABOVE = 2.5
+
+
+def batch_complaint(system: System) -> str:
+    """What to say of a batch so large that its updates are too long.
+
+    Parameters
+    ----------
+    system : System
+        Its rates are those of one image where it names a published batch.
+
+    Returns
+    -------
+    str
+        Empty if there is nothing to say.
+    """
+    usual = system.published_batch
+    if usual is None or system.batch <= _FAR_ABOVE * usual:
+        return ""
+    times = system.batch / usual
+    return (
+        f"batches of {system.batch} images are {times:.3g} times the published {usual}; rates are "
+        f"those of one image, so an update is {times:.3g} times as long and learning may fail: "
+        "lower the rates, or take a smaller batch"
+    )
 
 
 def scale_complaint(images: NDArray[Any]) -> str:

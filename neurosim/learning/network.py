@@ -9,14 +9,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosim.backends import check_choices, open_backend
-from neurosim.backends.interface import Backend
+from neurosim.backends import backend_class, check_choices, open_backend
+from neurosim.backends.chunks import check_batch
+from neurosim.backends.cores import available_cores
+from neurosim.backends.interface import Backend, Chunk, ChunkResult
 from neurosim.circuit import Circuit
 from neurosim.circuit.readouts import with_readouts
 from neurosim.errors import CircuitError, DataError, ParameterError
 from neurosim.learning.inputs import (
     as_images,
     as_targets,
+    batch_complaint,
     check_lengths,
     output_range,
     range_complaint,
@@ -26,7 +29,7 @@ from neurosim.learning.locks import OwnLock
 from neurosim.learning.weights import WeightStore
 from neurosim.system import System
 
-__all__ = ["WeightedNetwork", "whole_number"]
+__all__ = ["WeightedNetwork", "check_parallel", "whole_number"]
 
 
 class WeightedNetwork:
@@ -46,35 +49,54 @@ class WeightedNetwork:
         Precision of states and weights.
     chunk_images : int
         Images per run of a program.
-    jobs : int
-        Threads that evaluate side by side.
+    lanes : int or None
+        Most images in flight at a time; None for as many as are fast.
+    threads : int or None
+        Threads that share the work of a run; None for one per core.
 
     Raises
     ------
     ParameterError
         If a setting is unknown or out of range.
     CircuitError
-        If the circuit takes other inputs than images and targets.
+        If the circuit takes other inputs than images and targets, or cannot learn in
+        batches as large as the system's.
+
+    Warns
+    -----
+    UserWarning
+        If the batch is far above the published one.
     """
 
     def __init__(
-        self, system: System, *, seed: int, backend: str, dtype: str, chunk_images: int, jobs: int
+        self,
+        system: System,
+        *,
+        seed: int,
+        backend: str,
+        dtype: str,
+        chunk_images: int,
+        lanes: int | None,
+        threads: int | None,
     ) -> None:
         _check_system(system)
         check_choices(backend=backend, dtype=dtype)
         self.system = system
         self.circuit = system.circuit()
         _check_wide_inputs(self.circuit, system.layers)
+        check_batch(self.circuit, system.batch)
         self.seed = whole_number("seed", seed, 0)
         self.backend_name = backend
         self.dtype = dtype
         self.chunk_images = whole_number("chunk_images", chunk_images)
-        self.jobs = whole_number("jobs", jobs)
+        check_parallel(backend, lanes, threads)
+        self.lanes, self.threads = lanes, threads
         self.compile_seconds = 0.0
         self._backend: Backend | None = None
         self._analysis: Backend | None = None
         self._building = OwnLock()
         self._warned: set[str] = set()
+        self._warn_once("batch", batch_complaint(system))
         drawn = system.initial_weights(self._rng("weights"))
         self._weights = WeightStore(
             {name: array.astype(dtype) for name, array in drawn.items()},
@@ -136,8 +158,32 @@ class WeightedNetwork:
 
     def _open(self, circuit: Circuit) -> Backend:
         return open_backend(
-            self.backend_name, circuit, dtype=self.dtype, max_cycles=self.chunk_images
+            self.backend_name, circuit, dtype=self.dtype, max_cycles=self.whole_chunk
         )
+
+    @property
+    def whole_chunk(self) -> int:
+        """Images of a whole chunk: a multiple of the batch, so that no batch is cut."""
+        batch = self.system.batch
+        return max(1, self.chunk_images // batch) * batch
+
+    def run_chunk(self, backend: Backend, chunk: Chunk) -> ChunkResult:
+        """Run a chunk with as many lanes and threads as this network is given.
+
+        Parameters
+        ----------
+        backend : Backend
+            What runs it.
+        chunk : Chunk
+            What to run.
+
+        Returns
+        -------
+        ChunkResult
+            Does not depend on lanes and threads.
+        """
+        threads = available_cores() if self.threads is None else self.threads
+        return backend.run(chunk, lanes=self.lanes, threads=threads)
 
     def close(self) -> None:
         """Give back the back end's files and memory; it is built again when needed."""
@@ -263,6 +309,30 @@ def _check_system(system: object) -> None:
         raise ParameterError(
             f"system = {system!r}: give a system, e.g. CorInfoMax(layers=(64, 100, 10))"
         )
+
+
+def check_parallel(backend: str, lanes: int | None, threads: int | None) -> None:
+    """Refuse lanes and threads that are no numbers, or that a back end has no use for.
+
+    Parameters
+    ----------
+    backend : str
+        Name of the back end.
+    lanes, threads : int or None
+        Most images in flight, and threads that share them; None for what is usual.
+
+    Raises
+    ------
+    ParameterError
+        Names the one that is wrong.
+    """
+    for name, given in (("lanes", lanes), ("threads", threads)):
+        number = 1 if given is None else whole_number(name, given)
+        if number > 1 and "side by side" not in backend_class(backend).features:
+            raise ParameterError(
+                f"{name} = {number}: the back end {backend!r} shows one image after the other in "
+                f"one thread; leave {name} out, or take backend='cpp'"
+            )
 
 
 def _check_wide_inputs(circuit: Circuit, layers: tuple[int, ...]) -> None:

@@ -33,10 +33,14 @@ class Simulator(Saving, Analyses):
     dtype : {"float32", "float64"}
         Precision of states and weights.
     chunk_images : int
-        Images per run of the program; results do not depend on it.
-    jobs : int
-        Threads that evaluate side by side; results do not depend on it.
-        Learning from one image after the other is one thread.
+        Images per run of the program, rounded to whole batches; results do not depend
+        on it.
+    lanes : int, optional
+        Most images in flight at a time; by default as many as are fast.
+    threads : int, optional
+        Threads that share evaluations and the images of a batch; by default one per core.
+        Learning online, in batches of 1, is one thread. No result depends on lanes and
+        threads.
     check_output : bool
         Stop learning when the output gives one answer to hundreds of images of other
         classes, after a warning. May be changed at any time.
@@ -49,9 +53,9 @@ class Simulator(Saving, Analyses):
         As given.
     circuit : Circuit
         The circuit that the system describes.
-    seed, backend_name, dtype, chunk_images, jobs, check_output
-        The settings. ``jobs`` may be changed at any time, ``chunk_images`` too, but not
-        above what it was when the back end was built.
+    seed, backend_name, dtype, chunk_images, lanes, threads, check_output
+        The settings. ``lanes`` and ``threads`` may be changed at any time,
+        ``chunk_images`` too, but not above what it was when the back end was built.
     epoch, position : int
         Epochs finished, and images of the current one shown.
     compile_seconds : float
@@ -87,7 +91,8 @@ class Simulator(Saving, Analyses):
         backend: str = "cpp",
         dtype: str = "float32",
         chunk_images: int = CHUNK_IMAGES,
-        jobs: int = 1,
+        lanes: int | None = None,
+        threads: int | None = None,
         check_output: bool = True,
     ) -> None:
         super().__init__(
@@ -96,7 +101,8 @@ class Simulator(Saving, Analyses):
             backend=backend,
             dtype=dtype,
             chunk_images=chunk_images,
-            jobs=jobs,
+            lanes=lanes,
+            threads=threads,
             check_output=check_output,
         )
 
@@ -112,7 +118,7 @@ class Simulator(Saving, Analyses):
         progress: bool = True,
         on_chunk: Callable[[ChunkStats], None] | None = None,
     ) -> Self:
-        """Learn from labelled images, one update per image.
+        """Learn from labelled images, one update per batch of the system.
 
         Parameters
         ----------
@@ -192,8 +198,8 @@ class Simulator(Saving, Analyses):
         """
         images = self.check_images(x)
         how = plan_presentation(self, labelled=False)
-        chunks = presentation_chunks(self, how, images, at_once=self.chunk_images)
-        results = self.backend.run_all(chunks, jobs=self.jobs)
+        chunks = presentation_chunks(self, how, images, at_once=self.whole_chunk)
+        results = [self.run_chunk(self.backend, chunk) for chunk in chunks]
         return np.concatenate([result.readouts[self.circuit.answer] for result in results])
 
     def predict(self, x: ArrayLike) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from neurosim.runs.seeds import (
     train_seeds,
 )
 from neurosim.runs.settings import RunSettings, resolve
-from neurosim.runs.training import check_jobs
+from neurosim.runs.workers import check_jobs
 
 __all__ = ["train_missing"]
 

@@ -23,8 +23,7 @@ from neurosim.runs.rows import summary_text
 from neurosim.runs.run_log import log_finished
 from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 from neurosim.runs.tensorboard import FOLDER_NAME, require_tensorboard
-from neurosim.runs.training import check_jobs
-from neurosim.runs.workers import finished_epochs, run_workers
+from neurosim.runs.workers import check_jobs, finished_epochs, run_workers, worker_options
 
 __all__ = [
     "add_seeds",
@@ -77,6 +76,8 @@ def train_seeds(
     out: Path,
     *,
     jobs: int,
+    lanes: int | None = None,
+    threads: int | None = None,
     progress: bool = True,
     tensorboard: bool = False,
 ) -> dict[str, Any]:
@@ -92,6 +93,9 @@ def train_seeds(
         Folder for all of them; must not exist or be empty.
     jobs : int
         Most processes at one time. Results do not depend on it.
+    lanes, threads : int, optional
+        Images in flight and threads of each process; by default the cores are divided
+        among the processes. Results do not depend on them.
     progress : bool
         Show a progress bar that counts epochs of all runs.
     tensorboard : bool
@@ -106,7 +110,7 @@ def train_seeds(
     Raises
     ------
     ParameterError
-        If a seed is given twice, or ``jobs`` is below 1.
+        If a seed is given twice, or jobs, lanes or threads are out of range.
     RunFolderError
         If the folder is not empty or cannot be written.
     NeurosimError
@@ -115,12 +119,13 @@ def train_seeds(
         After a signal, once every run has written its checkpoint.
     """
     check_jobs(jobs)
+    how = worker_options(settings.backend, len(seeds), jobs, lanes, threads)
     if len(set(seeds)) != len(seeds):
         raise ParameterError(f"seeds {' '.join(map(str, seeds))}: one is given twice; leave it out")
     if tensorboard:
         require_tensorboard()
     _prepare(out, settings, seeds)
-    commands = _plan(settings, out, seeds, tensorboard=tensorboard)
+    commands = _plan(settings, out, seeds, how, tensorboard=tensorboard)
     return _train(settings, out, seeds, commands, jobs, progress)
 
 
@@ -131,6 +136,8 @@ def resume_seeds(
     epochs: int | None = None,
     data_dir: Path | None = None,
     check_output: bool | None = None,
+    lanes: int | None = None,
+    threads: int | None = None,
     progress: bool = True,
     tensorboard: bool = False,
 ) -> dict[str, Any]:
@@ -150,6 +157,8 @@ def resume_seeds(
         Where the data set lies now; by default where the runs found it.
     check_output : bool, optional
         Whether to stop at a dead output; by default as before.
+    lanes, threads : int, optional
+        As for :func:`train_seeds`.
     progress : bool
         Show a progress bar.
     tensorboard : bool
@@ -163,7 +172,7 @@ def resume_seeds(
     Raises
     ------
     ParameterError
-        If ``jobs`` is below 1.
+        If jobs, lanes or threads are out of range.
     RunFolderError
         If the seeds or settings in the folder cannot be read.
     NeurosimError
@@ -177,8 +186,9 @@ def resume_seeds(
     seeds = _read_seeds(path)
     given = {"epochs": epochs, "data_dir": data_dir, "check_output": check_output}
     settings = resolve(given, read_seeds_config(path))
+    how = worker_options(settings.backend, len(seeds), jobs, lanes, threads)
     changes = _options_of(settings, data_dir, check_output)
-    commands = _plan(settings, path, seeds, tensorboard=tensorboard, changes=changes)
+    commands = _plan(settings, path, seeds, how, tensorboard=tensorboard, changes=changes)
     if commands and any(value is not None for value in given.values()):
         # seeds that have not begun, and the next resume, read the new settings here
         _write(path, CONFIG_NAME, settings.to_config(environment()))
@@ -280,6 +290,7 @@ def _plan(
     settings: RunSettings,
     out: Path,
     seeds: Sequence[int],
+    how: Sequence[str],
     *,
     tensorboard: bool,
     changes: Sequence[str] = (),
@@ -289,7 +300,8 @@ def _plan(
     for folder in _folders(out, seeds):
         options = _options(out, folder, settings.epochs, tensorboard)
         if options:
-            commands[folder] = [*changes, *options] if "--resume" in options else options
+            given = changes if "--resume" in options else ()
+            commands[folder] = [*how, *given, *options]
     return commands
 
 

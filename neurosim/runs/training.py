@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from neurosim.errors import ParameterError
 from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME, load_checkpoint
+from neurosim.learning.network import check_parallel
 from neurosim.runs.folder import METRICS_NAME, RunFolder
 from neurosim.runs.provenance import environment
 from neurosim.runs.run_log import log_other_versions, log_settings, messages_in
@@ -16,26 +16,9 @@ from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 from neurosim.runs.tensorboard import FOLDER_NAME, require_tensorboard
 from neurosim.runs.training_run import TrainingRun
 
-__all__ = ["check_jobs", "resume_training", "start_training"]
+__all__ = ["resume_training", "start_training"]
 
 log = logging.getLogger("neurosim")
-
-
-def check_jobs(jobs: int) -> None:
-    """Refuse a number of processes below 1.
-
-    Parameters
-    ----------
-    jobs : int
-        Most processes side by side.
-
-    Raises
-    ------
-    ParameterError
-        If it is below 1.
-    """
-    if jobs < 1:
-        raise ParameterError(f"jobs = {jobs}: give a whole number of 1 or more")
 
 
 def start_training(
@@ -43,7 +26,8 @@ def start_training(
     out: Path,
     *,
     progress: bool = True,
-    jobs: int = 1,
+    lanes: int | None = None,
+    threads: int | None = None,
     tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Train a system in a new folder.
@@ -56,8 +40,9 @@ def start_training(
         Folder for the results; must not hold a run.
     progress : bool
         Show a progress bar.
-    jobs : int
-        Threads that evaluate side by side.
+    lanes, threads : int, optional
+        Most images in flight, and threads that share them; by default as many as are fast,
+        and one per core.
     tensorboard : bool
         Write TensorBoard event files too.
 
@@ -69,18 +54,18 @@ def start_training(
     Raises
     ------
     ParameterError
-        If ``jobs`` is below 1, or TensorBoard is asked for and not installed.
+        If lanes or threads are out of range, or TensorBoard is asked for and not installed.
     NeurosimError
         For anything else the user can mend; see the errors of :class:`TrainingRun`.
     Interrupted
         After a signal, once a checkpoint is written.
     """
-    check_jobs(jobs)
     if tensorboard:
         require_tensorboard()
+    check_parallel(settings.backend, lanes, threads)
     data = settings.load_data()
     with RunFolder.create(out) as folder, messages_in(folder):
-        run = TrainingRun(settings, folder, data, progress=progress, jobs=jobs)
+        run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
         folder.write_config(settings.to_config(environment(), data.contents))
         log_settings(settings, out)
         run.save()
@@ -96,7 +81,8 @@ def resume_training(
     data_dir: Path | None = None,
     check_output: bool | None = None,
     progress: bool = True,
-    jobs: int = 1,
+    lanes: int | None = None,
+    threads: int | None = None,
     tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Continue an interrupted run, or lengthen a finished one.
@@ -113,8 +99,9 @@ def resume_training(
         Whether to stop at a dead output; by default as before.
     progress : bool
         Show a progress bar.
-    jobs : int
-        Threads that evaluate side by side.
+    lanes, threads : int, optional
+        Most images in flight, and threads that share them; by default as many as are fast,
+        and one per core.
     tensorboard : bool
         Write TensorBoard event files too; a run that has some continues them.
 
@@ -128,19 +115,18 @@ def resume_training(
     RunFolderError, CheckpointError
         If the folder holds no run that can be resumed, or the images are others.
     ParameterError
-        If ``jobs`` is below 1, or the run already has more epochs than asked for.
+        If lanes or threads are out of range, or the run already has more epochs than asked for.
     NeurosimError
         For anything else the user can mend; see the errors of :class:`TrainingRun`.
     Interrupted
         After a signal, once a checkpoint is written.
     """
-    check_jobs(jobs)
     given = {"epochs": epochs, "data_dir": data_dir, "check_output": check_output}
     with RunFolder.reopen(path) as folder, messages_in(folder):
         config = folder.read_config()
         settings = resolve(given, settings_from_config(config, str(path)))
         data = settings.load_data()
-        run = TrainingRun(settings, folder, data, progress=progress, jobs=jobs)
+        run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
         _restore(run)
         log_other_versions(config.get("environment"))
         if any(value is not None for value in given.values()):

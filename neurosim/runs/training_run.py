@@ -46,13 +46,13 @@ class TrainingRun:
         Images and labels.
     progress : bool
         Show a progress bar.
-    jobs : int
-        Threads that evaluate side by side; results do not depend on it.
+    lanes, threads : int, optional
+        Most images in flight, and threads that share them; results do not depend on them.
 
     Raises
     ------
     ParameterError
-        If ``jobs`` or the time between checkpoints is out of range.
+        If lanes, threads or the time between checkpoints are out of range.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class TrainingRun:
         data: Dataset,
         *,
         progress: bool,
-        jobs: int = 1,
+        lanes: int | None = None,
+        threads: int | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -72,7 +73,8 @@ class TrainingRun:
             seed=settings.seed,
             backend=settings.backend,
             dtype=settings.dtype,
-            jobs=jobs,
+            lanes=lanes,
+            threads=threads,
             check_output=settings.check_output,
         )
         self.rows: list[dict[str, Any]] = []

@@ -10,12 +10,66 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neurosim.backends import backend_class
+from neurosim.backends.cores import available_cores
+from neurosim.errors import ParameterError
+from neurosim.learning.network import check_parallel
 from neurosim.runs.folder import RunFolder
 from neurosim.runs.worker import worker_command
 
-__all__ = ["finished_epochs", "run_workers"]
+__all__ = ["check_jobs", "finished_epochs", "run_workers", "worker_options"]
 
 _POLL_SECONDS = 0.3
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of processes below 1.
+
+    Parameters
+    ----------
+    jobs : int
+        Most processes side by side.
+
+    Raises
+    ------
+    ParameterError
+        If it is below 1.
+    """
+    if jobs < 1:
+        raise ParameterError(f"jobs = {jobs}: give a whole number of 1 or more")
+
+
+def worker_options(
+    backend: str, runs: int, jobs: int, lanes: int | None, threads: int | None
+) -> list[str]:
+    """Options that share the cores among the processes.
+
+    Parameters
+    ----------
+    backend : str
+        Name of the back end.
+    runs : int
+        Runs to be made.
+    jobs : int
+        Most processes at one time.
+    lanes, threads : int or None
+        Of each process, if given; by default the cores are divided among them.
+
+    Returns
+    -------
+    list of str
+        Options of ``neurosim train``.
+
+    Raises
+    ------
+    ParameterError
+        If lanes or threads are no numbers, or the back end has no use for them.
+    """
+    check_parallel(backend, lanes, threads)
+    if threads is None and "side by side" in backend_class(backend).features:
+        threads = max(1, available_cores() // max(1, min(jobs, runs)))
+    given = {"--lanes": lanes, "--threads": threads}
+    return [word for name, n in given.items() if n is not None for word in (name, str(n))]
 
 
 def finished_epochs(folder: Path) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from neurosim.circuit.graph import (
     signal_weight,
 )
 from neurosim.errors import CircuitError, NeurosimError
+from neurosim.system.parameters import parameter
 from neurosim.system.presets import Preset, find_preset
 from neurosim.system.traces import LayerTraces, Trace
 
@@ -57,6 +58,8 @@ class System(abc.ABC):
     ----------
     layers : tuple of int
         Layer sizes from input to output, at least two.
+    batch : int
+        Images per update of the weights; part of the learning protocol. 1 is online.
     """
 
     name: ClassVar[str]
@@ -64,10 +67,13 @@ class System(abc.ABC):
     citation: ClassVar[str]
     #: What to try when learning diverges, as the middle of a sentence.
     remedy: ClassVar[str] = "lower the learning rates"
+    #: Batch of the published protocol, if rates here are those of one image.
+    published_batch: ClassVar[int | None] = None
     #: LaTeX of names in the equations that the printer's rule does not spell as the paper does.
     symbols: ClassVar[Mapping[str, str]] = {}
 
     layers: tuple[int, ...] = (784, 500, 10)
+    batch: int = parameter(1, "images per update of the weights", "", "[1, inf)")
 
     @abc.abstractmethod
     def circuit(self) -> Circuit:

@@ -16,9 +16,9 @@ __all__ = ["NudgedSystem", "signed_nudges"]
 
 
 def signed_nudges(
-    rng: np.random.Generator, n: int, beta: float, random_sign: bool
+    rng: np.random.Generator, n: int, beta: float, random_sign: bool, batch: int = 1
 ) -> NDArray[np.float64]:
-    """The nudge of each image, with a sign of its own if asked for.
+    """The nudge of each image; the images of a batch have one sign, as in the published codes.
 
     Parameters
     ----------
@@ -29,15 +29,19 @@ def signed_nudges(
     beta : float
         Size of the nudge.
     random_sign : bool
-        Whether each image draws its sign, as in Laborieux et al. 2021.
+        Whether the sign is drawn, as in Laborieux et al. 2021.
+    batch : int
+        Images that share a sign.
 
     Returns
     -------
     ndarray
         ``+beta`` or ``-beta``, shape (n,).
     """
-    signs = rng.choice((-1.0, 1.0), size=n) if random_sign else np.ones(n)
-    return beta * signs
+    if not random_sign:
+        return np.full(n, beta)
+    signs = rng.choice((-1.0, 1.0), size=-(-n // batch))
+    return beta * np.repeat(signs, batch)[:n]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +52,12 @@ class NudgedSystem(LayeredSystem):
 
     Parameters
     ----------
-    layers, dt, event_threshold
+    layers, batch, dt, event_threshold
         See :class:`~neurosim.system.layered.LayeredSystem`.
     beta : float
         Size of the nudge.
     random_sign : bool
-        Draw the sign of the nudge anew for every image.
+        Draw the sign of the nudge anew for every batch.
     free_time, nudged_time : float
         Lengths of the phases in ms.
 
@@ -68,13 +72,13 @@ class NudgedSystem(LayeredSystem):
     answer_event: ClassVar[str] = "end_free"
 
     beta: float = parameter(1.0, "size of the nudge", r"\beta", "(0, inf)")
-    random_sign: bool = parameter(True, "draw the sign of beta anew for every image")
+    random_sign: bool = parameter(True, "draw the sign of beta anew for every batch")
     free_time: float = parameter(30.0, "length of the free phase", "", "(0, inf) ms")
     nudged_time: float = parameter(10.0, "length of the nudged phase", "", "(0, inf) ms")
 
     def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
         """The signed nudge of each training image, shape (n,)."""
-        return {"beta": signed_nudges(rng, n, self.beta, self.random_sign)}
+        return {"beta": signed_nudges(rng, n, self.beta, self.random_sign, self.batch)}
 
     def evaluation_scalars(self) -> dict[str, float]:
         """The nudge of recordings with a target."""

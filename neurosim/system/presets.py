@@ -245,6 +245,7 @@ def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Pres
             raise _mistake(where, key, entry[key], "a whole number of 1 or more")
     source = _text(where, "source", entry)
     parameters = {
+        **({"batch": entry["batch"]} if "batch" in entry else {}),
         **_rates(where, owner, _table(where, "rates", entry), entry.get("batch", 1)),
         **_parameters(where, owner, _table(where, "parameters", entry)),
     }
@@ -266,7 +267,7 @@ def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Pres
 def _rates(
     where: str, owner: type[Any], given: Mapping[str, Any], batch: int
 ) -> dict[str, tuple[float, ...]]:
-    """Rates per image: what a batch changed by one update, as many images change together."""
+    """Rates per image: the published rate multiplies the mean over a batch."""
     made = {}
     for name, values in given.items():
         try:

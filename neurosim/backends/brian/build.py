@@ -305,6 +305,8 @@ def _make_synapses(circuit: Circuit, projection: Projection, built: BuiltNetwork
     )
     if projection.wiring == "one_to_one":
         synapses.connect(j="i")
+    elif projection.wiring == "all_but_self":
+        synapses.connect(condition="i != j")
     else:
         synapses.connect()
     _schedule_pathways(circuit, projection, synapses)

@@ -22,6 +22,7 @@ from neurosim.backends.chunks import (
     counted_events,
     parameter_values,
 )
+from neurosim.backends.cpp.lanes import check_lane_memory, check_lanes, images_in_flight
 from neurosim.backends.cpp.library import Library, open_library
 from neurosim.backends.cpp.memory import aligned_zeros, padded
 from neurosim.backends.interface import CHUNK_IMAGES, Backend
@@ -77,8 +78,6 @@ class CppBackend(Backend):
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells)
         self._library: Library | None
         self._library, self.build_seconds = open_library(circuit, self.dtype, self._record)
-        self.lanes: int | None = None
-        self.threads = 1
 
     @property
     def pathways(self) -> dict[str, str]:
@@ -95,21 +94,16 @@ class CppBackend(Backend):
         """Let the program go; harmless a second time."""
         self._library = None
 
-    def run(self, chunk: Chunk) -> ChunkResult:
+    def run(self, chunk: Chunk, *, lanes: int | None = None, threads: int = 1) -> ChunkResult:
         """Run a chunk; see :meth:`neurosim.backends.interface.Backend.run`."""
-        return self._run(chunk, threads=self.threads)
-
-    def run_all(self, chunks: Sequence[Chunk], *, jobs: int = 1) -> list[ChunkResult]:
-        """Run independent chunks, ``jobs`` images at a time; see ``Backend.run_all``."""
-        return [self._run(chunk, threads=jobs) for chunk in chunks]
-
-    def _run(self, chunk: Chunk, threads: int) -> ChunkResult:
         lengths = check_chunk(self.circuit, chunk, self.max_cycles)
+        check_lanes(lanes, threads)
         library = self._opened()
         started = time.perf_counter()
-        lanes = self._lanes(chunk, threads)
+        in_flight = images_in_flight(chunk, lanes, threads)
+        check_lane_memory(in_flight, library.layout.lane_bytes)
         shared = self._shared(library, chunk, lengths)
-        memory = aligned_zeros((lanes, library.layout.lane_bytes), np.uint8)
+        memory = aligned_zeros((in_flight, library.layout.lane_bytes), np.uint8)
         library.layout.field(memory, "rhythm_cycle_step")[:] = -1
         steps = tuple(lengths.values())
         _interruptible(
@@ -119,7 +113,7 @@ class CppBackend(Backend):
                 chunk.cycles,
                 steps,
                 batch=chunk.batch if chunk.learning else None,
-                threads=min(threads, lanes),
+                threads=min(threads, in_flight),
                 stop=stop,
             )
         )
@@ -140,12 +134,6 @@ class CppBackend(Backend):
             seconds=time.perf_counter() - started,
             trajectories=self._trajectories(shared),
         )
-
-    def _lanes(self, chunk: Chunk, threads: int) -> int:
-        """Images in flight: as many as learn together, or one per thread that evaluates."""
-        if not chunk.learning:
-            return min(threads, chunk.cycles)
-        return min(self.lanes or chunk.batch, chunk.batch, chunk.cycles)
 
     # ------------------------------------------------------------ arrays
 

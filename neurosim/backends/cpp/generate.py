@@ -14,9 +14,10 @@ from brian2.parsing.sympytools import str_to_sympy
 from neurosim.backends.brian.build import COMMIT, BuiltNetwork, build_network
 from neurosim.backends.cpp import cells, synapses
 from neurosim.backends.cpp.fields import Field, Fields
+from neurosim.backends.cpp.gathering import gathering
 from neurosim.backends.cpp.pieces import LaneCodeObject, Piece, collect
 from neurosim.circuit import Circuit, Pathway, Projection
-from neurosim.circuit.gathering import gathered_variables
+from neurosim.circuit.gathering import gathered_variables, stored_variables
 from neurosim.circuit.parser import parse_statements
 
 __all__ = ["Program", "generate"]
@@ -143,8 +144,8 @@ class _Assembly:
             if projection.commit:
                 self._gathers.setdefault(projection.name, []).append((piece, part))
                 return
-            single = projection.wiring == "one_to_one"
-            text = synapses.learning(self._fields, function, piece, part, one_to_one=single)
+            wiring = projection.wiring
+            text = synapses.learning(self._fields, function, piece, part, wiring=wiring)
             rows = self._circuit.population(self._sender(projection, pathway)).size
             self._learning.append((function, rows, False))
         else:
@@ -163,10 +164,9 @@ class _Assembly:
         commit = dataclasses.replace(
             piece, vector=dataclasses.replace(piece.vector, steps=steps, writes=writes)
         )
-        return synapses.gathering(
+        return gathering(
             self._fields, function, self._gathers[projection.name], commit, gathered,
-            one_to_one=projection.wiring == "one_to_one",
-            leaves_silent=commit_leaves_silent(projection),
+            wiring=projection.wiring, leaves_silent=commit_leaves_silent(projection),
         )  # fmt: skip
 
     def _in_lane(self, name: str, function: str, part: Any, piece: Piece) -> str:
@@ -183,8 +183,11 @@ class _Assembly:
         if piece.kind == "reset":
             return cells.over_events(fields, function, piece, piece.owner)
         if piece.kind == "synapses":
-            single = self._pathways[name][0].wiring == "one_to_one"
-            return synapses.signal(fields, function, piece, part, one_to_one=single)
+            projection, pathway = self._pathways[name]
+            return synapses.signal(
+                fields, function, piece, part, wiring=projection.wiring,
+                zero_is_silent=adds_nothing(pathway.code, stored_variables(projection)),
+            )  # fmt: skip
         if piece.kind == "spikemonitor":
             (readout,) = (r for r in self._circuit.readouts if f"readout_{r.name}" == name)
             return cells.readout(
@@ -220,8 +223,7 @@ class _Assembly:
         """How each pathway runs, in words."""
         found = {}
         for name, (projection, pathway) in self._pathways.items():
-            single = projection.wiring == "one_to_one"
-            kind = "one to one" if single else "dense rows"
+            kind = "one to one" if projection.wiring == "one_to_one" else "dense rows"
             if pathway.learns:
                 kind += ", gathers for a commit" if projection.commit else ", changes at once"
             found[name] = kind
@@ -249,8 +251,26 @@ def commit_leaves_silent(projection: Projection) -> bool:
     bool
         True if every statement adds an expression that is 0 where the sums are 0.
     """
-    zero = {sympy.Symbol(name, real=True): 0 for name in gathered_variables(projection)}
-    for statement in parse_statements(projection.commit):
+    return adds_nothing(projection.commit, gathered_variables(projection))
+
+
+def adds_nothing(code: str, names: Iterable[str]) -> bool:
+    """Whether statements leave everything as it is where some variables are 0.
+
+    Parameters
+    ----------
+    code : str
+        Statements.
+    names : iterable of str
+        The variables.
+
+    Returns
+    -------
+    bool
+        True if every statement adds an expression that is 0 there.
+    """
+    zero = {sympy.Symbol(name, real=True): 0 for name in names}
+    for statement in parse_statements(code):
         expression = str_to_sympy(statement.expression)
         if statement.operator not in ("+=", "-=") or expression.subs(zero) != 0:
             return False

@@ -18,7 +18,7 @@ from neurosim.backends.brian.preferences import brian2_settings
 from neurosim.backends.brian.rhythm import RHYTHM
 from neurosim.backends.chunks import check_chunk, counted_events, parameter_values
 from neurosim.backends.interface import CHUNK_IMAGES, Backend, Chunk, ChunkResult
-from neurosim.backends.weights import Weights, join_weights, split_weights
+from neurosim.backends.weights import Weights, existing_synapses, join_weights, split_weights
 from neurosim.circuit import Circuit
 from neurosim.circuit.gathering import commits, gathered_variables
 from neurosim.circuit.readouts import noted_readouts
@@ -79,12 +79,13 @@ class RuntimeBackend(Backend):
         self._process = os.getpid()
         self._usable = True
 
-    def run(self, chunk: Chunk) -> ChunkResult:
+    def run(self, chunk: Chunk, *, lanes: int | None = None, threads: int = 1) -> ChunkResult:
         """Run a chunk; see :meth:`neurosim.backends.interface.Backend.run`.
 
         The network is built anew after an interrupt and in a forked process, since
         Brian2's objects may have been left in the middle of a step.
         """
+        del lanes, threads
         lengths = check_chunk(self.circuit, chunk, self.max_cycles)
         with brian2_settings(self.dtype):
             if self._closed:
@@ -165,7 +166,8 @@ class RuntimeBackend(Backend):
             owners[owner].variables[parameter].set_value(value)
         flat = split_weights(self.circuit, chunk.weights, self.dtype)
         for (name, variable), values in flat.items():
-            built.synapses[name].variables[variable].set_value(values)
+            there = existing_synapses(self.circuit, self.circuit.projection(name))
+            built.synapses[name].variables[variable].set_value(values[there])
         for projection in self.circuit.projections:
             for variable in gathered_variables(projection):
                 built.synapses[projection.name].variables[variable].set_value(0)
@@ -175,10 +177,10 @@ class RuntimeBackend(Backend):
     # ------------------------------------------------------------ after a run
 
     def _weights(self, given: Weights) -> Weights:
-        flat = {
-            (name, variable): np.array(self._built.synapses[name].variables[variable].get_value())
-            for name, variable in split_weights(self.circuit, given, self.dtype)
-        }
+        flat = split_weights(self.circuit, given, self.dtype)
+        for (name, variable), values in flat.items():
+            there = existing_synapses(self.circuit, self.circuit.projection(name))
+            values[there] = self._built.synapses[name].variables[variable].get_value()
         return join_weights(self.circuit, flat, self.dtype)
 
     def _counter(self, population: str, event: str) -> NDArray[Any]:
