@@ -46,6 +46,8 @@ class Chunk:
     batch : int
         Images between two commits; the last batch of a chunk may be smaller. Learning
         that changes weights at once takes batches of 1.
+    commits : int
+        Commits made before this chunk; rules such as Adam's count them.
     """
 
     inputs: Mapping[str, NDArray[Any]]
@@ -54,6 +56,7 @@ class Chunk:
     phases: Mapping[str, int] = dataclasses.field(default_factory=dict)
     learning: bool = False
     batch: int = 1
+    commits: int = 0
 
     @property
     def cycles(self) -> int:

@@ -221,7 +221,8 @@ def circuit_from_dict(described: Mapping[str, Any]) -> Circuit:
         return Population(**{**item, "events": many(Event, item["events"]), "links": links})
 
     def projection(item: Mapping[str, Any]) -> Projection:
-        return Projection(**{**item, "pathways": many(Pathway, item["pathways"])})
+        parts = {"pathways": many(Pathway, item["pathways"]), "states": tuple(item["states"])}
+        return Projection(**{**item, **parts})
 
     def weight(item: Mapping[str, Any]) -> Weight:
         shape = (item["shape"][0], item["shape"][1])

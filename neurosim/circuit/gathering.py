@@ -12,11 +12,12 @@ from neurosim.circuit.parser import dependencies, identifiers, parse_equations, 
 from neurosim.circuit.parts import Projection
 from neurosim.errors import CircuitError, near_matches
 
-__all__ = ["check_gathering", "commits", "gathered_variables", "learns_at_once",
+__all__ = ["COMMIT_NUMBERS", "check_gathering", "commits", "gathered_variables", "learns_at_once",
            "stored_variables"]  # fmt: skip
 
-#: What a commit may read besides the synapse's own variables and parameters.
-BATCH = "batch"
+#: What a commit may read besides the synapse's own variables and parameters: the images
+#: gathered, and the number of this commit, from 1.
+COMMIT_NUMBERS = ("batch", "commits")
 
 
 def commits(circuit: Assembly) -> bool:
@@ -93,7 +94,7 @@ def check_gathering(projection: Projection) -> None:
     stored = stored_variables(projection)
     _check_gathers(projection, owner, stored)
     gathered = gathered_variables(projection)
-    known = {line.name for line in lines} | {BATCH, "i", "j"}
+    known = {line.name for line in lines} | {*COMMIT_NUMBERS, "i", "j"}
     for statement in parse_statements(projection.commit):
         unknown = sorted(
             name for name in identifiers(statement.expression) | {statement.target}
@@ -102,7 +103,8 @@ def check_gathering(projection: Projection) -> None:
         if unknown:
             raise CircuitError(
                 f"the commit of {owner} names {unknown[0]!r}; it may read the synapse's own "
-                f"variables and parameters and {BATCH!r}; {near_matches(unknown[0], known)}"
+                "variables and parameters, 'batch' and 'commits'; "
+                f"{near_matches(unknown[0], known)}"
             )
         if statement.target not in stored or statement.target in gathered:
             allowed = [name for name in stored if name not in gathered]

@@ -195,7 +195,8 @@ def shared_weights(circuit: Circuit) -> tuple[str, ...]:
     return tuple(
         weight.name
         for weight in circuit.weights
-        if any(carries_both_ways(circuit.projection(part.projection)) for part in weight.parts)
+        if weight.kind == "weight"
+        and any(carries_both_ways(circuit.projection(part.projection)) for part in weight.parts)
     )
 
 

@@ -40,7 +40,7 @@ def compiled_structure(circuit: Assembly) -> dict[str, Any]:
         part["equations"] = _equations(part["equations"])
         part["parameters"] = sorted(part["parameters"])
     for weight in described["weights"]:
-        del weight["growth"]
+        del weight["growth"], weight["kind"]
     described["phases"] = [phase.name for phase in circuit.phases]
     return described
 

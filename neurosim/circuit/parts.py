@@ -52,6 +52,7 @@ RHYTHM_VARIABLES: Mapping[str, str] = {
     "onset": "true in the first step of a cycle",
     "learning": "whether synapses may change in this run",
     "batch": "images gathered so far in this batch; a commit reads it",
+    "commits": "number of the commit, from 1 and through all epochs; a commit reads it",
 }
 
 
@@ -295,8 +296,13 @@ class Projection:
     commit : str
         Statements that every synapse runs once every batch, such as ``w += g/batch``: its
         learning pathways then only gather, ``g += ...``, and read no weight. ``batch`` is
-        the number of images gathered; afterwards the sum is 0 again. Without a commit,
-        learning pathways change weights at once, and a batch is one image.
+        the number of images gathered, ``commits`` the number of this commit, from 1;
+        afterwards the sum is 0 again. Without a commit, learning pathways change weights
+        at once, and a batch is one image.
+    states : tuple of str
+        Variables of the synapses that last from update to update beside the weight, such
+        as the means of an optimiser. Each is an array named ``weight_variable`` that
+        starts at 0.
     """
 
     name: str
@@ -310,6 +316,7 @@ class Projection:
     weight: str = ""
     rate: str = ""
     commit: str = ""
+    states: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_part_name("projection", self.name)
@@ -317,6 +324,11 @@ class Projection:
             raise CircuitError(
                 f"projection {self.name!r} is wired {self.wiring!r}; "
                 f"{near_matches(self.wiring, get_args(Wiring))}"
+            )
+        if self.states and not self.weight:
+            raise CircuitError(
+                f"projection {self.name!r} has states, which are named after its weight: give "
+                "Projection(weight=...), too"
             )
         if self.rate and self.rate not in self.parameters:
             raise CircuitError(
@@ -388,6 +400,9 @@ class Weight:
         Largest factor by which the rule lets an entry grow per image. 1 for weights
         that stay bounded; above it for an inverse correlation, which grows without
         bound where cells are silent. A weight that grows faster has diverged.
+    kind : {"weight", "state"}
+        A state is what a rule remembers from update to update, such as the means of an
+        optimiser: it starts at 0, and figures and bounds on weights leave it out.
     """
 
     name: str
@@ -395,6 +410,7 @@ class Weight:
     parts: tuple[WeightPart, ...]
     symmetric: bool = False
     growth: float = 1.0
+    kind: Literal["weight", "state"] = "weight"
 
 
 @dataclasses.dataclass(frozen=True)

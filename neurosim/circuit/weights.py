@@ -37,7 +37,19 @@ def all_weights(circuit: Assembly) -> tuple[Weight, ...]:
         given.get(name) or _named_weight(circuit, name, together)
         for name, together in holders.items()
     ]
-    return (*found, *(weight for weight in circuit.weights if weight.name not in holders))
+    states = [
+        _state(circuit, projection, variable)
+        for projection in circuit.projections
+        for variable in projection.states
+    ]
+    made = {*holders, *(state.name for state in states)}
+    return (*found, *(w for w in circuit.weights if w.name not in made), *states)
+
+
+def _state(circuit: Assembly, projection: Projection, variable: str) -> Weight:
+    shape = (circuit.population(projection.target).size, circuit.population(projection.source).size)
+    part = WeightPart(projection.name, variable, _layout(projection, shared=False))
+    return Weight(f"{projection.weight}_{variable}", shape, (part,), kind="state")
 
 
 def _named_weight(circuit: Assembly, name: str, projections: list[Projection]) -> Weight:
@@ -74,6 +86,7 @@ def _weight_variable(projection: Projection) -> str:
         gathered = changed
         changed = {statement.target for statement in parse_statements(projection.commit)}
         own = [variable for variable in own if variable not in gathered]
+    own = [variable for variable in own if variable not in projection.states]
     found = [variable for variable in own if variable in changed] or own
     if len(found) != 1:
         raise CircuitError(

@@ -163,7 +163,7 @@ def _weights(circuit: Circuit, projection: Projection) -> str:
     found = []
     for weight in circuit.weights:
         for part in weight.parts:
-            if part.projection == projection.name:
+            if part.projection == projection.name and weight.kind == "weight":
                 form = {"off_diagonal": "{} off its diagonal", "diagonal": "diagonal of {}"}
                 found.append(form.get(part.layout, "{}").format(symbol(weight.name)))
     return " and ".join(dict.fromkeys(found))

@@ -61,6 +61,7 @@ class Learner(WeightedNetwork):
         self.check_output = check_output
         self.epoch = 0
         self.position = 0
+        self.commits = 0
         self._check = LearningCheck(self.circuit, system.remedy)
         self._shown: ShownData | None = None
         self._learns = OwnLock()
@@ -148,7 +149,10 @@ class Learner(WeightedNetwork):
             inputs = {"stimulus": images[rows], "target": targets[rows]}
             inputs |= {name: values[chosen] for name, values in scalars.items()}
             weights = self.weights.arrays()
-            chunk = Chunk(inputs, weights, rates, learning=True, batch=self.system.batch)
+            chunk = Chunk(
+                inputs, weights, rates, learning=True, batch=self.system.batch,
+                commits=self.commits,
+            )  # fmt: skip
             result = self.run_chunk(self.backend, chunk)
             self._check_result(weights, result, targets[rows])
             self._commit(result, len(rows), len(images))
@@ -167,6 +171,7 @@ class Learner(WeightedNetwork):
         with self._progress:
             self.weights.replace(result.weights)
             self.position += shown
+            self.commits += -(-shown // self.system.batch)
             if self.position >= images:
                 self.epoch, self.position, self._shown = self.epoch + 1, 0, None
 
@@ -190,15 +195,16 @@ class Learner(WeightedNetwork):
         """
         return self._rng("order", self.epoch).permutation(n)
 
-    def restore(self, arrays: Weights, epoch: int, position: int) -> None:
+    def restore(self, arrays: Weights, epoch: int, position: int, commits: int = 0) -> None:
         """Go back to earlier weights and an earlier position in training.
 
         Parameters
         ----------
         arrays : Weights
             Every weight array of the network, of shape (post, pre).
-        epoch, position : int
-            Epochs finished, and images of the current one shown.
+        epoch, position, commits : int
+            Epochs finished, images of the current one shown, and updates made in all,
+            which rules such as Adam's count.
 
         Raises
         ------
@@ -210,4 +216,5 @@ class Learner(WeightedNetwork):
         with self._progress:
             self.weights.restore(arrays)
             self.epoch, self.position, self._shown = epoch, position, None
+            self.commits = commits
         self._check.reset()

@@ -79,6 +79,8 @@ class LearningCheck:
                 raise DivergenceError(
                     f"learning diverged {where}: {name} is not finite; {self._remedy}"
                 )
+            if self._circuit.weight(name).kind == "state":
+                continue
             limit = self._largest(name, before[name], images)
             if np.abs(array).max() > limit:
                 raise DivergenceError(

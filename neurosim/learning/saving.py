@@ -47,6 +47,7 @@ class Saving(Learner):
             "dtype": self.dtype,
             "epoch": self.epoch,
             "position": self.position,
+            "commits": self.commits,
         }
 
     def save(self, path: str | Path) -> Path:
@@ -117,7 +118,9 @@ class Saving(Learner):
         state = checkpoint.state
         made = _saved_system(state, folder, system)
         simulator = cls(made, seed=state["seed"], backend=backend, dtype=state["dtype"])
-        simulator.restore(checkpoint.arrays, state["epoch"], state["position"])
+        simulator.restore(
+            checkpoint.arrays, state["epoch"], state["position"], state.get("commits", 0)
+        )
         if "data" in state:
             simulator._shown = ShownData.of_digest(state["data"])
         complaint = equations_complaint(state, simulator.circuit, folder)

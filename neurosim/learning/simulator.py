@@ -56,8 +56,8 @@ class Simulator(Saving, Analyses):
     seed, backend_name, dtype, chunk_images, lanes, threads, check_output
         The settings. ``lanes`` and ``threads`` may be changed at any time,
         ``chunk_images`` too, but not above what it was when the back end was built.
-    epoch, position : int
-        Epochs finished, and images of the current one shown.
+    epoch, position, commits : int
+        Epochs finished, images of the current one shown, and updates made in all.
     compile_seconds : float
         Wall time spent on building back ends for training and evaluation.
 

@@ -145,7 +145,9 @@ class TrainingRun:
                 f"epochs = {self.settings.epochs}, but the run in {self.folder.path} is in epoch "
                 f"{begun}; give --epochs of at least {begun}"
             )
-        self.simulator.restore(checkpoint.arrays, state["epoch"], state["position"])
+        self.simulator.restore(
+            checkpoint.arrays, state["epoch"], state["position"], state.get("commits", 0)
+        )
         self.rows = list(state["metrics"])
         self._tally = EpochTally(**state["tally"])
         self._compiled_before = state["compile_seconds"]

@@ -240,6 +240,9 @@ class LayeredSystem(System):
         """Glorot-uniform arrays, drawn independently; G G^T for symmetric ones; biases 0."""
         circuit, arrays = self.circuit(), {}
         for weight in circuit.weights:
+            if weight.kind == "state":
+                arrays[weight.name] = np.zeros(weight.shape)
+                continue
             if circuit.projection(weight.parts[0].projection).source == BIAS_CELL:
                 arrays[weight.name] = np.zeros(weight.shape)
                 continue

@@ -45,6 +45,7 @@ def rhythm_equations(circuit: Circuit) -> str:
     if commits(circuit):
         lines += [
             "batch : 1 (shared)",
+            "commits : 1 (shared)",
             "gathered : integer (shared)",
             "commit : boolean (shared)",
             "images_per_batch : integer (shared, constant)",
@@ -96,6 +97,7 @@ def rhythm_code(circuit: Circuit) -> str:
             "batch = gathered",
             f"commit = learning and cycle_step == {total} - 1"
             " and (gathered >= images_per_batch or cycle == images - 1)",
+            "commits = commits + int(commit)",
         ]
     return "\n".join(lines)
 

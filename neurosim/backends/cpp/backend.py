@@ -113,6 +113,7 @@ class CppBackend(Backend):
                 chunk.cycles,
                 steps,
                 batch=chunk.batch if chunk.learning else None,
+                commits=chunk.commits,
                 threads=min(threads, in_flight),
                 stop=stop,
             )

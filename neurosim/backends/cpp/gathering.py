@@ -21,6 +21,7 @@ from neurosim.backends.cpp.statements import (
     cpp_value,
 )
 from neurosim.backends.cpp.synapses import ROWS_OF_LANES, is_synaptic, row_value, split
+from neurosim.circuit.gathering import COMMIT_NUMBERS
 
 __all__ = ["gathering"]
 
@@ -95,13 +96,13 @@ def gathering(
         *(f"{real}* const _kept_{g} = {kept[g]} + (size_t){_ROW} * {row.width};" for g in gathered),
         f"if (_dirty) {{ {_copies('_sum', '_kept', gathered)} }}",
         "else { " + " ".join(f"memset(_sum_{g}, 0, sizeof _sum_{g});" for g in gathered) + " }",
-        f"if (!_left) pass_0<0, false, true>(S, nullptr, {_ROW}, {arguments[0]}, batch);",
+        f"if (!_left) pass_0<0, false, true>(S, nullptr, {_ROW}, {arguments[0]}, batch, commits);",
         *(text for n, given in enumerate(arguments) for text in _passes(n, given)),
         f"if (!commit) {{ {_copies('_kept', '_sum', gathered)} }}",
         "_dirty = !commit;",
         "}",
     ]
-    parameters = f"{ROWS_OF_LANES}, const bool commit, const {real} batch"
+    parameters = f"{ROWS_OF_LANES}, const bool commit, const {real} batch, const {real} commits"
     support = (*_merged_support([piece for piece, _ in gathers], commit), *passes)
     return cpp_function(name, dataclasses.replace(commit, support=support), parameters, lines)
 
@@ -139,7 +140,8 @@ def terms(number: int, target: str) -> str:
 
 def _only(arguments: Sequence[str]) -> str:
     calls = (
-        f"if (_count_{n}) pass_{n}<1, true, true>(S, _lanes_{n}.data(), {_ROW}, {given}, batch);"
+        f"if (_count_{n}) pass_{n}<1, true, true>"
+        f"(S, _lanes_{n}.data(), {_ROW}, {given}, batch, commits);"
         for n, given in enumerate(arguments)
     )
     return " ".join(calls)
@@ -147,7 +149,7 @@ def _only(arguments: Sequence[str]) -> str:
 
 def _passes(number: int, arguments: str) -> list[str]:
     lanes, count = f"_lanes_{number}", f"_count_{number}"
-    call = f"(S, {lanes}.data() + _l, {_ROW}, {arguments}, batch);"
+    call = f"(S, {lanes}.data() + _l, {_ROW}, {arguments}, batch, commits);"
     return [
         f"for (int _l = 0; _l < {count};) {{ const bool _last = !--_left && commit;",
         f"if ({count} - _l >= {_LANES}) {{",
@@ -193,7 +195,8 @@ class _Row:
         lines = [
             "template <int LANES, bool FIRST, bool LAST>",
             f"static inline void pass_{number}(const Shared& S, Lane* const* const _group, "
-            f"const int {_ROW}, {sums}, const {real} batch) {{",
+            f"const int {_ROW}, {sums}, const {real} batch, "
+            f"const {real} commits) {{",
         ]
         for k in range(_LANES):
             lines += [f"{ctype} {variable}_{k};" for variable, ctype in known]
@@ -266,7 +269,7 @@ class _Row:
         ]  # fmt: skip
 
     def _commit_parts(self) -> tuple[Block, Block]:
-        return split(_without(self.commit.vector, ("batch", *self.gathered)), "pre")
+        return split(_without(self.commit.vector, (*COMMIT_NUMBERS, *self.gathered)), "pre")
 
     def _stored(self) -> dict[Any, str]:
         """What the synapses store and the commit reads or sets."""
@@ -280,7 +283,9 @@ class _Row:
     def _commit_head(self) -> list[str]:
         """Pointers and constants of the commit."""
         outer, _ = self._commit_parts()
-        scalar = dataclasses.replace(self.commit, scalar=_without(self.commit.scalar, ("batch",)))
+        scalar = dataclasses.replace(
+            self.commit, scalar=_without(self.commit.scalar, COMMIT_NUMBERS)
+        )
         pointers = [
             f"{ctype}* const __restrict _row_{variable.name} = {self.fields.place(variable)} + "
             f"(size_t){_ROW} * {self.width};"

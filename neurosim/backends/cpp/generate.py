@@ -211,9 +211,9 @@ class _Assembly:
             _calls("after_learning(const Shared& S, Lane& L)",
                    (f"{name}::run(S, L);" for name in self._after)),
             _calls("learning(const Shared& S, Lane* lanes, int active, int part, int parts, "
-                   "bool commit, int batch)",
+                   "bool commit, int batch, int64_t commits)",
                    (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
-                    f"share({rows}, part + 1, parts){', commit, batch' * commits});"
+                    f"share({rows}, part + 1, parts){', commit, batch, commits' * commits});"
                     for name, rows, commits in self._learning)),
             (_FOLDER / "host.inc").read_text(),
         ]  # fmt: skip

@@ -113,6 +113,7 @@ class Library:
         lengths: Sequence[int],
         *,
         batch: int | None,
+        commits: int,
         threads: int,
         stop: ctypes.c_int,
     ) -> int:
@@ -130,6 +131,8 @@ class Library:
             Steps of every phase.
         batch : int or None
             Images between two commits; None for a run without learning.
+        commits : int
+            Commits made before.
         threads : int
             Threads that share the work.
         stop : ctypes.c_int
@@ -153,6 +156,7 @@ class Library:
                 (ctypes.c_int * len(lengths))(*lengths),
                 batch is not None,
                 images if batch is None else batch,
+                ctypes.c_int64(commits),
                 threads,
                 ctypes.byref(stop),
             )

@@ -153,6 +153,7 @@ class RuntimeBackend(Backend):
         if commits(self.circuit):
             rhythm["gathered"].set_value(0)
             rhythm["commit"].set_value(False)
+            rhythm["commits"].set_value(chunk.commits)
             rhythm["images_per_batch"].set_value(chunk.batch)
             rhythm["images"].set_value(chunk.cycles)
         for phase, steps in lengths.items():
