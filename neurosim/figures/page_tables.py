@@ -247,12 +247,13 @@ def preset_rows(system: type[System]) -> list[Row]:
     sources: dict[Row, str] = {}
     for dataset in DATASETS:
         preset = system.preset(dataset)
-        values = ", ".join(
-            f"`{name}={_plain(value)}`" for name, value in sorted(preset.parameters.items())
-        )
-        row = ("-".join(map(str, preset.hidden)), str(preset.epochs), values)
-        owners.setdefault(row, []).append(dataset)
-        sources.setdefault(row, preset.source)
+        for one in (preset, *(preset.given(option.chosen) for option in preset.options)):
+            values = ", ".join(
+                f"`{name}={_plain(value)}`" for name, value in sorted(one.parameters.items())
+            )
+            row = ("-".join(map(str, one.hidden)), str(one.epochs), values)
+            owners.setdefault(row, []).append(dataset)
+            sources.setdefault(row, one.source)
     return [(_list(names), *row, sources[row]) for row, names in owners.items()]
 
 

@@ -20,7 +20,7 @@ from neurosim.data import DATASETS, Dataset, dataset_info, load_dataset
 from neurosim.errors import DataError, ParameterError, near_matches
 from neurosim.learning.named_systems import reference_of, system_named
 from neurosim.models import SYSTEMS
-from neurosim.system import PublishedCurve, System
+from neurosim.system import Preset, PublishedCurve, System
 from neurosim.system.parameters import describe_parameters
 from neurosim.system.values import parse_value
 
@@ -121,6 +121,12 @@ class RunSettings:
             seed=self.seed,
         )
 
+    def _preset(self) -> Preset:
+        """The preset of these layers and of the method that the parameters choose."""
+        names = describe_parameters(self.system)
+        preset = self.system.preset(self.dataset, self.system.layers[1:-1])
+        return preset.given({name: getattr(self.system, name) for name in names})
+
     def changed_parameters(self) -> dict[str, Any]:
         """Parameters of the system that differ from the preset's.
 
@@ -129,7 +135,7 @@ class RunSettings:
         dict of str to object
             Values by name.
         """
-        preset = self.system.preset(self.dataset, self.system.layers[1:-1])
+        preset = self._preset()
         defaults = {field.name: field.default for field in dataclasses.fields(self.system)}
         usual = {**defaults, **preset.parameters}
         values = {name: getattr(self.system, name) for name in describe_parameters(self.system)}
@@ -156,7 +162,7 @@ class RunSettings:
         # a user's changed copy of a system has no published results
         if SYSTEMS.get(system.name) is not type(system) or self.dataset not in DATASETS:
             return ()
-        preset = system.preset(self.dataset, system.layers[1:-1])
+        preset = self._preset()
         same = type(system)(layers=system.layers, **preset.parameters) == system
         whole = self.images_per_epoch == DATASETS[self.dataset].n_train
         return preset.published if same and whole and self.test_images is None else ()
@@ -311,11 +317,13 @@ def resolve(
     system_class = system_named(run["system"])
     dataset = DATASETS[run["dataset"]]
     hidden = None if run["hidden"] is None else tuple(run["hidden"])
-    preset = system_class.preset(run["dataset"], hidden)
-    parameters = dict(preset.parameters)
-    for source in (config_file or {}, given):
-        for name, value in source.get("parameters", {}).items():
-            parameters[name] = parse_value(system_class, name, value)
+    changed = {
+        name: parse_value(system_class, name, value)
+        for source in (config_file or {}, given)
+        for name, value in source.get("parameters", {}).items()
+    }
+    preset = system_class.preset(run["dataset"], hidden).given(changed)
+    parameters = {**preset.parameters, **changed}
     layers = (dataset.n_inputs, *preset.hidden, dataset.n_classes)
     return RunSettings(
         system=system_class(layers=layers, **parameters),

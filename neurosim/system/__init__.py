@@ -11,7 +11,7 @@ from neurosim.system.layered import HIDDEN, UPPER, LayeredSystem
 from neurosim.system.nudged import NudgedSystem
 from neurosim.system.parameters import inherited, parameter
 from neurosim.system.presets import Preset, PublishedCurve
-from neurosim.system.schedules import StretchedRates
+from neurosim.system.schedules import StepRates, StretchedRates
 from neurosim.system.traces import LayerTraces, Trace
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "NudgedSystem",
     "Preset",
     "PublishedCurve",
+    "StepRates",
     "StretchedRates",
     "System",
     "Trace",

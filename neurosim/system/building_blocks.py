@@ -30,6 +30,7 @@ __all__ = [
     "ACTIVE_LEARN",
     "BIAS_CELL",
     "GRADED_SPIKES",
+    "RELAY",
     "SENSORY",
     "bias_cell",
     "glorot_uniform",
@@ -52,12 +53,18 @@ GRADED_SPIKES = "graded spikes"
 BIAS_CELL = "one"
 
 #: A relay of the image: it sends every pixel once, when the image appears.
-SENSORY = """
+RELAY = """
 r        : 1                                     # the image, layer 0
 r_sent   : 1                                     # last value sent
+"""
+#: The same for rules that contrast two phases.
+SENSORY = (
+    RELAY.rstrip()
+    + """
 r_free   = r : 1                                 # not in the paper: the image stays, read by rules
 r_nudged = r : 1                                 # not in the paper: the same in both phases
 """
+)
 
 #: A cell tells its synapses that the cycle is over, if it was active in either phase.
 ACTIVE_LEARN = "end_nudged and learning and (r_nudged != 0 or r_free != 0)"
@@ -73,6 +80,7 @@ def sensory_relay(
     shown: str = "stimulus(cycle_time, i)",
     learn: str = ACTIVE_LEARN,
     role: str = "sensory relay",
+    equations: str = SENSORY,
 ) -> Population:
     """Cells that hold a value for a whole cycle and send it once, at the onset.
 
@@ -86,6 +94,8 @@ def sensory_relay(
         Expression for the value: the image, or a constant.
     learn : str
         Condition of the ``learn`` event.
+    equations : str
+        Of the cells; :data:`RELAY` where a rule reads one rate only.
 
     Returns
     -------
@@ -95,9 +105,9 @@ def sensory_relay(
     return Population(
         name,
         size,
-        SENSORY,
+        equations,
         events=(
-            Event("onset", "onset", "onset", reset_action(SENSORY, r=shown)),
+            Event("onset", "onset", "onset", reset_action(equations, r=shown)),
             Event("spike", "onset and r != 0", "sense", "r_sent = r", counted=GRADED_SPIKES),
             Event("learn", learn, "learn"),
         ),
@@ -105,20 +115,24 @@ def sensory_relay(
     )
 
 
-def bias_cell(*, learn: str = ACTIVE_LEARN) -> Population:
+def bias_cell(*, learn: str = ACTIVE_LEARN, equations: str = SENSORY) -> Population:
     """A cell of rate 1, whose synapses are biases.
 
     Parameters
     ----------
     learn : str
         Condition of the ``learn`` event.
+    equations : str
+        As for :func:`sensory_relay`.
 
     Returns
     -------
     Population
         Named :data:`BIAS_CELL`.
     """
-    return sensory_relay(1, name=BIAS_CELL, shown="1", learn=learn, role="bias cell, rate 1")
+    return sensory_relay(
+        1, name=BIAS_CELL, shown="1", learn=learn, role="bias cell, rate 1", equations=equations
+    )
 
 
 def spike_event() -> Event:

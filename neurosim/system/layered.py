@@ -241,14 +241,29 @@ class LayeredSystem(System):
         circuit, arrays = self.circuit(), {}
         for weight in circuit.weights:
             if weight.kind == "state":
-                arrays[weight.name] = np.zeros(weight.shape)
                 continue
             if circuit.projection(weight.parts[0].projection).source == BIAS_CELL:
                 arrays[weight.name] = np.zeros(weight.shape)
                 continue
             drawn = glorot_uniform(rng, weight.shape)
             arrays[weight.name] = drawn @ drawn.T if weight.symmetric else drawn
-        return arrays
+        return self.with_states(arrays)
+
+    def with_states(self, arrays: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        """Weights, and the states of the circuit, which start at 0.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+            Weights by public name.
+
+        Returns
+        -------
+        dict of str to ndarray
+            One array for every :class:`~neurosim.circuit.Weight` of the circuit.
+        """
+        states = (weight for weight in self.circuit().weights if weight.kind == "state")
+        return {**arrays, **{state.name: np.zeros(state.shape) for state in states}}
 
     def compartments(self, population: str) -> tuple[Compartment, ...]:
         """The parts of the cells of a layer above the input."""

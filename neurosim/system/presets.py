@@ -17,14 +17,15 @@ from neurosim.errors import DataError, NeurosimError, ParameterError, near_match
 from neurosim.system.parameters import describe_parameters, find_parameter
 from neurosim.system.values import parse_value
 
-__all__ = ["Preset", "PublishedCurve", "find_preset", "published_file", "read_presets"]
+__all__ = ["Preset", "PresetOption", "PublishedCurve", "find_preset", "published_file", "read_presets"]
 
 #: Data set whose settings serve where a system has none for the one asked for.
 _STAND_IN = "mnist"
 
 _TABLES = ("description", "results", "variants", "presets")
 _NEEDED = ("dataset", "hidden", "epochs", "source")
-_OPTIONAL = ("batch", "rates", "parameters", "curves")
+_OPTIONAL = ("batch", "rates", "parameters", "curves", "options")
+_OPTION = ("rates", "parameters", "curves")
 _CURVE = ("quantity", "source", "epochs", "batches", "batches_per_epoch", "values")
 
 
@@ -49,6 +50,25 @@ class PublishedCurve:
 
 
 @dataclasses.dataclass(frozen=True)
+class PresetOption:
+    """What a preset changes where a parameter has a value that calls for it.
+
+    Attributes
+    ----------
+    chosen : mapping of str to object
+        Values of parameters, such as a loss, that call for it.
+    parameters : mapping of str to object
+        Values that replace those of the preset.
+    published : tuple of PublishedCurve
+        Results published for it.
+    """
+
+    chosen: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    published: tuple[PublishedCurve, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Preset:
     """Settings of a system for a data set.
 
@@ -64,6 +84,8 @@ class Preset:
         Where the values come from, in plain words.
     published : tuple of PublishedCurve
         Results published for exactly these settings, if there are any.
+    options : tuple of PresetOption
+        Settings for other values of a parameter that stands for a method, such as a loss.
     """
 
     hidden: tuple[int, ...]
@@ -71,6 +93,30 @@ class Preset:
     parameters: Mapping[str, Any]
     source: str
     published: tuple[PublishedCurve, ...] = ()
+    options: tuple[PresetOption, ...] = ()
+
+    def given(self, values: Mapping[str, Any]) -> Preset:
+        """The preset for a system with some values of its parameters.
+
+        Parameters
+        ----------
+        values : mapping of str to object
+            Parameters that differ from their defaults; others may be there, too.
+
+        Returns
+        -------
+        Preset
+            With the parameters and published results of the options called for.
+        """
+        made = self
+        for option in self.options:
+            if all(name in values and values[name] == value
+                   for name, value in option.chosen.items()):  # fmt: skip
+                parameters = {**made.parameters, **option.chosen, **option.parameters}
+                made = dataclasses.replace(
+                    made, parameters=parameters, published=option.published
+                )
+        return made
 
 
 # ------------------------------------------------------------------ choosing
@@ -113,17 +159,28 @@ def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None)
     family, note = _family(presets, dataset)
     main = family[0]
     if hidden is None:
-        curves = () if note else main.published
-        return dataclasses.replace(main, source=main.source + note, published=curves)
+        source = main.source + note
+        return dataclasses.replace(_unpublished(main) if note else main, source=source)
     for candidate in family:
         if len(candidate.hidden) == len(hidden):
             same = "" if candidate.hidden == hidden else f", for hidden {candidate.hidden}"
             source = candidate.source + same + note
             # a published curve is that of the published network on its own data
-            curves = () if same or note else candidate.published
-            return dataclasses.replace(candidate, hidden=hidden, source=source, published=curves)
+            kept = _unpublished(candidate) if same or note else candidate
+            return dataclasses.replace(kept, hidden=hidden, source=source)
     parameters = _for_depth(system, main.parameters, len(hidden) + 2)
-    return Preset(hidden, main.epochs, parameters, f"interpolated from {main.source}{note}")
+    options = tuple(
+        PresetOption(option.chosen, _for_depth(system, option.parameters, len(hidden) + 2))
+        for option in main.options
+    )
+    source = f"interpolated from {main.source}{note}"
+    return Preset(hidden, main.epochs, parameters, source, options=options)
+
+
+def _unpublished(preset: Preset) -> Preset:
+    """A preset without the results that belong to another network or other data."""
+    options = tuple(dataclasses.replace(option, published=()) for option in preset.options)
+    return dataclasses.replace(preset, published=(), options=options)
 
 
 def _family(
@@ -261,7 +318,31 @@ def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Pres
         _read_curve(f"{where}, curve {number}", curve)
         for number, curve in enumerate(curves, start=1)
     )
-    return Preset(tuple(hidden), entry["epochs"], parameters, source, published)
+    options = tuple(
+        _read_option(f"{where}, option {number}", owner, given, entry)
+        for number, given in enumerate(entry.get("options", []), start=1)
+    )
+    return Preset(tuple(hidden), entry["epochs"], parameters, source, published, options)
+
+
+def _read_option(
+    where: str, owner: type[Any], given: Mapping[str, Any], entry: Mapping[str, Any]
+) -> PresetOption:
+    _check_keys(where, given, ("with",), _OPTION)
+    chosen = _parameters(where, owner, _table(where, "with", given))
+    parameters = {
+        **_rates(where, owner, _table(where, "rates", given), entry.get("batch", 1)),
+        **_parameters(where, owner, _table(where, "parameters", given)),
+    }
+    try:
+        owner(layers=(1, *entry["hidden"], 1), **{**chosen, **parameters})
+    except NeurosimError as error:
+        raise ParameterError(f"{where}: {error}") from error
+    curves = (
+        _read_curve(f"{where}, curve {number}", curve)
+        for number, curve in enumerate(given.get("curves", []), start=1)
+    )
+    return PresetOption(chosen, parameters, tuple(curves))
 
 
 def _rates(

@@ -8,7 +8,7 @@ from neurosim.errors import ParameterError
 from neurosim.system.layered import LayeredSystem
 from neurosim.system.parameters import parameter
 
-__all__ = ["StretchedRates", "check_stretches", "stretch_factor"]
+__all__ = ["StepRates", "StretchedRates", "check_stretches", "stretch_factor"]
 
 
 def check_stretches(owner: str, decay: tuple[float, ...], starts: tuple[int, ...]) -> None:
@@ -85,3 +85,23 @@ class StretchedRates(LayeredSystem):
     def rate_scale(self, epoch: int) -> float:
         """The factor d^epoch, with a jump where d changes."""
         return stretch_factor(self.decay, self.decay_from, epoch)
+
+
+@dataclasses.dataclass(frozen=True)
+class StepRates(LayeredSystem):
+    """A system whose learning rates fall by a factor after every few epochs.
+
+    Parameters
+    ----------
+    layers, dt, event_threshold
+        See :class:`~neurosim.system.layered.LayeredSystem`.
+    decay, decay_every
+        The factor, and after how many epochs it applies again.
+    """
+
+    decay: float = parameter(1.0, "factor of the rates per stretch of epochs", "", "(0, 1]")
+    decay_every: int = parameter(15, "epochs in a stretch", "", "[1, inf)")
+
+    def rate_scale(self, epoch: int) -> float:
+        """decay^(epoch // decay_every)."""
+        return float(self.decay ** (epoch // self.decay_every))
