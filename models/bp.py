@@ -247,9 +247,7 @@ class FeedbackAlignment(Backpropagation):
 
     name: ClassVar[str] = "fa"
     title: ClassVar[str] = "Feedback alignment (FA)"
-    citation: ClassVar[str] = (
-        "Lillicrap, Cownden, Tweed, Akerman, Nature Communications 2016"
-    )
+    citation: ClassVar[str] = "Lillicrap, Cownden, Tweed, Akerman, Nature Communications 2016"
 
     def _role(self) -> str:
         return "synapses between layers"

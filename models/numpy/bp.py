@@ -112,9 +112,7 @@ def adam(
     for name, step in change.items():
         m = kept[f"{name}_m"] = 0.9 * means[f"{name}_m"] + 0.1 * step
         v = kept[f"{name}_v"] = 0.999 * means[f"{name}_v"] + 0.001 * step**2
-        new[name] = weights[name] + eta * (m / (1 - 0.9**t)) / (
-            np.sqrt(v / (1 - 0.999**t)) + 1e-8
-        )
+        new[name] = weights[name] + eta * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
     return new, kept
 
 

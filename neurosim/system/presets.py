@@ -17,7 +17,14 @@ from neurosim.errors import DataError, NeurosimError, ParameterError, near_match
 from neurosim.system.parameters import describe_parameters, find_parameter
 from neurosim.system.values import parse_value
 
-__all__ = ["Preset", "PresetOption", "PublishedCurve", "find_preset", "published_file", "read_presets"]
+__all__ = [
+    "Preset",
+    "PresetOption",
+    "PublishedCurve",
+    "find_preset",
+    "published_file",
+    "read_presets",
+]
 
 #: Data set whose settings serve where a system has none for the one asked for.
 _STAND_IN = "mnist"
@@ -113,9 +120,7 @@ class Preset:
             if all(name in values and values[name] == value
                    for name, value in option.chosen.items()):  # fmt: skip
                 parameters = {**made.parameters, **option.chosen, **option.parameters}
-                made = dataclasses.replace(
-                    made, parameters=parameters, published=option.published
-                )
+                made = dataclasses.replace(made, parameters=parameters, published=option.published)
         return made
 
 
