@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ParameterError(f"{options.system} has no domains; use corinfomax-sparse")
         preset = made.preset(options.dataset)
         layers = (data.x_train.shape[1], *preset.hidden, data.n_classes)
-        system = made(layers=layers, **preset.parameters)
+        # online, whatever the preset: every image is an update
+        system = made(layers=layers, **{**preset.parameters, "batch": 1})
         rows: list[tuple[str, ...]] = []
         for epoch in keep_to_domains(system, data, options.epochs, options.seed, options.backend):
             rows += epoch

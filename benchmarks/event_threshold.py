@@ -139,7 +139,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     hidden = tuple(options.hidden) if options.hidden else None
     preset = CorInfoMax.preset(options.dataset, hidden)
     layers = (data.x_train.shape[1], *preset.hidden, data.n_classes)
-    system = CorInfoMax(layers=layers, **preset.parameters)
+    # online, whatever the preset: every image is an update
+    system = CorInfoMax(layers=layers, **{**preset.parameters, "batch": 1})
     epochs = preset.epochs if options.epochs is None else options.epochs
     rows = sweep(
         system,

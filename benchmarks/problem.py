@@ -131,7 +131,8 @@ def make_system(layers: tuple[int, ...], **changes: Any) -> CorInfoMax:
     """
     dataset = _DATASET_OF_WIDTH.get(layers[0], "mnist")
     preset = CorInfoMax.preset(dataset, layers[1:-1])
-    system = CorInfoMax(layers=layers, **{**preset.parameters, **changes})
+    # a contender says how many images it takes to an update
+    system = CorInfoMax(layers=layers, **{**preset.parameters, "batch": 1, **changes})
     _check_supported(system)
     return system
 

@@ -225,7 +225,7 @@ def test_the_moments_are_in_the_order_of_one_step() -> None:
         ),
         (
             lambda: with_up(wiring="one_to_one"),
-            r"'up' is one-to-one between 2 and 3 cells; the sizes must agree",
+            r"'up' is wired 'one_to_one' between 2 and 3 cells; the sizes must agree",
         ),
         (
             lambda: toy(
@@ -374,6 +374,8 @@ MEANT = {
     "condition": "{} and not learning",
     "action": "{}\nextra = 2",
     "code": "{}\nextra = 2",
+    "gather": "{}\ng += 2",
+    "commit": "{} + 2",
 }
 UNMEANT = {
     "equations": "\n\n{}  # in other words",
@@ -381,6 +383,8 @@ UNMEANT = {
     "condition": " {} # in other words",
     "action": "# in other words\n\n  {}",
     "code": "# in other words\n\n  {}",
+    "gather": "# in other words\n\n  {}",
+    "commit": "# in other words\n\n  {}",
 }
 
 
@@ -404,8 +408,11 @@ def with_texts_changed(forms: dict[str, str]) -> list[Circuit]:
                         found.append(dataclasses.replace(part, events=events))
         else:
             for pathway in part.pathways:
-                code = forms["code"].format(pathway.code)
+                code = forms["gather" if pathway.learns else "code"].format(pathway.code)
                 found.append(part.with_pathway(dataclasses.replace(pathway, code=code)))
+            if part.commit:
+                commit = forms["commit"].format(part.commit)
+                found.append(dataclasses.replace(part, commit=commit))
     return [circuit.replacing(part) for part in found]
 
 
@@ -420,7 +427,8 @@ def test_comments_spacing_and_words_for_diagrams_are_no_part_of_its_identity() -
     """Guards checkpoints and compiled programs that a better comment would make useless."""
     circuit = small_system().circuit()
     assert {c.digest() for c in with_texts_changed(UNMEANT)} == {circuit.digest()}
+    equations = "w:1\ng :1\nmu :1( shared,constant )"
     spaced = dataclasses.replace(
-        circuit.projection("ff_0"), role="other words", equations="w:1\nmu :1( shared,constant )"
+        circuit.projection("ff_0"), role="other words", equations=equations
     )
     assert circuit.replacing(spaced).digest() == circuit.digest()

@@ -117,6 +117,7 @@ def test_lists_import_nothing_slow(arguments: list[str]) -> None:
 
 
 #: So few images that a run takes no time.
+IN_BATCHES = ("--batch", 20)
 FEW = ("--train-images", 40, "--test-images", 20, "--epochs", 1)
 
 #: Options that are not named after their setting.
@@ -554,7 +555,7 @@ def test_explain_says_how_every_projection_runs() -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """A run of two epochs, started as a user would, and what it printed."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    return out, run(*DIGITS, "--epochs", 2, "--out", out)
+    return out, run(*DIGITS, *IN_BATCHES, "--epochs", 2, "--out", out)
 
 
 def test_a_run_tells_its_results_and_where_they_are(whole: tuple[Path, Any]) -> None:
@@ -700,7 +701,8 @@ EPOCHS = 6
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the runs below must end with, however they get there."""
     out = tmp_path_factory.mktemp("uninterrupted") / "run"
-    result = run(*DIGITS, "--epochs", EPOCHS, "--out", out, in_chunks=True)
+    how = (*IN_BATCHES, "--threads", 1, "--out", out)
+    result = run(*DIGITS, "--epochs", EPOCHS, *how, in_chunks=True)
     assert result.status == 0, result.err
     return out
 
@@ -729,7 +731,7 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(
 ) -> None:
     """Guards minutes of learning lost to Ctrl-C, and a resumed run that ends elsewhere."""
     out = tmp_path / "run"
-    arguments = (*DIGITS, "--epochs", EPOCHS, "--out", out)
+    arguments = (*DIGITS, *IN_BATCHES, "--epochs", EPOCHS, "--out", out)
     with started(*arguments, in_chunks=True, NEUROSIM_CHECKPOINT_SECONDS="1000") as process:
         wait_until(lambda: lines_of(out / "metrics.jsonl") > 0, process)
         # as the terminal does: the programs that the process has started get it, too
@@ -797,7 +799,8 @@ MOMENTS: tuple[int | str, ...] = (".lock", "config.toml", 2, "metrics.jsonl", 5)
 def killed(out: Path, moment: int | str) -> None:
     """Start a run, or resume it, and kill it at a moment of :data:`MOMENTS`."""
     fresh = not (out / "config.toml").exists()
-    arguments = (*DIGITS, "--epochs", EPOCHS, "--out", out) if fresh else ("train", "--resume", out)
+    start = (*DIGITS, "--epochs", EPOCHS, *IN_BATCHES, "--out", out)
+    arguments = (*(start if fresh else ("train", "--resume", out)), "--threads", 2)
     seen = {file_number(out / "checkpoint.npz")}
 
     def reached() -> bool:

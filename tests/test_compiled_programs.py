@@ -27,8 +27,8 @@ def make_backend() -> CppBackend:
 
 @pytest.fixture
 def small_disk(disk_of: Callable[[str], Path]) -> Path:
-    """A file system of 144 kB: room for generated code, but not for what is made of it."""
-    return disk_of("144k")
+    """A file system of 224 kB: room for generated code, but not for what is made of it."""
+    return disk_of("224k")
 
 
 # ------------------------------------------------------------------ the cache

@@ -255,6 +255,11 @@ def statement(projection: Projection, pathway: str) -> tuple[str, str, sympy.Exp
     return variable, operation, str_to_sympy(expression)
 
 
+def commit(projection: Projection) -> tuple[str, str, sympy.Expr]:
+    variable, operation, expression, _ = parse_statement(projection.commit)
+    return variable, operation, str_to_sympy(expression)
+
+
 def projections(start: str) -> list[Projection]:
     system = small_system(layers=(3, 3, 3, 3), mu_ff=(0.1,) * 3, mu_fb=(0.1,) * 2)
     return [item for item in system.circuit().projections if item.name.startswith(start)]
@@ -282,33 +287,35 @@ def test_an_event_delivers_weight_times_change_of_rate(
 @pytest.mark.parametrize(("start", "error"), [("ff", "e_B"), ("fb", "e_A")])
 def test_feedforward_and_feedback_rules_follow_eq_26_and_27(start: str, error: str) -> None:
     """Guards against a lost 1/beta, phases swapped, or an error taken at the wrong cell."""
-    e_nudged, e_free, r_nudged, r_free, mu = real(
-        f"{error}_nudged_post {error}_free_post r_nudged_pre r_free_pre mu"
+    e_nudged, e_free, r_nudged, r_free, mu, g, batch = real(
+        f"{error}_nudged_post {error}_free_post r_nudged_pre r_free_pre mu g batch"
     )
-    expected = mu / beta * (e_nudged * r_nudged - e_free * r_free)
+    expected = 1 / beta * (e_nudged * r_nudged - e_free * r_free)
     for projection in projections(start):
         variable, operation, got = statement(projection, "plasticity")
-        assert (variable, operation) == ("w", "+=")
+        assert (variable, operation) == ("g", "+=")
         assert_equal(got, expected)
+        variable, operation, got = commit(projection)
+        assert (variable, operation) == ("w", "+=")
+        assert_equal(got, mu * g / batch)
 
 
 @pytest.mark.parametrize("start", ["lateral", "autapse"])
 def test_lateral_rules_follow_eq_28(start: str) -> None:
     """Guards against a forgetting factor on the wrong side of the fraction, or a lost square."""
-    weight, forgetting, z_pre, z_post = real("B lambda_B z_pre z_post")
+    weight, forgetting, z_pre, z_post, g, batch = real("B lambda_B z_pre z_post g batch")
+    small_gamma = (1 - forgetting) / forgetting
+    product = z_post**2 if start == "autapse" else z_pre * z_post
+    wiring = "one_to_one" if start == "autapse" else "all_but_self"
     for projection in projections(start):
-        variable, operation, change = statement(projection, "plasticity")
+        assert projection.wiring == wiring, "the diagonal belongs to the autapses"
+        variable, operation, gathered = statement(projection, "plasticity")
+        assert (variable, operation) == ("g", "+=")
+        assert_equal(gathered, product)
+        variable, operation, change = commit(projection)
         assert (variable, operation) == ("B", "+=")
-        other_cell = sympy.Function("int_")(sympy.Ne(real("i"), real("j")))
-        change = change.subs(real("gamma_B"), (1 - forgetting) / forgetting)
-        small_gamma = (1 - forgetting) / forgetting
-        if start == "autapse":
-            expected = (weight - small_gamma * z_post**2) / forgetting
-        else:
-            assert change.subs(other_cell, 0) == 0, "the diagonal belongs to the autapses"
-            change = change.subs(other_cell, 1)
-            expected = (weight - small_gamma * z_pre * z_post) / forgetting
-        assert_equal(weight + change, expected)
+        change = change.subs(real("gamma_B"), small_gamma)
+        assert_equal(weight + change, (weight - small_gamma * g / batch) / forgetting)
 
 
 def test_d_and_o_derived_from_b_follow_eq_29_and_30() -> None:

@@ -167,7 +167,7 @@ def test_events_are_those_of_the_metrics(run: Run) -> None:
     ):
         assert list(line.get_ydata()) == [row[name] for row in run.rows]
     # 64-7-10 with feedback, laterals and autapses, in 11 steps
-    assert dense.get_ydata()[0] == 11 * (64 * 7 + 2 * 7 * 10 + 7 * 7 + 10 * 10 + 7 + 10)
+    assert dense.get_ydata()[0] == 11 * (64 * 7 + 2 * 7 * 10 + 7 * 7 + 10 * 10)
 
 
 def _count(run: Run, **counts: float) -> Run:

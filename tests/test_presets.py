@@ -102,7 +102,7 @@ def test_a_system_in_a_file_of_ones_own_has_settings_beside_it(tmp_path: Path) -
     """Guards settings that only the project's own systems could have."""
     preset = system_in(tmp_path, SOUND).preset("digits")
     assert (preset.hidden, preset.epochs, preset.source) == ((20,), 3, "chosen for a test")
-    assert preset.parameters == {"mu_ff": (0.1, 0.05), "mu_fb": (0.025,)}
+    assert preset.parameters == {"batch": 4, "mu_ff": (0.1, 0.05), "mu_fb": (0.025,)}
     other = system_in(tmp_path, None).preset("mnist")
     assert other.source == "chosen for a test (none published for mnist: those of digits)"
 

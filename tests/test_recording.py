@@ -18,7 +18,7 @@ from neurosim import Simulator, open_recording, save_recording, select_layer
 from neurosim.backends.brian.build import build_network
 from neurosim.backends.interface import Chunk, ChunkResult
 from neurosim.backends.runtime.backend import RuntimeBackend
-from neurosim.backends.weights import split_weights
+from neurosim.backends.weights import existing_synapses, split_weights
 from neurosim.circuit import Circuit, CycleInput
 from neurosim.circuit.graph import cell_variables
 from neurosim.errors import CircuitError, DataError, ParameterError
@@ -68,6 +68,7 @@ def run_brian2(
         built.inputs["beta"].values[:] = beta
         flat = split_weights(circuit, problem.weights, np.dtype(float))
         for (name, variable), values in flat.items():
+            values = values[existing_synapses(circuit, circuit.projection(name))]
             setattr(built.synapses[name], variable, values)
         monitors = {
             name: b2.StateMonitor(built.groups[name], variables, record=True, when="end", order=99)

@@ -304,7 +304,7 @@ def test_any_network_keeps_its_shapes_and_its_rates_between_0_and_1(
         assert trajectory.r[k].min() >= 0
         assert trajectory.r[k].max() <= 1
     depth = len(sizes) - 1
-    new = update(params, weights, trajectory, x, beta, [0.1] * depth, [0.1] * (depth - 1))
+    new = update(params, weights, [(trajectory, x, beta)], [0.1] * depth, [0.1] * (depth - 1))
     assert {n: W.shape for n, W in new.items()} == {n: W.shape for n, W in weights.items()}
 
 

@@ -586,10 +586,7 @@ class Unnamed(CorInfoMax):
         """The parent's, with a slower rule."""
         circuit = super().circuit()
         old = circuit.projection("ff_0")
-        rule = old.pathways[-1]
-        slower = dataclasses.replace(rule, code=rule.code.replace("mu/beta", "0.5*mu/beta"))
-        assert slower != rule
-        return circuit.replacing(old.with_pathway(slower))
+        return circuit.replacing(dataclasses.replace(old, commit="w += 0.5*mu/batch*g"))
 
 
 def test_a_class_of_a_program_does_not_come_back_as_its_parent(tmp_path: Path) -> None:

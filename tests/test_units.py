@@ -136,7 +136,7 @@ def test_a_wrong_unit_in_a_linked_variable_is_refused_by_population() -> None:
         ("y = target(cycle_time, i)", "y = target(cycle_time, i)*second", "pyramidal_2"),
         ("z_lat = 0", "z_lat = 0*mV", "sst_1"),
         ("w*(r_pre - r_sent_pre)", "w*(r_pre - r_sent_pre)*tau_u_post", "ff_0"),
-        ("z_pre*z_post/lambda_B", "z_pre*z_post*second", "lateral_1"),
+        ("z_pre*z_post", "z_pre*z_post*second", "lateral_1"),
         ("mu : 1", "mu : second", "f[fb]_"),
     ],
 )

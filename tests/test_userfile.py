@@ -91,9 +91,8 @@ REWIRED = f"""{RULE}
     def circuit(self):
         circuit = super().circuit()
         old = circuit.projection("ff_0")
-        rule = old.pathways[-1]
-        rule = dataclasses.replace(rule, code=rule.code + "; w = clip(w, -9, 9)")
-        return circuit.replacing(old.with_pathway(rule))
+        commit = old.commit + "; w = clip(w, -9, 9)"
+        return circuit.replacing(dataclasses.replace(old, commit=commit))
 """
 
 

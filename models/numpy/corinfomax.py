@@ -23,25 +23,23 @@ Paper                  Here                   Shape                   Meaning
 :math:`W_{ff}^{(k)}`   ``weights["W_ff_k"]``  ``(N_{k+1}, N_k)``      layer k to k+1, k >= 0
 :math:`W_{fb}^{(k)}`   ``weights["W_fb_k"]``  ``(N_k, N_{k+1})``      layer k+1 to k, k >= 1
 :math:`B_r^{(k)}`      ``weights["B_k"]``     ``(N_k, N_k)``          inverse rate correlation
-:math:`\beta`          ``beta``               one number              nudge, of either sign; 0 in
-                                                                      the free phase
+:math:`\beta`          ``beta``               one number              nudge; 0 in the free phase
 :math:`\mu_{ff}`       ``mu_ff``              ``(P,)``                learning rates of W_ff
 :math:`\mu_{fb}`       ``mu_fb``              ``(P - 1,)``            learning rates of W_fb
-:math:`k`              ``k``                  one number              layer
 =====================  =====================  ======================  =========================
 
-Also: ``params``, the settings; ``s``, steps since the phase began; ``sensory``, what the
-image sends, ``W_ff_0 @ x``, computed once; ``old``, the state before a step; ``trajectory``,
-one image step by step; ``layers``, cells per layer, image first; ``images`` and ``targets``,
-one per row; ``rng``, the source of all draws.
+Also: ``params``, the settings; ``k``, a layer; ``s``, steps since the phase began;
+``sensory``, what the image sends, ``W_ff_0 @ x``, computed once; ``old``, the state before a
+step; ``trajectory``, one image step by step; ``shown``, trajectory, image and beta of each
+image of a batch; ``layers``, cells per layer, image first; ``images`` and ``targets``, one per
+row; ``rng``, the source of all draws.
 
 Differences from the paper
 --------------------------
 * Those of ``models/corinfomax.py``, except that every sum is exact: conductance 1 of the
   output's apical dendrite (``output_apical="nudge"``: beta, as printed), one epsilon for all
   layers, and layers that advance together.
-* ``sequential=True`` is the order of the published code: each layer sees the new rates
-  below it and the old ones above it.
+* ``sequential=True`` is the order of the published code: new rates below, old ones above.
 * Dendrites may leak (``tau_basal``, ``tau_apical``); the paper's are instantaneous.
 
 Examples
@@ -350,13 +348,11 @@ def update(
     mu_ff: Sequence[float],
     mu_fb: Sequence[float],
 ) -> dict[str, FloatArray]:
-    """Weights after a batch of (trajectory, image, beta), each shown with those before it.
+    """Weights after a batch: its size times the rate of one image times the mean change.
 
-    Rates are those of one image: a batch changes weights by its size times the rate times
-    the mean over its images, of which the last batch of an epoch may have fewer.
+    The last batch of an epoch may show fewer images than ``params.batch``.
     """
-    depth = _depth(weights)
-    new = dict(weights)
+    depth, new = _depth(weights), dict(weights)
     for k in range(depth):
         mean = np.mean([feedforward_change(t, x, beta, k) for t, x, beta in shown], axis=0)
         new[f"W_ff_{k}"] = weights[f"W_ff_{k}"] + params.batch * mu_ff[k] * mean
@@ -415,8 +411,8 @@ def train(
 ) -> dict[str, FloatArray]:
     """Weights after ``epochs`` passes over the images.
 
-    Each epoch draws an order of the images, then a sign of beta for each batch. From one
-    epoch to the next, learning rates fall by the factor ``decay``.
+    Each epoch draws an order of the images, then a sign of beta for each batch; its rates
+    are ``decay`` times those of the last.
     """
     learnt = dict(weights)
     for epoch in range(epochs):
@@ -435,10 +431,7 @@ def train(
 
 
 def angle_degrees(W_ff: FloatArray, W_fb: FloatArray) -> float:
-    """Angle in degrees between ``W_ff`` and the transposed ``W_fb`` of the same two layers.
-
-    0 for symmetric weights, about 90 for independent ones.
-    """
+    """Angle between ``W_ff`` and transposed ``W_fb``: 0 if symmetric, 90 if independent."""
     cosine = float(np.sum(W_ff * W_fb.T)) / float(np.linalg.norm(W_ff) * np.linalg.norm(W_fb))
     return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 

@@ -20,6 +20,7 @@ from neurosim.learning.epochs import Learner
 from neurosim.learning.named_systems import reference_of, system_named
 from neurosim.learning.resuming import ShownData
 from neurosim.system import System
+from neurosim.system.earlier import of_any_version
 
 __all__ = ["Saving", "equations_complaint"]
 
@@ -142,7 +143,9 @@ def _saved_system(state: dict[str, Any], path: Path, system: type[System] | None
         system = system_named(state["system"])
     elif not (isinstance(system, type) and issubclass(system, System)):
         raise ParameterError(f"system = {system!r}: give a class of a system, e.g. CorInfoMax")
-    settings = {name: _as_tuples(value) for name, value in state["settings"].items()}
+    settings = {
+        name: _as_tuples(value) for name, value in of_any_version(state["settings"]).items()
+    }
     try:
         return system(**settings)
     except (TypeError, ParameterError) as error:

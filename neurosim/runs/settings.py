@@ -21,6 +21,7 @@ from neurosim.errors import DataError, ParameterError, near_matches
 from neurosim.learning.named_systems import reference_of, system_named
 from neurosim.models import SYSTEMS
 from neurosim.system import Preset, PublishedCurve, System
+from neurosim.system.earlier import of_any_version
 from neurosim.system.parameters import describe_parameters
 from neurosim.system.values import parse_value
 
@@ -275,15 +276,8 @@ def settings_from_config(given: Mapping[str, Any], source: str) -> dict[str, Any
             f"{source}: 'parameters' must be a table, e.g. [parameters] and below it epsilon = 0.3"
         )
     if "environment" in given and "parameters" in settings:
-        settings["parameters"] = _of_any_version(settings["parameters"])
+        settings["parameters"] = of_any_version(settings["parameters"])
     return settings
-
-
-def _of_any_version(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters that a run saved; version 0.1.0 learned online, whatever the batch it named."""
-    if "lambda_images" in saved or "batch" not in saved:
-        return {"batch": 1, **saved}
-    return {**saved, "lambda_images": saved["batch"], "batch": 1}
 
 
 def resolve(

@@ -22,6 +22,7 @@ from neurosim.runs.run_log import log_epoch, log_finished
 from neurosim.runs.settings import RunSettings
 from neurosim.runs.tally import EpochTally, epoch_row
 from neurosim.runs.tensorboard import EventLog
+from neurosim.system.earlier import of_any_version
 
 __all__ = ["TrainingRun"]
 
@@ -160,6 +161,7 @@ class TrainingRun:
                 "the run's own back, or start a new run with another --out"
             )
         wanted = self._state()
+        state = {**state, "settings": of_any_version(state["settings"])}
         for name in ("system", "settings", "seed", "dtype", "run"):
             if not _agrees(state[name], wanted[name]):
                 raise CheckpointError(

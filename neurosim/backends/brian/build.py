@@ -31,13 +31,19 @@ import numpy as np
 from neurosim.backends.brian.links import cell_equations, integration_order, link_names
 from neurosim.backends.brian.messages import naming_the_place
 from neurosim.backends.brian.names import check_names
-from neurosim.backends.brian.rhythm import RHYTHM, linked_rhythm, rhythm_code, rhythm_equations
+from neurosim.backends.brian.rhythm import (
+    COMMIT,
+    RHYTHM,
+    linked_rhythm,
+    rhythm_code,
+    rhythm_equations,
+)
 from neurosim.backends.brian.units import check_units
 from neurosim.circuit import Circuit, Event, Population, Projection, Readout
 from neurosim.circuit.gathering import gathered_variables
 from neurosim.circuit.parser import parse_equations
 
-__all__ = ["COMMIT", "BuiltNetwork", "build_network", "counter_name"]
+__all__ = ["BuiltNetwork", "build_network", "counter_name"]
 
 #: (slot, order) of the condition, the delivery and the action of an event, by moment.
 _SCHEDULE: Mapping[str, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]] = {
@@ -48,8 +54,6 @@ _SCHEDULE: Mapping[str, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]
     "learn": (("end", 10), ("end", 11), ("end", 12)),
     "commit": (("end", 13), ("end", 14), ("end", 15)),
 }
-#: Name of the event and of the pathway by which synapses commit what they gathered.
-COMMIT = "commit"
 _READOUT_SLOT = ("end", 20)
 
 

@@ -8,10 +8,12 @@ from neurosim.circuit import Circuit
 from neurosim.circuit.gathering import commits
 from neurosim.circuit.parser import Line, identifiers, parse_equations
 
-__all__ = ["RHYTHM", "linked_rhythm", "rhythm_code", "rhythm_equations"]
+__all__ = ["COMMIT", "RHYTHM", "linked_rhythm", "rhythm_code", "rhythm_equations"]
 
 #: Name of the group that counts.
 RHYTHM = "rhythm"
+#: Name of the event and of the pathway by which synapses commit what they gathered.
+COMMIT = "commit"
 
 
 def rhythm_equations(circuit: Circuit) -> str:

@@ -12,6 +12,7 @@ from brian2.parsing.bast import brian_ast
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from neurosim.backends.brian.messages import naming_the_place
+from neurosim.backends.brian.rhythm import COMMIT
 from neurosim.circuit import Circuit
 from neurosim.circuit.parser import identifiers, parse_statements
 
@@ -55,6 +56,9 @@ def check_units(
             place = f"pathway {pathway.name!r} of projection {projection.name!r}"
             with naming_the_place(place):
                 _check_statements(getattr(synapses[projection.name], pathway.name), pathway.code)
+        if projection.commit:
+            with naming_the_place(f"commit of projection {projection.name!r}"):
+                _check_statements(getattr(synapses[projection.name], COMMIT), projection.commit)
 
 
 def _check_condition(group: Any, condition: str) -> None:

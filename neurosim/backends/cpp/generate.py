@@ -11,7 +11,8 @@ from typing import Any
 import sympy
 from brian2.parsing.sympytools import str_to_sympy
 
-from neurosim.backends.brian.build import COMMIT, BuiltNetwork, build_network
+from neurosim.backends.brian.build import BuiltNetwork, build_network
+from neurosim.backends.brian.rhythm import COMMIT
 from neurosim.backends.cpp import cells, synapses
 from neurosim.backends.cpp.fields import Field, Fields
 from neurosim.backends.cpp.gathering import gathering
