@@ -159,8 +159,7 @@ class EquilibriumPropagation(NudgedSystem):
         return (*(self._synapses(k) for k in below), *(self._bias(k) for k in below))
 
     def _layer(self, k: int) -> Population:
-        output = k == self.depth
-        equations = CELL + (FORCE_OUTPUT if output else FORCE_HIDDEN)
+        output, equations = k == self.depth, self._cell(k)
         return Population(
             self.layer_name(k),
             self.layers[k],
@@ -169,6 +168,10 @@ class EquilibriumPropagation(NudgedSystem):
             parameters=self.constants(equations),
             role="output cells" if output else "hidden cells",
         )
+
+    def _cell(self, k: int) -> str:
+        """Equations of the cells of layer k."""
+        return CELL + (FORCE_OUTPUT if k == self.depth else FORCE_HIDDEN)
 
     def _layer_events(self, equations: str, output: bool) -> tuple[Event, ...]:
         events = (
