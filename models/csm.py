@@ -5,18 +5,18 @@ Citation
 S. Qin, N. Mudur, C. Pehlevan: Contrastive Similarity Matching for Supervised Learning.
 Neural Computation 33 (2021) 1300, arXiv:2002.10378. The settings are those of the
 comparison in Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810, Table 1; *code*
-marks what only the code behind that table says. Equations and sections without a name
-are those of equilibrium propagation (Scellier and Bengio 2017, arXiv:1602.05179), whose
-phases, cells and rule for W and b this system has; *CSM* marks what Qin et al. add.
+marks what only the code behind that table says, *CSM code* what the program of Qin et
+al. says, too. Equations and sections are those of equilibrium propagation (Scellier and
+Bengio 2017, arXiv:1602.05179), whose phases, cells and rule for W and b this system has.
 
 In formulas, with s^(0) = x the image, s^(P) the output and M^(k) symmetric:
 
-- energy (CSM) E = sum_k |s^(k)|^2 / 2 - sum_k s^(k+1) . (W^(k) s^(k) + b^(k))
+- energy (CSM code) E = sum_k |s^(k)|^2 / 2 - sum_k s^(k+1) . (W^(k) s^(k) + b^(k))
   + sum_{0<k<P} s^(k) . M^(k) s^(k) / 2
 - cost, total energy and dynamics (sec. 2) C = |s^(P) - y|^2, F = E + beta C,
   tau ds/dt = -dF/ds, kept in [0, 1]
 - learning of W, b (sec. 2) dW = (alpha/beta) (s^(k+1) s^(k)T at beta - the same at 0)
-- learning of M (CSM) dM = alpha_M/(2 |beta|) (s^(k) s^(k)T at beta - M)
+- learning of M (CSM code) dM = alpha_M/(2 |beta|) (s^(k) s^(k)T at beta - M)
 
 Similarity matching compares the Gram matrices of neighbouring layers; W and M are the
 variables that make that comparison local. M follows the correlations of the nudged
@@ -27,12 +27,14 @@ Differences from the paper
 Those of equilibrium propagation in neurosim (rates of one image, cost without 1/2, fixed
 lengths of phases, a start from s = 0, graded events), and:
 
-1. The code gives the Hebbian half of the rule of M the sign of beta,
-   s s^T alpha_M/(2 beta), and the forgetting half |beta|. Signs are random, so the
-   Hebbian half averages out and M decays to about 0 within the first epoch: what is left
-   is equilibrium propagation with larger rates and a schedule. ``lateral_rule="published"``
-   does so, ``"faithful"`` has |beta| in both.
-2. The Hebbian half is added first, the forgetting half then acts on the sum (code).
+1. Both programs give the Hebbian half of the rule of M the sign of beta,
+   s s^T alpha_M/(2 beta), and the forgetting half |beta|. Qin et al. nudge with beta > 0
+   alone. The code behind the table draws signs, so that the Hebbian half averages out and
+   M decays to about 0 within the first epochs: what is left is equilibrium propagation
+   with larger rates and a schedule. ``lateral_rule="published"`` does so, ``"faithful"``
+   has |beta| in both halves, whatever the sign.
+2. The Hebbian half is added first, the forgetting half then acts on the sum (code);
+   in the program of Qin et al. it acts on M from before.
 3. The schedule scales the rates of W, b and of the Hebbian half, not that of the
    forgetting (code).
 4. The published code starts M from G G^T with G a Glorot-uniform draw, as Qin et al. do:
@@ -56,7 +58,7 @@ __all__ = ["ContrastiveSimilarityMatching"]
 # ------------------------------------------------------------------ cells
 
 FORCE_HIDDEN = """
-force = d - u - l : 1                            # CSM, -dE/ds with the lateral term
+force = d - u - l : 1                            # sec. 2, -dE/ds; CSM code, lateral term of E
 l     : 1                                        # delivered within the layer: M s
 """
 
@@ -68,17 +70,14 @@ g       : 1                                      # Hebbian half, summed over a b
 alpha_M : 1 (shared, constant)                   # rate of the Hebbian half of a batch
 forget  : 1 (shared, constant)                   # alpha_M/(2 |beta|) of a batch, unscheduled
 """
-#: CSM, M s within the layer, by changes of the rate
+#: CSM code, M s within the layer, by changes of the rate
 SIGNAL = "l_post += M*(r_pre - r_sent_pre)"
-#: CSM, Hebbian half of the rule; code, with the sign of beta
+#: CSM code, Hebbian half of the rule; code, the sign of beta
 RULE_PUBLISHED = "g += 1/(2*beta)*r_nudged_post*r_nudged_pre"
-#: CSM, Hebbian half of the rule
+#: CSM code, Hebbian half of the rule for a nudge of positive sign
 RULE_FAITHFUL = "g += 1/(2*abs(beta))*r_nudged_post*r_nudged_pre"
-#: code, mean over the batch; CSM, forgetting half of the rule
-COMMIT = """
-M += alpha_M/batch*g
-M -= forget*M
-"""
+#: CSM code, forgetting half of the rule; code, after the Hebbian half, a mean over the batch
+COMMIT = "M = (1 - forget)*(M + alpha_M/batch*g)"
 
 RULES = {"published": RULE_PUBLISHED, "faithful": RULE_FAITHFUL}
 

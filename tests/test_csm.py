@@ -239,9 +239,9 @@ def test_m_rests_at_the_similarity_or_at_its_difference_between_the_signs(faithf
     ends = reference.settle(learnt, free, steps=4, y=targets[:2].T, beta=betas[:2])[1]
     signs = np.ones(2) if faithful else betas[:2]
     expected = (1 - rate / 2) * (ends * signs) @ ends.T / 2
-    np.testing.assert_allclose(learnt["M_1"], expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(learnt["M_1"], expected, rtol=0, atol=1e-4)
     assert expected.max() > 0.2
-    assert (np.linalg.eigvalsh(expected).min() > -1e-9) is faithful
+    assert bool(np.linalg.eigvalsh(expected).min() > -1e-9) is faithful
 
 
 # ------------------------------------------------------------------ sabotages
@@ -287,11 +287,11 @@ SABOTAGES: dict[str, tuple[Callable[[], ContrastiveSimilarityMatching], Sabotage
         faithful, rule("faithful", "r_nudged_post*r_nudged_pre",
                        "(r_nudged_post*r_nudged_pre - r_free_post*r_free_pre)"),
     ),
-    "M does not forget": (small_csm, text("COMMIT", "forget*M", "0*M")),
-    "M grows instead of forgetting": (small_csm, text("COMMIT", "M -= forget", "M += forget")),
+    "M does not forget": (small_csm, text("COMMIT", "1 - forget", "1 - 0*forget")),
+    "M grows instead of forgetting": (small_csm, text("COMMIT", "1 - forget", "1 + forget")),
     "forgetting before the Hebbian half": (
         small_csm,
-        text("COMMIT", csm.COMMIT, "M -= forget*M\nM += alpha_M/batch*g"),
+        text("COMMIT", csm.COMMIT, "M = (1 - forget)*M + alpha_M/batch*g"),
     ),
     "sum instead of mean": (
         lambda: small_csm(batch=2), text("COMMIT", "alpha_M/batch", "alpha_M"),

@@ -42,7 +42,7 @@ def test_the_picture_shows_every_part_of_the_circuit(name: str, layers: tuple[in
     circuit, words = system.circuit(), _words(circuit_diagram(system))
     sizes = Counter(re.findall(r"\((\d+)\)", "\n".join(words)))
     # one cell that several layers share is named without a number
-    shared = ["one"] if name == "ep" and len(layers) > 2 else []
+    shared = ["one"] if name in ("csm", "ep") and len(layers) > 2 else []
     assert sizes == Counter(str(p.size) for p in circuit.populations if p.name not in shared)
     assert words.count("bias cell, rate 1") == len(shared)
     lines = connections(system)
@@ -80,6 +80,15 @@ def test_shared_weights_are_one_line_with_two_heads() -> None:
     assert kinds == {"up": 2, "down": 1, "out": 2, "self": 2, "link": 2, "target": 1}
     kinds = Counter(line.kind for line in connections(SYSTEMS["ep"]()))
     assert kinds == {"up": 1, "both": 1, "in": 2, "target": 1}
+
+
+def test_two_loops_onto_one_cell_do_not_lie_on_each_other() -> None:
+    """Guards the halves of M in CSM, which were one line."""
+    lines = [line for line in connections(SYSTEMS["csm"]()) if line.kind == "self"]
+    assert [line.loop for line in lines] == [0, 1]
+    figure = circuit_diagram(SYSTEMS["csm"]())
+    turns = {max(line.get_xdata()) for line in _lines(figure, 2.2) if len(line.get_xdata()) == 4}
+    assert len(turns) >= 2
 
 
 def test_lines_end_at_the_compartment_they_act_on() -> None:

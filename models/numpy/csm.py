@@ -2,8 +2,9 @@ r"""Contrastive similarity matching in plain NumPy: what the Brian2 network must
 
 S. Qin, N. Mudur, C. Pehlevan, "Contrastive Similarity Matching for Supervised Learning",
 Neural Computation 33 (2021) 1300, arXiv:2002.10378, with the step, the phases and the
-rule of M of the code behind Table 1 of arXiv:2306.04810; *CSM* marks the former, *code*
-the latter. "sec. 2" and "sec. 5" are of Scellier and Bengio 2017, arXiv:1602.05179.
+rule of M of the code behind Table 1 of arXiv:2306.04810; *CSM code* marks what the program
+of the former says, *code* what that behind the table says. "sec. 2" and "sec. 5" are of
+Scellier and Bengio 2017, arXiv:1602.05179.
 
 It needs NumPy and nothing else: it is the oracle of the step-for-step tests and of the
 gradient checks. Starts of the dynamics, the cost and the rule for W and b are those of
@@ -71,7 +72,7 @@ def initial_weights(layers: Sequence[int], rng: np.random.Generator) -> dict[str
 
 
 def energy(weights: Weights, s: State) -> FloatArray:
-    """Energy E, CSM: that of equilibrium propagation plus half of s . M s of hidden layers."""
+    """Energy E, CSM code: that of equilibrium propagation plus half of s . M s of hidden layers."""
     total = ep.energy(weights, s)
     for k in range(1, depth(weights)):
         total = total + 0.5 * (s[k] * (weights[f"M_{k}"] @ s[k])).sum(axis=0)
@@ -127,7 +128,7 @@ def update(
 ) -> dict[str, FloatArray]:
     """Weights after one update, a mean over the images; W and b by the rule of sec. 2.
 
-    M gains alpha_M/(2 beta) s s^T of the nudged phase and then forgets (CSM; code).
+    M gains alpha_M/(2 beta) s s^T of the nudged phase and then forgets (CSM code; code).
     """
     images = free[0].shape[1]
     changed = ep.update(weights, free, nudged, beta, alpha)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from neurosim.circuit import Circuit, Population, Projection
@@ -36,6 +37,8 @@ class Connection:
         Whether it learns.
     words : str
         For the legend: its role and the names of its weights.
+    loop : int
+        How many loops of the same cells onto themselves lie within this one.
     """
 
     kind: str
@@ -44,6 +47,7 @@ class Connection:
     arrives: str
     plastic: bool
     words: str
+    loop: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +104,18 @@ def connections(system: System) -> tuple[Connection, ...]:
         found += _links(circuit, cells)
         if number:
             found += _targets(circuit, cells)
-    return tuple(found)
+    return tuple(_nested(found))
+
+
+def _nested(lines: list[Connection]) -> Iterator[Connection]:
+    """The same lines; loops onto the same cells are numbered from the innermost."""
+    loops: Counter[str] = Counter()
+    for line in lines:
+        if line.kind == "self":
+            yield dataclasses.replace(line, loop=loops[line.source])
+            loops[line.source] += 1
+        else:
+            yield line
 
 
 def _projected(

@@ -70,8 +70,10 @@ def _self(line: Connection, at: Places) -> list[Point]:
     height = at.height(line.target, line.arrives) - SLOT
     turn = x + 1.02
     if abs(height + SLOT - soma) < 0.1:
-        height = soma + 0.34
-        return [(x + 0.45, soma - 0.3), (turn, soma - 0.3), (turn, height), (x + 0.2, height)]
+        # a second loop runs around the first, along the sides of the cell
+        low, height = soma - 0.3 - 0.12 * line.loop, soma + 0.34 + 0.24 * line.loop
+        turn, end = turn + 0.24 * line.loop, x + 0.2 - 0.11 * line.loop
+        return [(x + 0.45, low), (turn, low), (turn, height), (end, height)]
     end = x + at.edge(line.target, line.arrives)
     return [(x + 0.3, soma + 0.1), (turn, soma + 0.1), (turn, height), (end, height)]
 
