@@ -287,7 +287,7 @@ SABOTAGES: dict[str, tuple[Callable[[], ContrastiveSimilarityMatching], Sabotage
         faithful, rule("faithful", "r_nudged_post*r_nudged_pre",
                        "(r_nudged_post*r_nudged_pre - r_free_post*r_free_pre)"),
     ),
-    "M does not forget": (small_csm, text("COMMIT", "1 - forget", "1 - 0*forget")),
+    "M forgets too slowly": (small_csm, text("COMMIT", "1 - forget", "1 - forget/9")),
     "M grows instead of forgetting": (small_csm, text("COMMIT", "1 - forget", "1 + forget")),
     "forgetting before the Hebbian half": (
         small_csm,
