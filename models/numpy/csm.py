@@ -8,21 +8,33 @@ Scellier and Bengio 2017, arXiv:1602.05179.
 
 It needs NumPy and nothing else: it is the oracle of the step-for-step tests and of the
 gradient checks. Starts of the dynamics, the cost and the rule for W and b are those of
-:mod:`neurosim.models.numpy.ep`, whose table of symbols holds here, too. Beyond it:
+:mod:`neurosim.models.numpy.ep`. Every state is a matrix with one column per image.
 
 =====================  =====================  =======================  ========================
 Paper                  Here                   Shape                    Meaning
 =====================  =====================  =======================  ========================
+:math:`s^{(k)}`        ``s[k]``               ``(N_k, images)``        state of layer k
+:math:`x`              ``x``                  ``(N_0, images)``        images, ``s[0]``
+:math:`y`              ``y``                  ``(N_P, images)``        targets of the output
+:math:`W^{(k)}`        ``weights["W_k"]``     ``(N_{k+1}, N_k)``       layers k and k+1
+:math:`b^{(k)}`        ``weights["b_k"]``     ``(N_{k+1}, 1)``         biases of layer k+1
 :math:`M^{(k)}`        ``weights["M_k"]``     ``(N_k, N_k)``           lateral synapses of the
                                                                        hidden layer k = 1..P-1
+:math:`\beta`          ``beta``               number or ``(images,)``  nudge, of either sign; 0
+                                                                       in the free phase
+:math:`\epsilon`       ``h``                  number                   Euler step, dt / tau
+:math:`\alpha`         ``alpha``              ``(P,)``                 rates of W and b
 :math:`\alpha_M`       ``alpha_M``            ``(P - 1,)``             rates of M; those of the
                                                                        schedule
 :math:`\alpha_{M,0}`   ``forgetting``         ``(P - 1,)``             rates of M, unscheduled
 :math:`|\beta|`        ``size``               number                   size of the nudge
 =====================  =====================  =======================  ========================
 
-Also: ``faithful``, whether the Hebbian half of the rule of M has :math:`|\beta|` instead of
-:math:`\beta`.
+Also: ``layers``, cells per layer, image first; ``rng``, the source of all draws; ``steps``,
+length of a phase; ``free`` and ``nudged``, states at the ends of the phases; ``images`` and
+``targets``, one per row; ``betas``, the nudge of each image; ``batch``, images per update;
+``faithful``, whether the Hebbian half of the rule of M has :math:`|\beta|` instead of
+:math:`\beta`; ``rule``, keywords of :func:`update` that :func:`train` hands on.
 
 Examples
 --------
@@ -41,8 +53,11 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.models.numpy import ep
 from neurosim.models.numpy.ep import FloatArray, State, Weights, cost, depth, resting_state
+from neurosim.models.numpy.ep import energy as energy_between_layers
+from neurosim.models.numpy.ep import force as force_between_layers
+from neurosim.models.numpy.ep import initial_weights as weights_between_layers
+from neurosim.models.numpy.ep import update as update_between_layers
 
 __all__ = [
     "cost",
@@ -60,7 +75,7 @@ __all__ = [
 
 def initial_weights(layers: Sequence[int], rng: np.random.Generator) -> dict[str, FloatArray]:
     """Glorot-uniform W, zero b, and M = G G^T with Glorot-uniform G."""
-    weights = ep.initial_weights(layers, rng)
+    weights = weights_between_layers(layers, rng)
     for k, size in enumerate(layers[1:-1], start=1):
         bound = np.sqrt(3 / size)
         drawn = rng.uniform(-bound, bound, size=(size, size))
@@ -73,7 +88,7 @@ def initial_weights(layers: Sequence[int], rng: np.random.Generator) -> dict[str
 
 def energy(weights: Weights, s: State) -> FloatArray:
     """Energy E, CSM code: that of equilibrium propagation plus half of s . M s of hidden layers."""
-    total = ep.energy(weights, s)
+    total = energy_between_layers(weights, s)
     for k in range(1, depth(weights)):
         total = total + 0.5 * (s[k] * (weights[f"M_{k}"] @ s[k])).sum(axis=0)
     return np.asarray(total)
@@ -81,7 +96,7 @@ def energy(weights: Weights, s: State) -> FloatArray:
 
 def force(weights: Weights, s: State, y: FloatArray, beta: float | FloatArray) -> State:
     """Minus the gradient of the total energy F = E + beta C in the states."""
-    *hidden, output = ep.force(weights, s, y, beta)
+    *hidden, output = force_between_layers(weights, s, y, beta)
     lateral = (weights[f"M_{k}"] @ s[k] for k in range(1, depth(weights)))
     return (*(f - inhibition for f, inhibition in zip(hidden, lateral, strict=True)), output)
 
@@ -131,7 +146,7 @@ def update(
     M gains alpha_M/(2 beta) s s^T of the nudged phase and then forgets (CSM code; code).
     """
     images = free[0].shape[1]
-    changed = ep.update(weights, free, nudged, beta, alpha)
+    changed = update_between_layers(weights, free, nudged, beta, alpha)
     nudge = np.abs(beta) if faithful else beta
     for k, (rate, kept) in enumerate(zip(alpha_M, forgetting or alpha_M, strict=True), start=1):
         hebb = (nudged[k] / (2 * nudge)) @ nudged[k].T
@@ -158,10 +173,7 @@ def train(
     steps: tuple[int, int] = (20, 4),
     **rule: Any,
 ) -> dict[str, FloatArray]:
-    """Weights after one pass over the images in the order given; rates are of a batch.
-
-    ``rule`` is handed to :func:`update`.
-    """
+    """Weights after one pass over the images in the order given; rates are of a batch."""
     learnt = dict(weights)
     for start in range(0, len(images), batch):
         rows = slice(start, start + batch)
