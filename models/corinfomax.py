@@ -40,6 +40,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from neurosim.circuit import Event, Population, Projection, Weight
+from neurosim.errors import ParameterError
 from neurosim.system import LeakyDendrites, NudgedSystem, StretchedRates, Trace, parameter, timing
 from neurosim.system import building_blocks as blocks
 
@@ -234,6 +235,11 @@ class CorInfoMax(LeakyDendrites, StretchedRates, NudgedSystem):
         owner, tau = type(self).__name__, ("tau_u", self.tau_u)
         given = {"epsilon": self.epsilon, "beta": self.beta}
         timing.check_euler_step(owner, tau, self.dt, self._relaxations(), **given)
+        if self.forgetting(self.batch) < 1e-9:
+            raise ParameterError(
+                f"{owner}.batch = {self.batch}: B forgets all it holds within a batch; give a "
+                "smaller batch, a larger lambda_images or a lambda_ nearer to 1"
+            )
 
     def _relaxations(self) -> list[tuple[str, str, float]]:
         """Cells, the terms by which they relax by themselves, and their conductance."""

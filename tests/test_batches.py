@@ -142,6 +142,12 @@ def test_a_batch_that_is_no_number_of_images_is_refused(batch: Any) -> None:
         CorInfoMax(batch=batch)
 
 
+def test_a_batch_in_which_the_lateral_weights_forget_all_is_refused() -> None:
+    """Guards a division by 0 where lambda to the batch is none."""
+    with pytest.raises(ParameterError, match=r"batch = 5000: B forgets all it holds"):
+        CorInfoMax(batch=5000, lambda_=0.5)
+
+
 @dataclasses.dataclass(frozen=True)
 class AtOnce(CorInfoMax):
     """CorInfoMax whose first feedforward synapses change within the image."""

@@ -140,7 +140,7 @@ def command_lines(draw: Any) -> dict[str, Any]:
         "epsilon": positive,
         "g_l": st.floats(0, 5),
         "lambda_": st.floats(0.5, 1, exclude_max=True),
-        "batch": st.integers(1, 10**6),
+        "batch": st.integers(1, 10),
         "mu_ff": st.tuples(*[rates] * (len(hidden) + 1)),
         "mu_fb": st.tuples(*[rates] * len(hidden)),
         "beta": positive,

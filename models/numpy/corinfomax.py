@@ -338,7 +338,7 @@ def lateral_update(B: FloatArray, r: FloatArray, forgetting: float) -> FloatArra
     """
     z = B @ r.reshape(len(B), -1)
     gamma = (1 - forgetting) / forgetting
-    return (B - gamma * (z @ z.T) / z.shape[1]) / forgetting
+    return np.asarray((B - gamma * (z @ z.T) / z.shape[1]) / forgetting)
 
 
 def update(

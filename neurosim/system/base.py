@@ -73,7 +73,7 @@ class System(abc.ABC):
     symbols: ClassVar[Mapping[str, str]] = {}
 
     layers: tuple[int, ...] = (784, 500, 10)
-    batch: int = parameter(1, "images per update of the weights", "", "[1, inf)")
+    batch: int = parameter(1, "images per update of the weights", "", "[1, 1000000]")
 
     @abc.abstractmethod
     def circuit(self) -> Circuit:
