@@ -88,8 +88,10 @@ r     = x : 1                                    # code, the output is linear
 y     : 1                                        # target
 """
 
-#: A cell tells its synapses that the network has settled, if it has a rate.
-LEARN = "end_settle and learning and r != 0"
+#: Cells tell their synapses that the network has settled.
+SETTLED = "end_settle and learning"
+#: Those of which many have a rate of 0 only if they have one.
+LEARN = f"{SETTLED} and r != 0"
 
 # ------------------------------------------------------------------ synapses and biases
 
@@ -141,6 +143,8 @@ class PredictiveCoding(LayeredSystem):
     answer_event: ClassVar[str] = "end_predict"
     #: What a synapse does with the gradient of a batch.
     optimizer: ClassVar[str] = "adam"
+    #: Condition of cells of a layer to tell their synapses; a sigmoid is never 0.
+    learn: ClassVar[str] = SETTLED
     #: Whether the target takes the place of the output's value.
     clamped: ClassVar[bool] = True
 
@@ -252,7 +256,7 @@ class PredictiveCoding(LayeredSystem):
         # nothing is sent back to the image
         down = (error,) if k > 1 else ()
         if k < self.depth:
-            return (adopt, *down, spike, Event("learn", LEARN, "learn"))
+            return (adopt, *down, spike, Event("learn", self.learn, "learn"))
         end = Event("end_predict", "end_predict", "phase_end")
         return (end, *down) if self.clamped else (adopt, end, *down)
 

@@ -39,7 +39,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.models.pc import HIDDEN, PredictiveCoding
+from neurosim.models.pc import HIDDEN, LEARN, PredictiveCoding
 from neurosim.system import inherited, parameter
 from neurosim.system.nudged import signed_nudges
 
@@ -82,6 +82,7 @@ class NudgedPredictiveCoding(PredictiveCoding):
     sliders: ClassVar[tuple[str, ...]] = ("lam", "tau", "event_threshold", "error_threshold")
     scalars: ClassVar[tuple[str, ...]] = ("lam",)
     optimizer: ClassVar[str] = "sgd"
+    learn: ClassVar[str] = LEARN
     clamped: ClassVar[bool] = False
 
     layers: tuple[int, ...] = (784, 128, 64, 10)
