@@ -108,7 +108,7 @@ RULE = "g += err_post*r_pre"
 
 TRACES = (
     Trace("value", "x", "value", "x", "potential"),
-    Trace("prediction", "mu", "prediction from below", r"\mu", "potential"),
+    Trace("predicted", "mu", "prediction from below", r"\mu", "potential"),
     Trace("error", "err", "prediction error", "e", "error"),
     Trace("feedback", "feedback", "errors from above", "W^T e", "current", layers="hidden"),
     Trace("rate", "r", "rate", "f(x)", "rate", shown=False),

@@ -83,12 +83,12 @@ def settle(
 def update(
     weights: Weights, x: State, lam: float | FloatArray, rate: float
 ) -> dict[str, FloatArray]:
-    """Weights after a step of ``rate``, that of one image, times the sum over the images."""
+    """Weights after a step of ``rate``, that of a batch, times the mean over the images."""
     rates, learnt = (x[0], *(rectified(values) for values in x[1:-1])), dict(weights)
     for k, e in enumerate(errors(weights, x, rectified)):
-        push = 2 / lam * e
-        learnt[f"W_{k}"] = weights[f"W_{k}"] + rate * push @ rates[k].T
-        learnt[f"b_{k}"] = weights[f"b_{k}"] + rate * push.sum(axis=1, keepdims=True)
+        push = rate / x[0].shape[1] * 2 / lam * e
+        learnt[f"W_{k}"] = weights[f"W_{k}"] + push @ rates[k].T
+        learnt[f"b_{k}"] = weights[f"b_{k}"] + push.sum(axis=1, keepdims=True)
     return learnt
 
 
@@ -99,11 +99,11 @@ def train(
     lams: FloatArray,
     *,
     batch: int = 20,
-    rate: float = 0.001,
+    rate: float = 0.02,
     steps: int = 50,
     h: float = 0.1,
 ) -> dict[str, FloatArray]:
-    """Weights after one pass over the images in the order given."""
+    """Weights after one pass over the images in the order given; ``rate`` is of a batch."""
     learnt = dict(weights)
     for start in range(0, len(images), batch):
         rows = slice(start, start + batch)
