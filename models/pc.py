@@ -50,6 +50,7 @@ from numpy.typing import NDArray
 from neurosim.circuit import Event, Pathway, Population, Projection
 from neurosim.system import LayeredSystem, Trace, inherited, parameter, timing
 from neurosim.system import building_blocks as blocks
+from neurosim.system.base import Layer
 from neurosim.system.optimizers import optimized
 
 __all__ = ["PredictiveCoding"]
@@ -82,7 +83,7 @@ force = slope*feedback - err : 1                 # dynamics, -dE/dx
 """
 
 CLAMPED = """
-x     = int(in_predict)*mu + int(in_settle)*goal : 1  # adopts its prediction, then is clamped
+x     = mu + int(in_settle)*(goal - mu) : 1      # adopts its prediction, then is clamped
 goal  = 0.03 + 0.94*y : 1                        # code, 0.97 for the class shown
 r     = x : 1                                    # code, the output is linear
 y     : 1                                        # target
@@ -137,7 +138,6 @@ class PredictiveCoding(LayeredSystem):
     remedy: ClassVar[str] = "lower the learning rate (rate) or raise tau"
     symbols: ClassVar[Mapping[str, str]] = {"err": "e", "slope": "f'", "feedback": r"\delta"}
     traces: ClassVar[tuple[Trace, ...]] = TRACES
-    parts: ClassVar[Mapping[str, str]] = {"value": "x", "error": "err"}
     sliders: ClassVar[tuple[str, ...]] = ("tau", "event_threshold", "error_threshold")
     phase_times: ClassVar[Mapping[str, str]] = {"settle": "settle_time"}
     answer_event: ClassVar[str] = "end_predict"
@@ -148,6 +148,7 @@ class PredictiveCoding(LayeredSystem):
     #: Whether the target takes the place of the output's value.
     clamped: ClassVar[bool] = True
 
+    layers: tuple[int, ...] = (784, 600, 600, 10)
     event_threshold: float = inherited(LayeredSystem, "event_threshold", 0.001)
     error_threshold: float = parameter(
         0.001, "change of error that makes a cell send it; 0 is exact", r"\theta_e", "[0, inf)"
@@ -300,6 +301,11 @@ class PredictiveCoding(LayeredSystem):
     def evaluation_phases(self) -> dict[str, int]:
         """The forward pass only."""
         return {**self.phase_steps(), "settle": 0}
+
+    def layer_cells(self) -> tuple[Layer, ...]:
+        """The layers; all but the image have a value, also where it is clamped."""
+        image, *upper = super().layer_cells()
+        return (image, *(dataclasses.replace(layer, state="x") for layer in upper))
 
     def cell_traces(self, k: int) -> tuple[Trace, ...]:
         """As declared; the first layer sends no errors."""

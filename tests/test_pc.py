@@ -229,7 +229,7 @@ def test_for_a_small_nudge_the_update_is_the_gradient_of_the_squared_error() -> 
     image, y = rng.uniform(size=(5, 2)), np.eye(3)[:, :2]
     lam = np.array([1e-6, -1e-6])
     free = nudge_oracle.forward(weights, image, nudge_oracle.rectified)
-    x = nudge_oracle.settle(weights, free, y, lam, steps=300, h=0.4)
+    x = nudge_oracle.settle(weights, free, y, lam, steps=1500)
     learnt = nudge_oracle.update(weights, x, lam, 2.0)
     for name in weights:
         change = np.abs(learnt[name] - weights[name])
@@ -293,7 +293,7 @@ SABOTAGES: dict[str, tuple[Callable[[], PredictiveCoding], Sabotage]] = {
     "pc: rates instead of changes": (small_pc, text(pc_module, "UP", " - r_sent_pre", "")),
     "pc: no slope": (small_pc, text(pc_module, "SIGMOID", "slope*feedback", "feedback")),
     "pc: no error of its own": (small_pc, text(pc_module, "SIGMOID", " - err", "")),
-    "pc: output not clamped": (small_pc, text(pc_module, "CLAMPED", "*goal", "*mu")),
+    "pc: output not clamped": (small_pc, text(pc_module, "CLAMPED", "(goal", "(mu")),
     "pc: clamped to 0 and 1": (small_pc, text(pc_module, "CLAMPED", "0.03 + 0.94*y", "y")),
     "nudge: the output moves in the forward pass": (
         small_nudge, text(nudge_module, "NUDGED", "int(in_settle)*", ""),

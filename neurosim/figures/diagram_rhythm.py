@@ -38,12 +38,18 @@ def draw_rhythm(axes: Axes, circuit: Circuit, low: float, right: float) -> None:
         start += length
     for step in range(1, total):
         axes.plot([at(step)] * 2, [low, low + 0.09], color=style.INK, linewidth=0.9, zorder=2)
-    for step, text, side in _moments(circuit):
+    moments = _moments(circuit)
+    early = any(side == "center" and at(step) - left < 2.1 for step, _, side in moments)
+    for step, text, side in moments:
         axes.plot([at(step)] * 2, [low - 0.1, low], color=style.INK, linewidth=1.6)
         # words in the middle leave room for those at the right end
         crowded = side == "center" and right - at(step) < 1.9
         x, side = (min(at(step), right - 1.28), "right") if crowded else (at(step), side)
-        for row, line in enumerate(text.splitlines()):
+        if early and side == "center":
+            x, side = max(x, left + 0.82), "left"
+        # after a short first phase the words at the onset are in two lines
+        lines = text.replace(", ", ",\n") if early and not step else text
+        for row, line in enumerate(lines.splitlines()):
             axes.text(x, low - 0.29 - 0.17 * row, line, ha=side, va="baseline",
                       color=style.INK, size=9.5)  # fmt: skip
 
