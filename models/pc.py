@@ -7,8 +7,8 @@ Algorithm in a Predictive Coding Network with Local Hebbian Synaptic Plasticity.
 Neural Computation 29 (2017) 1229, DOI 10.1162/NECO_a_00949. A tutorial on such
 networks is R. Bogacz, Journal of Mathematical Psychology 76 (2017) 198. The settings
 are those of the comparison in Bozkurt, Pehlevan, Erdogan, NeurIPS 2023,
-arXiv:2306.04810, Table 1; *code* marks what only the code behind that table says.
-Other comments name the formula below that a line belongs to.
+arXiv:2306.04810, Table 1. Numbers of sections are those of the first paper; *code*
+marks what only the code behind that Table 1 says.
 
 In formulas, with value nodes x_l, layers l = 0 (the image) to P (the output):
 
@@ -58,8 +58,8 @@ __all__ = ["PredictiveCoding"]
 # ------------------------------------------------------------------ cells
 
 CELL = """
-mu    : 1                                        # prediction, W f(x) from below, b
-err   = x - mu : 1                               # error
+mu    : 1                                        # sec. 2, prediction: W f(x) from below, b
+err   = x - mu : 1                               # sec. 2, error
 """
 
 #: Of cells that send their error down: all but those of the first layer.
@@ -69,21 +69,21 @@ error_threshold : 1 (shared, constant)           # change of error that is sent
 """
 
 HIDDEN = """
-dx/dt = int(in_settle)*force/tau : 1             # dynamics, all layers at once
-feedback : 1                                     # dynamics, W^T e from above
+dx/dt = int(in_settle)*force/tau : 1             # sec. 2, -dE/dx; code, all layers at once
+feedback : 1                                     # sec. 2, W^T e from above
 r_sent : 1                                       # last rate sent
 tau   : second (shared, constant)                # time constant; code, a step is 0.1 tau
 event_threshold : 1 (shared, constant)           # change of rate that is sent
 """
 
 SIGMOID = """
-r     = 1/(1 + exp(-x)) : 1                      # f(x), logistic
-slope = r*(1 - r) : 1                            # f'(x)
-force = slope*feedback - err : 1                 # dynamics, -dE/dx
+r     = 1/(1 + exp(-x)) : 1                      # code, f(x), logistic
+slope = r*(1 - r) : 1                            # sec. 2, f'(x)
+force = slope*feedback - err : 1                 # sec. 2, -dE/dx
 """
 
 CLAMPED = """
-x     = mu + int(in_settle)*(goal - mu) : 1      # adopts its prediction, then is clamped
+x     = mu + int(in_settle)*(goal - mu) : 1      # sec. 2, its prediction, then the target
 goal  = 0.03 + 0.94*y : 1                        # code, 0.97 for the class shown
 r     = x : 1                                    # code, the output is linear
 y     : 1                                        # target
@@ -100,11 +100,11 @@ SYNAPSE = """
 w     : 1                                        # W_l, synapses; b_l, biases
 g     : 1                                        # gradient, summed over a batch
 """
-#: prediction, by changes of the rate
+#: sec. 2, prediction, by changes of the rate
 UP = "mu_post += w*(r_pre - r_sent_pre)"
-#: dynamics, W^T e through the same weights, by changes of the error
+#: sec. 2, W^T e through the same weights, by changes of the error
 DOWN = "feedback_pre += w*(err_post - err_sent_post)"
-#: learning, -dE/dW
+#: sec. 2, -dE/dW
 RULE = "g += err_post*r_pre"
 
 TRACES = (

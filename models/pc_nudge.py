@@ -6,7 +6,7 @@ The network is that of J. C. R. Whittington, R. Bogacz, Neural Computation 29 (2
 1229, see :mod:`neurosim.models.pc`. The nudge of the output takes the place of the
 clamp in the comparison of Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810,
 Table 1, whose settings these are; *code* marks what only the code behind that table
-says. Other comments name the formula below that a line belongs to.
+says. Numbers of sections are those of the first paper.
 
 In formulas, with predictions mu and errors e as in :mod:`neurosim.models.pc`:
 
@@ -47,19 +47,19 @@ __all__ = ["NudgedPredictiveCoding"]
 
 RECTIFIED = """
 r     = x*int(x > 0) : 1                         # code, f(x), rectified and linear
-slope = int(x > 0) : 1                           # f'(x)
-force = 2*(slope*feedback - err) : 1             # dynamics, -dE/dx
+slope = int(x > 0) : 1                           # code, f'(x)
+force = 2*(slope*feedback - err) : 1             # code, -dE/dx
 """
 
 NUDGED = """
-dx/dt = int(in_settle)*force/tau : 1             # dynamics, all layers at once
+dx/dt = int(in_settle)*force/tau : 1             # code, all layers at once
 r     = x : 1                                    # code, the output is linear
-force = -2*err - 2*lam*(x - y) : 1               # dynamics, -dE/dx of the output
+force = -2*err - 2*lam*(x - y) : 1               # code, -dE/dx of the output
 y     : 1                                        # target
 tau   : second (shared, constant)                # time constant; code, a step is 0.1 tau
 """
 
-#: learning, -dE/dW per nudge
+#: code, -dE/dW per nudge
 RULE = "g += 2/lam*err_post*r_pre"
 
 

@@ -42,7 +42,8 @@ def test_the_picture_shows_every_part_of_the_circuit(name: str, layers: tuple[in
     circuit, words = system.circuit(), _words(circuit_diagram(system))
     sizes = Counter(re.findall(r"\((\d+)\)", "\n".join(words)))
     # one cell that several layers share is named without a number
-    shared = ["one"] if name in ("csm", "ep") and len(layers) > 2 else []
+    biased = any(population.name == "one" for population in circuit.populations)
+    shared = ["one"] if biased and len(layers) > 2 else []
     assert sizes == Counter(str(p.size) for p in circuit.populations if p.name not in shared)
     assert words.count("bias cell, rate 1") == len(shared)
     lines = connections(system)

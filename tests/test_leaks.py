@@ -202,6 +202,8 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "corinfomax-sparse-enforced": {"layers": (4, 5, 3)},
     "ep": {"layers": (4, 5, 3)},
+    "pc": {"layers": (4, 5, 3)},
+    "pc-nudge": {"layers": (4, 5, 3)},
 }
 
 
@@ -213,10 +215,10 @@ def trained(backend: RuntimeBackend, weights: Any, cuts: tuple[int, ...]) -> dic
         for item in backend.circuit.inputs
     }
     answers = []
-    phases = {"free": 4, "nudged": 3}
+    phases = dict(zip((phase.name for phase in backend.circuit.phases), (4, 3), strict=True))
     for first, last in zip((0, *cuts), (*cuts, 4), strict=True):
         given = {name: values[first:last] for name, values in inputs.items()}
-        result = backend.run(Chunk(given, weights, phases=phases, learning=True))
+        result = backend.run(Chunk(given, weights, phases=phases, learning=True, commits=first))
         weights = result.weights
         answers.append(result.readouts["answer"])
     return {**weights, "answer": np.concatenate(answers)}

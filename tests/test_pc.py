@@ -29,7 +29,7 @@ Array = Any
 SMALL: dict[str, Any] = {
     "layers": (5, 6, 4, 3),
     "batch": 2,
-    "settle_time": 12.0,
+    "settle_time": 6.0,
     "event_threshold": 0.0,
     "error_threshold": 0.0,
 }

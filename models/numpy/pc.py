@@ -23,7 +23,10 @@ Paper               Here                  Shape                   Meaning
 :math:`f`           ``f``                 function                rate of a hidden value
 ==================  ====================  ======================  ===========================
 
-Also: ``h``, the Euler step, dt / tau; ``means``, Adam's running means of the gradient and of
+Also: ``layers``, cells per layer, image first; ``rng``, the source of all draws; ``image``,
+images as columns, ``y`` their targets; ``images`` and ``targets``, one per row; ``batch``,
+images per update; ``steps``, length of the settle phase; ``ascent``, minus the gradient;
+``h``, the Euler step, dt / tau; ``means``, Adam's running means of the gradient and of
 its square by the name of the weight; ``rate``, the learning rate of an update.
 
 Examples

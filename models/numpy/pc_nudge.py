@@ -5,7 +5,10 @@ the output is free and feels the target by a nudge of small strength lambda, hid
 are rectified and linear, the energy has no 1/2, and weights take plain steps. All of it is
 that of the code behind Table 1 of arXiv:2306.04810.
 
-``lam`` is the nudge, a number or one of either sign for each image, ``(images,)``.
+``lam`` is the nudge, a number or one of either sign for each image, ``(images,)``; ``lams``
+are those of all images. As there, ``x`` are values, ``y`` targets as columns, ``weights``
+arrays by name, ``h`` the Euler step and ``steps`` the length of the settle phase; ``images``
+and ``targets`` have a row per image, ``batch`` images make an update.
 
 Examples
 --------

@@ -38,18 +38,15 @@ def draw_rhythm(axes: Axes, circuit: Circuit, low: float, right: float) -> None:
         start += length
     for step in range(1, total):
         axes.plot([at(step)] * 2, [low, low + 0.09], color=style.INK, linewidth=0.9, zorder=2)
-    moments = _moments(circuit)
-    early = any(side == "center" and at(step) - left < 2.1 for step, _, side in moments)
-    for step, text, side in moments:
+    for step, text, side in _moments(circuit):
         axes.plot([at(step)] * 2, [low - 0.1, low], color=style.INK, linewidth=1.6)
         # words in the middle leave room for those at the right end
         crowded = side == "center" and right - at(step) < 1.9
         x, side = (min(at(step), right - 1.28), "right") if crowded else (at(step), side)
-        if early and side == "center":
-            x, side = max(x, left + 0.82), "left"
-        # after a short first phase the words at the onset are in two lines
-        lines = text.replace(", ", ",\n") if early and not step else text
-        for row, line in enumerate(lines.splitlines()):
+        if side == "center" and x - left < 2.2:
+            # a short first phase: beside the words at the onset
+            x, side = max(x, left + 1.8), "left"
+        for row, line in enumerate(text.splitlines()):
             axes.text(x, low - 0.29 - 0.17 * row, line, ha=side, va="baseline",
                       color=style.INK, size=9.5)  # fmt: skip
 
