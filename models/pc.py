@@ -162,59 +162,29 @@ class PredictiveCoding(LayeredSystem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        owner, terms = type(self).__name__, [self.relaxation()]
+        owner, terms = type(self).__name__, [self._relaxation()]
         timing.check_euler_step(owner, ("tau", self.tau), self.dt, terms)
 
     # -------------------------------------------------------------- what PC-Nudge changes
 
-    def relaxation(self) -> tuple[str, str, float]:
-        """Cells that relax fastest without their synapses.
-
-        Returns
-        -------
-        tuple of str, str and float
-            Which, by which terms, and how fast, as a multiple of 1/tau.
-        """
+    def _relaxation(self) -> tuple[str, str, float]:
+        """Cells that relax fastest without their synapses, by which terms, and how fast."""
         return "hidden cells", "", 1.0
 
-    def update_rate(self) -> float:
-        """Learning rate of an update, which multiplies the mean over a batch.
-
-        Returns
-        -------
-        float
-            Dimensionless.
-        """
+    def _update_rate(self) -> float:
+        """Learning rate of an update, which multiplies the mean over a batch."""
         return self.rate
 
-    def hidden_equations(self) -> str:
-        """Equations of a hidden cell, but for prediction and error.
-
-        Returns
-        -------
-        str
-            Its value, rate and force.
-        """
+    def _hidden_equations(self) -> str:
+        """Of a hidden cell, but for prediction and error."""
         return HIDDEN + SIGMOID
 
-    def output_equations(self) -> str:
-        """Equations of an output cell, but for prediction and error.
-
-        Returns
-        -------
-        str
-            Its value, rate and target.
-        """
+    def _output_equations(self) -> str:
+        """Of an output cell, but for prediction and error."""
         return CLAMPED
 
-    def rule(self) -> str:
-        """What a synapse gathers of every image.
-
-        Returns
-        -------
-        str
-            Statement.
-        """
+    def _rule(self) -> str:
+        """What a synapse gathers of every image."""
         return RULE
 
     # -------------------------------------------------------------- the circuit
@@ -235,7 +205,7 @@ class PredictiveCoding(LayeredSystem):
 
     def _layer(self, k: int) -> Population:
         output = k == self.depth
-        equations = self.output_equations() if output else self.hidden_equations()
+        equations = self._output_equations() if output else self._hidden_equations()
         equations += CELL + (ERROR_SENT if k > 1 else "")
         return Population(
             self.layer_name(k),
@@ -273,11 +243,11 @@ class PredictiveCoding(LayeredSystem):
         self, name: str, source: str, k: int, down: tuple[Pathway, ...], weight: str, role: str
     ) -> Projection:
         """Synapses onto layer k + 1 that descend the energy."""
-        learn = Pathway("plasticity", "learn", self.rule(), learns=True)
+        learn = Pathway("plasticity", "learn", self._rule(), learns=True)
         pathways = (Pathway("up", "spike", UP), *down, learn)
         target = self.layer_name(k + 1)
         synapses = Projection(name, source, target, SYNAPSE, pathways, role=role, weight=weight)
-        return optimized(synapses, self.optimizer, self.update_rate())
+        return optimized(synapses, self.optimizer, self._update_rate())
 
     # -------------------------------------------------------------- learning and recording
 

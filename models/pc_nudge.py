@@ -94,23 +94,23 @@ class NudgedPredictiveCoding(PredictiveCoding):
     lam: float = parameter(0.001, "size of the nudge", r"\lambda", "(0, inf)")
     random_sign: bool = parameter(True, "draw the sign of the nudge anew for every batch")
 
-    def relaxation(self) -> tuple[str, str, float]:
+    def _relaxation(self) -> tuple[str, str, float]:
         """Nudged output cells."""
         return "nudged output cells", "2 + 2 lam", 2 + 2 * self.lam
 
-    def update_rate(self) -> float:
+    def _update_rate(self) -> float:
         """The sum over a batch, as the mean times its size."""
         return self.batch * self.rate
 
-    def hidden_equations(self) -> str:
+    def _hidden_equations(self) -> str:
         """Rectified and linear cells."""
         return HIDDEN + RECTIFIED
 
-    def output_equations(self) -> str:
+    def _output_equations(self) -> str:
         """Linear cells with a nudge."""
         return NUDGED
 
-    def rule(self) -> str:
+    def _rule(self) -> str:
         """The gradient of the energy per nudge."""
         return RULE
 
