@@ -45,7 +45,7 @@ lengths of phases, a start from s = 0, graded events), and:
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from neurosim.circuit import Pathway, Projection, Weight
 from neurosim.models.ep import CELL, EquilibriumPropagation
@@ -137,7 +137,7 @@ class ContrastiveSimilarityMatching(EquilibriumPropagation):
             Pathway("signal", "spike", SIGNAL),
             Pathway("plasticity", "learn", rule, learns=True),
         )
-        shared = {"parameters": parameters, "rate": "alpha_M", "commit": COMMIT}
+        shared: dict[str, Any] = {"parameters": parameters, "rate": "alpha_M", "commit": COMMIT}
         return (
             Projection(f"lateral_{k}", name, name, LATERAL, pathways, "all_but_self",
                        role="lateral inhibition", **shared),

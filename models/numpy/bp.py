@@ -86,7 +86,7 @@ def deltas(weights: Weights, x: States, r: States, target: FloatArray, loss: str
     """Errors of all layers, eq. 4, 5 and 7; down through B_k where there is one."""
     top = depth(weights)
     output = 2 * (target - r[top]) / len(target) if loss == "mse" else target - softmax(r[top])
-    found = {top: output}
+    found: States = {top: output}
     for k in range(top - 1, 0, -1):
         back = weights.get(f"B_{k}", weights[f"W_{k}"].T)
         found[k] = (x[k] > 0) * (back @ found[k + 1])
