@@ -12,9 +12,10 @@ from command_line import call, metrics_of, refusal
 
 from neurosim import CorInfoMax
 from neurosim.cli import build_parser
-from neurosim.commands.compare import _default_out
+from neurosim.commands.compare import _default_out, _names
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.figures.groups import comparison
+from neurosim.models import SYSTEMS
 from neurosim.runs import missing as module
 from neurosim.runs.comparison import comparison_markdown
 from neurosim.runs.groups import Spread, load_groups
@@ -319,3 +320,9 @@ def test_a_changed_copy_of_a_system_has_published_nothing():
     changed = Changed(layers=published.system.layers)
     assert published.published()
     assert dataclasses.replace(published, system=changed).published() == ()
+
+
+def test_all_stands_for_every_system_that_ships() -> None:
+    """Guards a table of all systems that leaves one out."""
+    assert _names("all") == list(SYSTEMS)
+    assert _names("ep, all") == ["ep", "all"]

@@ -49,7 +49,7 @@ def add(commands: Any) -> None:
     group.add_argument(
         "--systems",
         metavar="A,B,...",
-        help="systems, joined by commas; FILE.py:CLASS is one of your own",
+        help="systems, joined by commas, or all; FILE.py:CLASS is one of your own",
     )
     group.add_argument(
         "--seeds", type=whole_number, metavar="N", help="runs of each, seeds 0 to N-1 (default: 3)"
@@ -112,6 +112,10 @@ def _default_out(options: argparse.Namespace) -> Path:
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["all"]:
+        from neurosim.models import SYSTEMS
+
+        return list(SYSTEMS)
     if len(set(names)) != len(names):
         raise ParameterError(f"--systems {text}: one is given twice; leave it out")
     return names
