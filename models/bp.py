@@ -267,12 +267,12 @@ class FeedbackAlignment(Backpropagation):
         )  # fmt: skip
 
     def initial_weights(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """W and B Glorot-uniform and independent, biases 1, as in the published code."""
+        """W and B Glorot-uniform and independent, biases 0, as in the library of the code."""
         found: dict[str, NDArray[np.float64]] = {}
         for k in range(self.depth):
             shape = (self.layers[k + 1], self.layers[k])
             found[f"W_{k}"] = blocks.glorot_uniform(rng, shape)
-            found[f"b_{k}"] = np.ones((self.layers[k + 1], 1))
+            found[f"b_{k}"] = np.zeros((self.layers[k + 1], 1))
             if k:
                 found[f"B_{k}"] = blocks.glorot_uniform(rng, shape[::-1])
         return self.with_states(found)
