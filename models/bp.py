@@ -133,7 +133,7 @@ class Backpropagation(StepRates):
     eta: float = parameter(1e-3, "learning rate of an update", r"\eta", "[0, inf)")
     optimizer: str = parameter("adam", "what commits an update", choices=tuple(OPTIMIZERS))
     error_threshold: float = parameter(
-        0.0, "error that a cell sends; 0 is exact", r"\theta_\delta", "[0, inf)"
+        0.001, "error that a cell sends; 0 is exact", r"\theta_\delta", "[0, inf)"
     )
 
     def phase_steps(self) -> dict[str, int]:
@@ -267,12 +267,9 @@ class FeedbackAlignment(Backpropagation):
         )  # fmt: skip
 
     def initial_weights(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """W and B Glorot-uniform and independent, biases 0, as in the library of the code."""
-        found: dict[str, NDArray[np.float64]] = {}
-        for k in range(self.depth):
-            shape = (self.layers[k + 1], self.layers[k])
-            found[f"W_{k}"] = blocks.glorot_uniform(rng, shape)
-            found[f"b_{k}"] = np.zeros((self.layers[k + 1], 1))
-            if k:
-                found[f"B_{k}"] = blocks.glorot_uniform(rng, shape[::-1])
-        return self.with_states(found)
+        """W and b as in backpropagation, B Glorot-uniform, as in the published code."""
+        sizes = self.layers
+        fixed = {
+            f"B_{k}": blocks.glorot_uniform(rng, (sizes[k], sizes[k + 1])) for k in self.hidden
+        }
+        return {**super().initial_weights(rng), **fixed}
