@@ -25,8 +25,8 @@ Arrays = dict[str, NDArray[Any]]
 
 def small(kind: type[Backpropagation] = Backpropagation, **changes: Any) -> Backpropagation:
     """Two hidden layers, every rate and error sent, two images to an update."""
-    settings: dict[str, Any] = {"layers": (5, 6, 4, 3), "event_threshold": 0.0, "error_threshold": 0.0, "batch": 2,
-                                "eta": 0.02}  # fmt: skip
+    exact = {"event_threshold": 0.0, "error_threshold": 0.0}
+    settings: dict[str, Any] = {"layers": (5, 6, 4, 3), "batch": 2, "eta": 0.02, **exact}
     return kind(**{**settings, **changes})
 
 
