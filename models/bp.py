@@ -15,8 +15,8 @@ output comes down the same way. In backpropagation both use one set of synapses:
 synapse carries its cell's error back through its own weight. In feedback alignment the
 error has synapses of its own, random and fixed.
 
-Differences from the papers
----------------------------
+Differences from the paper
+--------------------------
 1. Rates and errors are graded events: a cell sends its rate if that exceeds
    ``event_threshold``, its error if that exceeds ``error_threshold`` (0 is exact). A
    synapse learns from the rate that was sent.
@@ -87,12 +87,12 @@ SYNAPSE = """
 w : 1                                            # eq. 1, weight; of the bias cell, the bias
 g : 1                                            # eq. 6, summed over a batch
 """
-FEEDBACK_SYNAPSE = "w : 1                        # Lillicrap et al. 2016, B, random and fixed\n"
+FEEDBACK_SYNAPSE = "w : 1                        # Lillicrap et al. 2016, B; code\n"
 #: eq. 1
 UP = "x_post += w*r_pre"
 #: eq. 7, through the same weight
 DOWN = "d_pre += w*delta_post"
-#: Lillicrap et al. 2016, B in place of the transposed weights
+#: code; Lillicrap et al. 2016, B in place of the transposed weights
 ALIGNED = "d_post += w*delta_pre"
 #: eq. 6, -dE/dw
 RULE = "g += delta_post*r_sent_pre"
@@ -132,6 +132,7 @@ class Backpropagation(StepRates):
     loss: str = parameter("mse", "cost: squared error or cross-entropy", choices=("mse", "ce"))
     eta: float = parameter(1e-3, "learning rate of an update", r"\eta", "[0, inf)")
     optimizer: str = parameter("adam", "what commits an update", choices=tuple(OPTIMIZERS))
+    dt: float = parameter(1.0, "time step", r"\Delta t", "[1e-6, 1e6] ms")
     error_threshold: float = parameter(
         0.001, "error that a cell sends; 0 is exact", r"\theta_\delta", "[0, inf)"
     )

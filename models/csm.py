@@ -48,6 +48,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from neurosim.circuit import Pathway, Projection, Weight
+from neurosim.errors import ParameterError
 from neurosim.models.ep import CELL, EquilibriumPropagation
 from neurosim.models.ep import TRACES as EP_TRACES
 from neurosim.system import HIDDEN, UPPER, Trace, inherited, parameter
@@ -117,6 +118,15 @@ class ContrastiveSimilarityMatching(EquilibriumPropagation):
         "published", "sign of the rule of M: as in the code, or as in the paper",
         choices=tuple(RULES),
     )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for rate in self.alpha_M:
+            if not self.batch * rate < 2 * self.beta:
+                raise ParameterError(
+                    f"{type(self).__name__}.alpha_M = {self.alpha_M}: M forgets all it holds in a "
+                    f"batch; batch*alpha_M/(2 beta) must be below 1, with beta = {self.beta}"
+                )
 
     # -------------------------------------------------------------- the circuit
 

@@ -653,7 +653,7 @@ def test_reader_that_goes_away_is_no_error() -> None:
     shell = f"{words} | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("corinfomax")
+    assert done.stdout.partition(":")[0] in SYSTEMS
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

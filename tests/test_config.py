@@ -341,7 +341,8 @@ def taken(config: dict[str, Any]) -> RunSettings | None:
 @given(name=st.sampled_from(sorted({*RUN_DEFAULTS} - {"dataset"})), value=junk)
 def test_any_value_of_a_setting_is_taken_or_refused(name: str, value: Any) -> None:
     """Guards a type nobody thought of that passes the checks or ends in a traceback."""
-    kinds = {name: int for name in ("epochs", "train_images", "test_images", "seed")}
+    kinds: dict[str, type] = dict.fromkeys(("epochs", "train_images", "test_images", "seed"), int)
+    kinds["check_output"] = bool
     if taken({name: value}) is not None:
         wanted = list if name == "hidden" else kinds.get(name, str)
         assert value is None or type(value) is wanted

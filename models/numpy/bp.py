@@ -23,8 +23,9 @@ Paper                  Here                  Shape                 Meaning
 :math:`d`              ``target``            ``(N_P, images)``     target of the output
 =====================  ====================  ====================  ===========================
 
-Also: ``loss``, ``"mse"`` or ``"ce"``; ``means``, Adam's two running means by weight; ``t``,
-number of the update from 1; ``eta``, learning rate.
+Also: ``image``, of layer 0; ``images`` and ``targets``, one per row; ``loss``, ``"mse"`` or
+``"ce"``; ``change``, minus the gradient by weight; ``means``, Adam's two running means by
+weight; ``t``, number of the update from 1; ``eta``, learning rate; ``batch``, images per update.
 
 Examples
 --------
