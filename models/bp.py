@@ -72,8 +72,8 @@ cells : 1 (shared, constant)                     # number of outputs
 """,
     "ce": """
 delta = y - p : 1                                # eq. 4, of the cross-entropy; code
-p     = 1/Z : 1                                  # code, softmax
-Z     : 1                                        # delivered: sum of exp(r_j - r_i)
+p     = 1/(1 + Z) : 1                            # code, softmax
+Z     : 1                                        # delivered: sum of exp(r_j - r_i), j != i
 """,
 }
 SEND_UP = "in_forward and phase_step == turn_up and abs(r) > event_threshold"
@@ -213,7 +213,8 @@ class Backpropagation(StepRates):
         if self.loss != "ce":
             return ()
         output, pathway = self.layer_name(self.depth), Pathway("comparison", "compare", COMPARISON)
-        return (Projection("softmax", output, output, "", (pathway,), role="softmax"),)
+        ends = ("softmax", output, output, "", (pathway,))
+        return (Projection(*ends, wiring="all_but_self", role="softmax"),)
 
     # -------------------------------------------------------------- learning and recording
 
