@@ -26,13 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.contender import Contender, Outcome, make_runner
 from benchmarks.problem import Problem, reference_parameters
-from neurosim.models.numpy.corinfomax import (
-    Trajectory,
-    feedback_change,
-    feedforward_change,
-    lateral_update,
-    simulate,
-)
+from neurosim.models.numpy.corinfomax import simulate, update
 
 __all__ = ["Check", "Oracle", "check_outcome", "learn_batches"]
 
@@ -187,25 +181,12 @@ def learn_batches(problem: Problem, batch: int) -> dict[str, NDArray[np.float64]
 def _learn_one_batch(
     problem: Problem, weights: dict[str, NDArray[Any]], chosen: slice
 ) -> dict[str, NDArray[Any]]:
-    system, params = problem.system, reference_parameters(problem.system)
-    images = problem.images[chosen].astype(float)
-    targets = problem.targets[chosen].astype(float)
-    beta = float(problem.betas[chosen][0])
-    shown = [simulate(params, weights, x, y, beta) for x, y in zip(images, targets, strict=True)]
-    new = dict(weights)
-    for k, mu in enumerate(system.mu_ff):
-        changes = [feedforward_change(t, x, beta, k) for t, x in zip(shown, images, strict=True)]
-        new[f"W_ff_{k}"] = weights[f"W_ff_{k}"] + mu * np.sum(changes, axis=0)
-    for k, mu in enumerate(system.mu_fb, start=1):
-        changes = [feedback_change(weights, t, beta, k) for t in shown]
-        new[f"W_fb_{k}"] = weights[f"W_fb_{k}"] + mu * np.sum(changes, axis=0)
-    for k in range(1, system.depth + 1):
-        new[f"B_{k}"] = _mean_lateral(weights[f"B_{k}"], shown, k, system.forgetting(1))
-    return new
-
-
-def _mean_lateral(B: NDArray[Any], shown: list[Trajectory], k: int, online: float) -> NDArray[Any]:
-    """The update is affine in the outer product, so its mean is the update with their mean."""
-    forgetting = online ** len(shown)
-    updates = [lateral_update(B, t.r[k][t.nudged_end], forgetting) for t in shown]
-    return np.asarray(np.mean(updates, axis=0))
+    system, images = problem.system, problem.images[chosen].astype(float)
+    targets, beta = problem.targets[chosen].astype(float), float(problem.betas[chosen][0])
+    # a last, smaller batch is the sum over its own images, as for the matrix programs
+    params = dataclasses.replace(reference_parameters(system), batch=len(images))
+    shown = [
+        (simulate(params, weights, x, y, beta), x, beta)
+        for x, y in zip(images, targets, strict=True)
+    ]
+    return update(params, weights, shown, system.mu_ff, system.mu_fb)

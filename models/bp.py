@@ -227,10 +227,6 @@ class Backpropagation(StepRates):
             found[f"b_{k}"] = rng.uniform(-bound, bound, (above, 1))
         return self.with_states(found)
 
-    def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
-        """None: nothing is drawn for an image."""
-        return {}
-
     def evaluation_phases(self) -> dict[str, int]:
         """Forward phase only."""
         return {**self.phase_steps(), "feedback": 0}

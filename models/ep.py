@@ -46,7 +46,7 @@ import dataclasses
 from typing import ClassVar
 
 from neurosim.circuit import Event, Pathway, Population, Projection
-from neurosim.system import UPPER, NudgedSystem, Trace, inherited, parameter, timing
+from neurosim.system import UPPER, NudgedSystem, StepRates, Trace, inherited, parameter, timing
 from neurosim.system import building_blocks as blocks
 
 __all__ = ["EquilibriumPropagation"]
@@ -102,7 +102,7 @@ TRACES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class EquilibriumPropagation(NudgedSystem):
+class EquilibriumPropagation(StepRates, NudgedSystem):
     """Equilibrium propagation in a layered network of leaky integrators.
 
     Examples
@@ -128,8 +128,6 @@ class EquilibriumPropagation(NudgedSystem):
     alpha: tuple[float, ...] = parameter(
         (0.005, 0.0025), "learning rates per image", r"\alpha", "[0, inf)", per=UPPER
     )
-    decay: float = parameter(1.0, "factor of the rates per stretch of epochs", "", "(0, 1]")
-    decay_every: int = parameter(15, "epochs in a stretch", "", "[1, inf)")
     # the published step of 0.5 is dt/tau
     tau: float = parameter(2.0, "time constant of the cells", r"\tau", "(0, inf) ms")
     tau_evaluation: float = parameter(
@@ -214,11 +212,7 @@ class EquilibriumPropagation(NudgedSystem):
             rate="alpha",
         )
 
-    # -------------------------------------------------------------- learning and recording
-
-    def rate_scale(self, epoch: int) -> float:
-        """decay^(epoch // decay_every)."""
-        return float(self.decay ** (epoch // self.decay_every))
+    # -------------------------------------------------------------- recording
 
     def evaluation_parameters(self) -> dict[str, float]:
         """The time constant of evaluation, for every layer, in seconds."""

@@ -48,7 +48,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.circuit import Event, Pathway, Population, Projection
-from neurosim.system import LayeredSystem, Trace, inherited, parameter, timing
+from neurosim.system import StepRates, Trace, inherited, parameter, timing
 from neurosim.system import building_blocks as blocks
 from neurosim.system.base import Layer
 from neurosim.system.optimizers import optimized
@@ -120,7 +120,7 @@ TRACES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictiveCoding(LayeredSystem):
+class PredictiveCoding(StepRates):
     """A predictive coding network whose output is clamped to the target.
 
     Examples
@@ -149,7 +149,7 @@ class PredictiveCoding(LayeredSystem):
     clamped: ClassVar[bool] = True
 
     layers: tuple[int, ...] = (784, 600, 600, 10)
-    event_threshold: float = inherited(LayeredSystem, "event_threshold", 0.001)
+    event_threshold: float = inherited(StepRates, "event_threshold", 0.001)
     error_threshold: float = parameter(
         0.001, "change of error that makes a cell send it; 0 is exact", r"\theta_e", "[0, inf)"
     )
@@ -157,8 +157,8 @@ class PredictiveCoding(LayeredSystem):
     # the published step of 0.1 is dt/tau
     tau: float = parameter(10.0, "time constant of the values", r"\tau", "(0, inf) ms")
     rate: float = parameter(0.001, "learning rate", r"\eta", "[0, inf)")
-    decay: float = parameter(0.95, "factor of the rate per stretch of epochs", "", "(0, 1]")
-    decay_every: int = parameter(1, "epochs in a stretch", "", "[1, inf)")
+    decay: float = inherited(StepRates, "decay", 0.95)
+    decay_every: int = inherited(StepRates, "decay_every", 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -258,15 +258,6 @@ class PredictiveCoding(LayeredSystem):
             for name, bound in ((f"W_{k}", math.sqrt(6 / fan_in)), (f"b_{k}", fan_in**-0.5)):
                 arrays[name] = rng.uniform(-bound, bound, size=arrays[name].shape)
         return arrays
-
-    def rate_scale(self, epoch: int) -> float:
-        """decay^(epoch // decay_every)."""
-        return float(self.decay ** (epoch // self.decay_every))
-
-    def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
-        """None: nothing but image and target differs from cycle to cycle."""
-        del rng, n
-        return {}
 
     def evaluation_phases(self) -> dict[str, int]:
         """The forward pass only."""

@@ -236,6 +236,11 @@ class LayeredSystem(System):
             answer="answer",
         )
 
+    def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
+        """None, unless a model draws something for an image."""
+        del rng, n
+        return {}
+
     def initial_weights(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Glorot-uniform arrays, drawn independently; G G^T for symmetric ones; biases 0."""
         circuit, arrays = self.circuit(), {}
