@@ -26,7 +26,7 @@ from benchmarks.stopwatch import Stopwatch
 from neurosim.backends.brian.build import BuiltNetwork, build_network
 from neurosim.backends.brian.rhythm import RHYTHM
 from neurosim.backends.cpp.compiler import compiler_flags
-from neurosim.backends.weights import join_weights, split_weights
+from neurosim.backends.weights import existing_synapses, join_weights, split_weights
 from neurosim.circuit import Circuit, Projection
 from neurosim.errors import CircuitError
 
@@ -141,17 +141,18 @@ class SummedRunner(Runner):
         for (name, variable), values in split_weights(
             self._circuit, few.weights, np.dtype(self.contender.dtype)
         ).items():
-            arguments[getattr(built.synapses[name], variable)] = values
+            there = existing_synapses(self._circuit, self._circuit.projection(name))
+            arguments[getattr(built.synapses[name], variable)] = values[there]
         arguments[rhythm.learning] = learning
         arguments[rhythm.steps_nudged] = self._circuit.phase_steps()["nudged"] * learning
         return arguments
 
     def _weights(self, few: Problem) -> dict[str, NDArray[Any]]:
         dtype = np.dtype(self.contender.dtype)
-        flat = {
-            (name, variable): self._read(self._built.synapses[name], variable)
-            for name, variable in split_weights(self._circuit, few.weights, dtype)
-        }
+        flat = split_weights(self._circuit, few.weights, dtype)
+        for (name, variable), values in flat.items():
+            there = existing_synapses(self._circuit, self._circuit.projection(name))
+            values[there] = self._read(self._built.synapses[name], variable)
         return join_weights(self._circuit, flat, dtype)
 
     def _answers(self, images: int) -> NDArray[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreements import Agreement
 from hypothesis import HealthCheck, settings
 
 from neurosim.data import default_data_dir
@@ -134,6 +135,18 @@ def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     yield make
     for disk in mounted:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Callable[[str, Agreement], None]:
+    """Print an agreement, and keep it in the report of the test run."""
+
+    def tell(name: str, found: Agreement) -> None:
+        text = f"angle {found.angle:.4f} degrees, relative norm {found.ratio:.5f}"
+        record_property(name, text)
+        sys.stdout.write(f"\n{name}: {text}")
+
+    return tell
 
 
 @pytest.fixture(scope="session")
