@@ -26,6 +26,7 @@ FLOORS = (
     "neurosim.learning",
     "neurosim.runs",
     "neurosim.figures",
+    "neurosim.reproduce",
     "neurosim.viewer",
     "neurosim.commands",
     "neurosim.cli",
