@@ -48,6 +48,10 @@ class Chunk:
         that changes weights at once takes batches of 1.
     commits : int
         Commits made before this chunk; rules such as Adam's count them.
+    noise_key : tuple of two int
+        Stands for seed and epoch in the noise of the circuit; from 0 to 2^32 - 1.
+    first_image : int
+        Number of the first image in its epoch, for the noise of the circuit.
     """
 
     inputs: Mapping[str, NDArray[Any]]
@@ -57,6 +61,8 @@ class Chunk:
     learning: bool = False
     batch: int = 1
     commits: int = 0
+    noise_key: tuple[int, int] = (0, 0)
+    first_image: int = 0
 
     @property
     def cycles(self) -> int:
@@ -171,9 +177,8 @@ def check_batch(circuit: Circuit, batch: int) -> None:
     direct = learns_at_once(circuit)
     if batch > 1 and direct:
         raise CircuitError(
-            f"a batch of {batch} images needs rules that gather and commit, but projection "
-            f"{direct[0]!r} changes its weights at once; give Projection(commit=...), or batches "
-            "of 1"
+            f"a batch of {batch} images needs rules that gather and commit, but {direct[0]}, or "
+            "batches of 1"
         )
 
 

@@ -1,4 +1,7 @@
-"""Public weight arrays of shape (post, pre), and the flat variables that synapses hold."""
+"""Public weight arrays of shape (post, pre), and the flat variables that synapses hold.
+
+Weights that belong to cells are of shape (n,), and held by the cells as they are.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from neurosim.circuit import Circuit, Projection, WeightPart
 
 __all__ = ["Weights", "existing_synapses", "join_weights", "split_weights"]
 
-#: Weight arrays by public name, each of shape (post, pre).
+#: Weight arrays by public name, each of shape (post, pre), or (n,) for cells.
 Weights = dict[str, NDArray[Any]]
 
 
@@ -74,7 +77,10 @@ def existing_synapses(circuit: Circuit, projection: Projection) -> NDArray[np.bo
 
 
 def join_weights(
-    circuit: Circuit, flat: Mapping[tuple[str, str], NDArray[Any]], dtype: np.dtype[Any]
+    circuit: Circuit,
+    flat: Mapping[tuple[str, str], NDArray[Any]],
+    dtype: np.dtype[Any],
+    cells: Mapping[str, NDArray[Any]] | None = None,
 ) -> Weights:
     """Inverse of :func:`split_weights`.
 
@@ -86,14 +92,19 @@ def join_weights(
         Flat synaptic variables.
     dtype : numpy.dtype
         Precision of the result.
+    cells : mapping of str to ndarray, optional
+        Arrays of the weights that belong to cells, by their public names.
 
     Returns
     -------
     Weights
-        Arrays of shape (post, pre).
+        Arrays of shape (post, pre), or (n,) for cells.
     """
-    weights = {}
+    weights: Weights = {}
     for weight in circuit.weights:
+        if weight.population:
+            weights[weight.name] = (cells or {})[weight.name]
+            continue
         post, pre = weight.shape
         total = np.zeros((post, pre), dtype=dtype)
         for part in weight.parts:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from neurosim.circuit.assembly import Assembly
+from neurosim.circuit.columns import check_columns
 from neurosim.circuit.declarations import check_declarations
 from neurosim.circuit.gathering import check_gathering
+from neurosim.circuit.kept import check_kept
 from neurosim.circuit.lookup import Named, find_part
 from neurosim.circuit.memory import check_memory
 from neurosim.circuit.parser import parse_equations
@@ -50,6 +52,8 @@ def check_circuit(circuit: Assembly) -> None:
     for weight in circuit.weights:
         for part in weight.parts:
             _check_weight_part(circuit, weight, part)
+    check_columns(circuit)
+    check_kept(circuit)
     check_memory(circuit)
     _check_readouts(circuit)
 

@@ -58,8 +58,9 @@ class Circuit(Assembly):
     populations, projections : tuple
         The wiring.
     weights : tuple of Weight
-        Arrays carried from run to run. Those that projections name (see
-        :attr:`Projection.weight`) are added unless they are given here.
+        Arrays carried from run to run. Those that projections and populations name (see
+        :attr:`Projection.weight` and :attr:`Population.weights`) are added unless they are
+        given here.
     readouts : tuple of Readout
         Results per cycle.
     answer : str
@@ -217,15 +218,20 @@ def circuit_from_dict(described: Mapping[str, Any]) -> Circuit:
         return tuple(kind(**item) for item in items)
 
     def population(item: Mapping[str, Any]) -> Population:
-        links = {name: (link[0], link[1]) for name, link in item["links"].items()}
-        return Population(**{**item, "events": many(Event, item["events"]), "links": links})
+        parts = {
+            "events": many(Event, item["events"]),
+            "links": {name: (link[0], link[1]) for name, link in item["links"].items()},
+            "gathers": tuple(item["gathers"]),
+            "rates": tuple(item["rates"]),
+        }
+        return Population(**{**item, **parts})
 
     def projection(item: Mapping[str, Any]) -> Projection:
         parts = {"pathways": many(Pathway, item["pathways"]), "states": tuple(item["states"])}
         return Projection(**{**item, **parts})
 
     def weight(item: Mapping[str, Any]) -> Weight:
-        shape = (item["shape"][0], item["shape"][1])
+        shape = tuple(item["shape"])
         return Weight(**{**item, "shape": shape, "parts": many(WeightPart, item["parts"])})
 
     return Circuit(

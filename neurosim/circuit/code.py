@@ -54,6 +54,7 @@ def circuit_code(circuit: Assembly) -> Iterator[Code]:
             place = f"event {event.name!r} of {owner}"
             yield Code(population, f"condition of {place}", event.condition, "condition")
             yield Code(population, f"action of {place}", event.action, "statements")
+        yield Code(population, f"commit of {owner}", population.commit, "statements")
     for projection in circuit.projections:
         owner = f"projection {projection.name!r}"
         yield from _equations(projection, owner)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from neurosim.circuit.assembly import Assembly
 from neurosim.circuit.finite import is_finite
+from neurosim.circuit.gathering import commits
 from neurosim.circuit.names import check_variable_name
 from neurosim.circuit.parser import parse_equations
 from neurosim.circuit.parts import RHYTHM_VARIABLES, Population, Projection
 from neurosim.errors import CircuitError, near_matches
 
 __all__ = ["check_declarations", "rhythm_names"]
+
+#: What the rhythm counts where a circuit learns by gather and commit.
+_OF_BATCHES = ("commit", "gathered", "image_ends", "images", "images_per_batch")
 
 
 def rhythm_names(circuit: Assembly) -> frozenset[str]:
@@ -58,7 +62,8 @@ def check_declarations(circuit: Assembly) -> None:
 
 def _taken_names(circuit: Assembly) -> dict[str, str]:
     """Names of the rhythm and of the inputs, and what has them."""
-    rhythm = dict.fromkeys((*rhythm_names(circuit), "cycle"), "the rhythm")
+    counted = _OF_BATCHES if commits(circuit) else ()
+    rhythm = dict.fromkeys((*rhythm_names(circuit), "cycle", *counted), "the rhythm")
     inputs = (name for item in circuit.inputs for name in (item.name, f"{item.name}_given"))
     return dict.fromkeys(inputs, "an input of the circuit") | rhythm
 

@@ -8,8 +8,9 @@ reads the sum and the weights.
 from __future__ import annotations
 
 from neurosim.circuit.assembly import Assembly
+from neurosim.circuit.kept import kept_by_events
 from neurosim.circuit.parser import dependencies, identifiers, parse_equations, parse_statements
-from neurosim.circuit.parts import Projection
+from neurosim.circuit.parts import Population, Projection
 from neurosim.errors import CircuitError, near_matches
 
 __all__ = ["COMMIT_NUMBERS", "check_gathering", "commits", "gathered_variables", "learns_at_once",
@@ -21,13 +22,18 @@ COMMIT_NUMBERS = ("batch", "commits")
 
 
 def commits(circuit: Assembly) -> bool:
-    """Whether any projection of a circuit learns by gather and commit."""
-    return any(projection.commit for projection in circuit.projections)
+    """Whether any projection or population of a circuit learns by gather and commit."""
+    parts: tuple[Population | Projection, ...] = (*circuit.projections, *circuit.populations)
+    return any(part.commit for part in parts)
 
 
 def learns_at_once(circuit: Assembly) -> tuple[str, ...]:
-    """Projections whose learning pathways change weights directly, image by image."""
-    return tuple(p.name for p in circuit.projections if p.plastic and not p.commit)
+    """What changes weights directly, image by image: projections, and events of cells."""
+    projections = (f"projection {p.name!r} changes its weights at once; give Projection(commit=...)"
+                   for p in circuit.projections if p.plastic and not p.commit)  # fmt: skip
+    cells = (f"events of the cells change the weight {name} at once; give Population(commit=...)"
+             for name in kept_by_events(circuit, "weight"))  # fmt: skip
+    return (*projections, *cells)
 
 
 def gathered_variables(projection: Projection) -> tuple[str, ...]:

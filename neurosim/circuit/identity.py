@@ -30,6 +30,8 @@ def compiled_structure(circuit: Assembly) -> dict[str, Any]:
             event["condition"] = canonical(event["condition"])
             event["action"] = _statements(event["action"])
             event["counted"] = bool(event["counted"])
+        population["commit"] = _statements(population["commit"])
+        del population["rates"]
     for projection in described["projections"]:
         del projection["rate"]
         for pathway in projection["pathways"]:

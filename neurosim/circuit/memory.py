@@ -68,8 +68,9 @@ def _check_random(circuit: Assembly) -> None:
             if name in RANDOM_FUNCTIONS or name.startswith("xi_"):
                 raise CircuitError(
                     f"{code.place} draws random numbers with {name!r}, which ignores the seed and "
-                    "differs between back ends; declare a CycleInput and draw it in "
-                    "System.cycle_scalars(rng, n), which is seeded"
+                    "differs between back ends; write uniform_noise(i) or normal_noise(i), which "
+                    "are seeded, or declare a CycleInput and draw it in "
+                    "System.cycle_scalars(rng, n) or System.cycle_inputs(rng, n, epoch)"
                 )
 
 
@@ -95,7 +96,11 @@ def _check_time(circuit: Assembly) -> None:
 
 def _check_cells(circuit: Assembly, population: Population) -> None:
     lines = parse_equations(population.equations)
-    changes = dict(_changes(circuit, population, lines))
+    kept = {w.variable for w in circuit.weights if w.population == population.name}
+    # what lasts from image to image by declaration is no remainder of the image before
+    changes = {
+        name: cause for name, cause in _changes(circuit, population, lines) if name not in kept
+    }
     for event in population.events:
         _check_onset_condition(population, event, lines, changes)
     reset = _reset_variables(population, lines, set(changes))
@@ -112,7 +117,8 @@ def _check_cells(circuit: Assembly, population: Population) -> None:
             f"{name} is changed by {changes[line.name]}, but no onset sets it to a value that is "
             "free of the previous image, which it would remember within a chunk and forget between "
             f"chunks; let the action of Event(..., 'onset', 'onset', action) set '{line.name} = 0' "
-            "or be reset_action(EQUATIONS); state that must outlive a cycle must be a Weight"
+            "or be reset_action(EQUATIONS); what must outlive a cycle is a Weight, which "
+            "Population(states=...) declares"
         )
 
 

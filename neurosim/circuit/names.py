@@ -7,7 +7,13 @@ import re
 
 from neurosim.errors import CircuitError
 
-__all__ = ["RANDOM_FUNCTIONS", "RESERVED", "check_part_name", "check_variable_name"]
+__all__ = [
+    "NOISE_FUNCTIONS",
+    "RANDOM_FUNCTIONS",
+    "RESERVED",
+    "check_part_name",
+    "check_variable_name",
+]
 
 _PART_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _VARIABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -32,12 +38,16 @@ _KEYWORDS = _CPP_WORDS | set(keyword.kwlist)
 #: Functions and symbols that draw random numbers in Brian2; circuits may not use them.
 RANDOM_FUNCTIONS = frozenset({"rand", "randn", "poisson", "binomial", "xi"})
 
+#: Functions that draw seeded random numbers; see :mod:`neurosim.circuit.noise`.
+NOISE_FUNCTIONS = frozenset({"uniform_noise", "normal_noise"})
+
 #: Names that mean something of their own in Brian2's equations.
-RESERVED = RANDOM_FUNCTIONS | _words(
+_BRIAN_WORDS = _words(
     "N N_incoming N_outgoing N_post N_pre abs arccos arcsin arctan boolean ceil clip cos cosh dt "
     "e exp expm1 exprel floor i inf int integer j lastspike lastupdate log log10 log1p "
     "not_refractory pi shared sign sin sinh sqrt t t_in_timesteps tan tanh timestep"
 )
+RESERVED = RANDOM_FUNCTIONS | NOISE_FUNCTIONS | _BRIAN_WORDS
 
 
 def check_part_name(kind: str, name: str) -> None:

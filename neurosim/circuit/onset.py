@@ -8,13 +8,15 @@ from neurosim.errors import CircuitError, near_matches
 __all__ = ["reset_action"]
 
 
-def reset_action(equations: str, **values: str) -> str:
+def reset_action(equations: str, *kept: str, **values: str) -> str:
     r"""Statements that give every variable of a cell its value at the onset.
 
     Parameters
     ----------
     equations : str
         The population's equations.
+    *kept : str
+        Variables that last from image to image, and are left as they are.
     **values : str
         Expressions for variables that do not start at 0, such as
         ``y="target(cycle_time, i)"``.
@@ -38,9 +40,10 @@ def reset_action(equations: str, **values: str) -> str:
     y = target(cycle_time, i)
     """
     stored = [line.name for line in parse_equations(equations) if line.is_stored and line.is_own]
-    for name in values:
+    for name in (*kept, *values):
         if name not in stored:
             raise CircuitError(
                 f"no variable {name!r} to set at the onset; {near_matches(name, stored)}"
             )
-    return "\n".join(f"{name} = {values.get(name, '0')}" for name in stored)
+    return "\n".join(f"{name} = {values.get(name, '0')}" for name in stored
+                     if name not in kept)  # fmt: skip

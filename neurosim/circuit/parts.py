@@ -6,12 +6,12 @@ A part checks itself when it is made; :mod:`neurosim.circuit.checks` looks at pa
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from typing import Literal, get_args
 
 from neurosim.circuit.lookup import with_part
 from neurosim.circuit.names import check_part_name, check_variable_name
+from neurosim.circuit.population import MOMENTS, Event, Population
 from neurosim.errors import CircuitError, near_matches
 
 __all__ = [
@@ -30,19 +30,9 @@ __all__ = [
     "WeightPart",
 ]
 
-Moment = Literal["onset", "sense", "send", "phase_end", "learn"]
 Layout = Literal["dense", "off_diagonal", "diagonal"]
 #: Which pairs of cells a projection joins.
 Wiring = Literal["all_to_all", "all_but_self", "one_to_one"]
-
-#: The moments of one time step at which an event may be decided, in order.
-MOMENTS: Mapping[str, str] = {
-    "onset": "first step of a cycle, before anything else: reset the state, present the image",
-    "sense": "directly after the onset: what sensory cells send arrives before somata integrate",
-    "send": "after somata integrated: graded spikes are sent and arrive within the step",
-    "phase_end": "after arrival, in the last step of a phase: cells take note of where they are",
-    "learn": "after the notes are taken: synapses change",
-}
 
 #: Counters and gates of the rhythm that equations and conditions may name.
 RHYTHM_VARIABLES: Mapping[str, str] = {
@@ -62,8 +52,6 @@ MAX_CYCLE_STEPS = 1_000_000
 
 
 _LAYOUTS = ("dense", "off_diagonal", "diagonal")
-#: Words under which a count is reported, such as "SST samples".
-_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[ -][A-Za-z0-9]+)*\Z")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,120 +106,6 @@ class CycleInput:
                 f"cycle input {self.name!r} has width {self.width}; use 0 for one number per "
                 "cycle, or the number of columns"
             )
-
-
-@dataclasses.dataclass(frozen=True)
-class Event:
-    """What cells do when a condition holds.
-
-    Attributes
-    ----------
-    name : str
-        Event name; projections listen for it.
-    condition : str
-        Brian2 boolean expression over the population's variables.
-    moment : str
-        One of :data:`MOMENTS`.
-    action : str
-        Statements run for the cells that had the event: for ``send`` and
-        ``sense`` after delivery, otherwise at once.
-    counted : bool or str
-        Whether it is counted. Every event that triggers a signal pathway must be:
-        events times synapses reached are the synaptic operations of a run. Plain words,
-        such as ``"graded spikes"``, say under which name runs report it.
-    """
-
-    name: str
-    condition: str
-    moment: Moment
-    action: str = ""
-    counted: bool | str = False
-
-    def __post_init__(self) -> None:
-        check_part_name("event", self.name)
-        if self.moment not in MOMENTS:
-            raise CircuitError(
-                f"event {self.name!r} at moment {self.moment!r}; "
-                f"{near_matches(self.moment, MOMENTS)}"
-            )
-        if not isinstance(self.counted, bool) and not _LABEL.match(str(self.counted)):
-            raise CircuitError(
-                f"event {self.name!r} is counted as {self.counted!r}; use True, False or plain "
-                "words of letters, digits, single spaces and hyphens, such as 'graded spikes'"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class Population:
-    """Cells that share equations.
-
-    Attributes
-    ----------
-    name : str
-        Lower-case name.
-    size : int
-        Number of cells.
-    equations : str
-        Brian2 equations, one per line with unit.
-    events : tuple of Event
-        What cells send and note, and when their synapses learn.
-    parameters : mapping of str to float
-        Values of the ``(shared, constant)`` parameters of the equations, in
-        SI units; may be changed between runs without compiling again.
-    links : mapping of str to (population, variable)
-        ``(linked)`` variables read from another population: cell by cell from one of
-        the same size, or the same value by all cells from a population of one cell.
-        Cells read the value that it has before the step.
-    method : str
-        Brian2 integration method.
-    role : str
-        Plain words for diagrams.
-    """
-
-    name: str
-    size: int
-    equations: str
-    events: tuple[Event, ...] = ()
-    parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    links: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
-    method: str = "euler"
-    role: str = ""
-
-    def __post_init__(self) -> None:
-        check_part_name("population", self.name)
-        if self.size < 1:
-            raise CircuitError(
-                f"population {self.name!r} has {self.size} cells; at least 1 is needed"
-            )
-        names = [event.name for event in self.events]
-        if len(set(names)) != len(names):
-            raise CircuitError(f"population {self.name!r} declares an event twice: {names}")
-
-    def event(self, name: str) -> Event:
-        """An event of the population.
-
-        Parameters
-        ----------
-        name : str
-            Which one.
-
-        Returns
-        -------
-        Event
-            The event of that name.
-
-        Raises
-        ------
-        CircuitError
-            If the population has no such event.
-        """
-        for event in self.events:
-            if event.name == name:
-                return event
-        raise CircuitError(
-            f"population {self.name!r} has no event {name!r}; "
-            f"{near_matches(name, (event.name for event in self.events))}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -384,16 +258,16 @@ class WeightPart:
 
 @dataclasses.dataclass(frozen=True)
 class Weight:
-    """A weight array users read and set, of shape (post, pre) as in the paper.
+    """A weight array users read and set, of shape (post, pre) as in the paper, or of cells.
 
     Attributes
     ----------
     name : str
         Public name, e.g. ``"W_ff_0"``.
     shape : tuple of int
-        ``(n_post, n_pre)``.
+        ``(n_post, n_pre)``; ``(n,)`` for one value per cell.
     parts : tuple of WeightPart
-        The synaptic variables it is made of.
+        The synaptic variables it is made of; empty for a variable of cells.
     symmetric : bool
         Whether the learning rule keeps the array symmetric.
     growth : float
@@ -403,14 +277,29 @@ class Weight:
     kind : {"weight", "state"}
         A state is what a rule remembers from update to update, such as the means of an
         optimiser: it starts at 0, and figures and bounds on weights leave it out.
+    population, variable : str
+        The population and the variable of its cells, for one value per cell. Circuits add
+        such arrays by themselves where :attr:`Population.weights` or
+        :attr:`Population.states` names them.
     """
 
     name: str
-    shape: tuple[int, int]
-    parts: tuple[WeightPart, ...]
+    shape: tuple[int, ...]
+    parts: tuple[WeightPart, ...] = ()
     symmetric: bool = False
     growth: float = 1.0
     kind: Literal["weight", "state"] = "weight"
+    population: str = ""
+    variable: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.parts) == bool(self.population) or (
+            bool(self.population) != bool(self.variable)
+        ):
+            raise CircuitError(
+                f"weight {self.name!r} needs parts, which say what synapses hold it, or a "
+                "population and a variable of its cells"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

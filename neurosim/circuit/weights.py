@@ -1,27 +1,30 @@
-"""Weights that follow from the projections that name them."""
+"""Weights that follow from the projections and populations that name them."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from neurosim.circuit.assembly import Assembly
 from neurosim.circuit.parser import parse_equations, parse_statements
-from neurosim.circuit.parts import Layout, Projection, Weight, WeightPart
+from neurosim.circuit.parts import Layout, Population, Projection, Weight, WeightPart
 from neurosim.errors import CircuitError
 
 __all__ = ["all_weights"]
 
 
 def all_weights(circuit: Assembly) -> tuple[Weight, ...]:
-    """The circuit's weights, with those that only its projections name.
+    """The circuit's weights, with those that only its projections and populations name.
 
     Parameters
     ----------
     circuit : Assembly
-        Its projections are looked at.
+        Its projections and populations are looked at.
 
     Returns
     -------
     tuple of Weight
-        Those that projections name, in their order, then the others.
+        Those that projections name, in their order, then the others; last, the states of
+        synapses, and the weights and states of cells.
 
     Raises
     ------
@@ -42,8 +45,20 @@ def all_weights(circuit: Assembly) -> tuple[Weight, ...]:
         for projection in circuit.projections
         for variable in projection.states
     ]
-    made = {*holders, *(state.name for state in states)}
-    return (*found, *(w for w in circuit.weights if w.name not in made), *states)
+    cells = [
+        given.get(name) or _of_cells(population, variable, name)
+        for population in circuit.populations
+        for variable, name in population.kept.items()
+    ]
+    made = {*holders, *(state.name for state in (*states, *cells))}
+    return (*found, *(w for w in circuit.weights if w.name not in made), *states, *cells)
+
+
+def _of_cells(population: Population, variable: str, name: str) -> Weight:
+    kind: Literal["weight", "state"] = "state" if variable in population.states else "weight"
+    return Weight(
+        name, (population.size,), kind=kind, population=population.name, variable=variable
+    )
 
 
 def _state(circuit: Assembly, projection: Projection, variable: str) -> Weight:

@@ -218,7 +218,7 @@ def printer_for(system: type[System]) -> Printer:
 
 
 def group_populations(populations: Sequence[Population]) -> list[list[Population]]:
-    """Populations in groups of the same equations and role.
+    """Populations in groups of the same equations, commit and role.
 
     Parameters
     ----------
@@ -230,9 +230,10 @@ def group_populations(populations: Sequence[Population]) -> list[list[Population
     list of list of Population
         Groups and their members in the order given.
     """
-    groups: dict[tuple[str, str], list[Population]] = {}
+    groups: dict[tuple[str, str, str], list[Population]] = {}
     for population in populations:
-        groups.setdefault((population.equations, population.role), []).append(population)
+        alike = population.equations, population.commit, population.role
+        groups.setdefault(alike, []).append(population)
     return list(groups.values())
 
 
@@ -295,7 +296,13 @@ class _Section:
 def _sections(system: type[System], circuit: Circuit) -> list[_Section]:
     comments = system_comments(system)
     cells = [
-        _Section(_heading(group[0].role, group), tuple(_cell_formulas(group[0].equations)))
+        _Section(
+            _heading(group[0].role, group),
+            (
+                *_cell_formulas(group[0].equations),
+                *_statements(group[0].commit, "once a batch", comments),
+            ),
+        )
         for group in group_populations(circuit.populations)
     ]
     synapses = [

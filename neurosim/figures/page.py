@@ -185,6 +185,8 @@ def _cell_equations(population: Population, model: Population | None, printer: P
     gone = symbols(line for line in others if line.name not in names)
     if model and model.name == population.name and gone:
         parts.append(f"Without {gone}.")
+    if population.commit and (model is None or model.commit != population.commit):
+        parts.append(math_block(_rows(population.commit, "once a batch", printer)))
     return "\n\n".join(parts)
 
 
@@ -206,16 +208,23 @@ def _synapses(system: type[System], printer: Printer) -> dict[str, str]:
     comments = system_comments(system)
     parts = {}
     for group in group_projections(system().circuit().projections):
-        rows = []
+        rows: list[str] = []
         for code, when in synaptic_code(group[0]):
-            for written in parse_statements(code):
-                name, _, rest = statement(written, printer).partition(" ")
-                rows.append(f"{name} &{rest}")
             note = comment_of(code, comments).partition(", with ")[0]
-            words = ", ".join(filter(None, (note, when)))
-            rows[-1] += rf" && \text{{{latex_text(words)}}}"
+            rows += _rows(code, ", ".join(filter(None, (note, when))), printer)
         parts[_title(group)] = math_block(rows)
     return parts
+
+
+def _rows(code: str, words: str, printer: Printer) -> list[str]:
+    """Statements as rows of a formula, with words beside the last."""
+    rows = []
+    for written in parse_statements(code):
+        name, _, rest = statement(written, printer).partition(" ")
+        rows.append(f"{name} &{rest}")
+    if rows:
+        rows[-1] += rf" && \text{{{latex_text(words)}}}"
+    return rows
 
 
 def _title(group: Sequence[Population | Projection]) -> str:

@@ -192,6 +192,8 @@ def _set_by(circuit: Circuit, population: Population, line: Line) -> Iterator[st
         for statement in parse_statements(event.action):
             if statement.target == line.name and not _resets(statement):
                 yield f"event `{event.name}`"
+    if line.name in {statement.target for statement in parse_statements(population.commit)}:
+        yield "commit of the cells"
     for projection in circuit.projections:
         ends = (("post", projection.target), ("pre", projection.source))
         names = {f"{line.name}_{end}" for end, name in ends if name == population.name}
@@ -201,7 +203,7 @@ def _set_by(circuit: Circuit, population: Population, line: Line) -> Iterator[st
 
 
 def weight_rows(circuit: Circuit, printer: Printer) -> list[Row]:
-    """Learnt weights: name, symbol, shape and the synapses that hold them.
+    """Learnt weights: name, symbol, shape and the synapses or cells that hold them.
 
     Parameters
     ----------
@@ -222,6 +224,7 @@ def weight_rows(circuit: Circuit, printer: Printer) -> list[Row]:
         symbol = printer.name(stem if numbered else weight.name)
         symbol += f"^{{({layer})}}" if numbered else ""
         held = [f"{part.projection}.{part.variable}" for part in weight.parts]
+        held += [f"{weight.population}.{weight.variable}"] if weight.population else []
         shape = " x ".join(map(str, weight.shape))
         rows.append((f"`{weight.name}`", _formula(symbol), shape, _list(held)))
     return rows

@@ -64,7 +64,8 @@ class Printer(LatexPrinter):
         if name == "int_":
             text = rf"\left[{arguments[0]}\right]"
         else:
-            text = rf"\mathrm{{{name}}}\left({', '.join(arguments)}\right)"
+            upright = name.replace("_", r"\_")
+            text = rf"\mathrm{{{upright}}}\left({', '.join(arguments)}\right)"
         return text if exp is None else f"{text}^{{{exp}}}"
 
     def _print_Abs(self, expr: Any, exp: Any = None) -> str:

@@ -19,6 +19,7 @@ from neurosim.learning.network import WeightedNetwork
 from neurosim.learning.resuming import ShownData
 from neurosim.learning.sanity import LearningCheck
 from neurosim.system import System
+from neurosim.system.drawing import noise_key, training_inputs
 
 __all__ = ["ChunkStats", "Learner"]
 
@@ -148,10 +149,14 @@ class Learner(WeightedNetwork):
             rows = order[chosen]
             inputs = {"stimulus": images[rows], "target": targets[rows]}
             inputs |= {name: values[chosen] for name, values in scalars.items()}
+            inputs |= training_inputs(
+                self.system, self.circuit, self.seed, self.epoch, self.position, len(rows)
+            )
             weights = self.weights.arrays()
             chunk = Chunk(
                 inputs, weights, rates, learning=True, batch=self.system.batch,
-                commits=self.commits,
+                commits=self.commits, noise_key=noise_key(self.seed, self.epoch),
+                first_image=self.position,
             )  # fmt: skip
             result = self.run_chunk(self.backend, chunk)
             self._check_result(weights, result, targets[rows])

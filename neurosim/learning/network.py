@@ -28,6 +28,7 @@ from neurosim.learning.inputs import (
 from neurosim.learning.locks import OwnLock
 from neurosim.learning.weights import WeightStore
 from neurosim.system import System
+from neurosim.system.drawing import evaluation_inputs, training_inputs
 
 __all__ = ["WeightedNetwork", "check_parallel", "whole_number"]
 
@@ -59,8 +60,8 @@ class WeightedNetwork:
     ParameterError
         If a setting is unknown or out of range.
     CircuitError
-        If the circuit takes other inputs than images and targets, or cannot learn in
-        batches as large as the system's.
+        If the circuit takes other inputs than images, targets and what the system draws,
+        or cannot learn in batches as large as the system's.
 
     Warns
     -----
@@ -83,7 +84,7 @@ class WeightedNetwork:
         check_choices(backend=backend, dtype=dtype)
         self.system = system
         self.circuit = system.circuit()
-        _check_wide_inputs(self.circuit, system.layers)
+        _check_wide_inputs(system, self.circuit)
         check_batch(self.circuit, system.batch)
         self.seed = whole_number("seed", seed, 0)
         self.backend_name = backend
@@ -335,16 +336,18 @@ def check_parallel(backend: str, lanes: int | None, threads: int | None) -> None
             )
 
 
-def _check_wide_inputs(circuit: Circuit, layers: tuple[int, ...]) -> None:
-    """Refuse a circuit that waits for other inputs than a simulator gives."""
-    given = {"stimulus": layers[0], "target": layers[-1]}
+def _check_wide_inputs(system: System, circuit: Circuit) -> None:
+    """Refuse a circuit that waits for other inputs than a simulator and its system give."""
+    given = {"stimulus": system.layers[0], "target": system.layers[-1]}
     taken = {item.name: item.width for item in circuit.inputs if item.width}
-    for name in sorted(given.keys() | taken.keys()):
-        if given.get(name) != taken.get(name):
+    for name in sorted(given):
+        if given[name] != taken.get(name):
             has = f"of width {taken[name]}" if name in taken else "not at all"
             raise CircuitError(
                 f"circuit {circuit.name!r} takes the input {name!r} {has}; a Simulator gives the "
-                f"image as 'stimulus' of width {layers[0]} and the wanted output as 'target' of "
-                f"width {layers[-1]}, and the single numbers of System.cycle_scalars: declare "
-                "these as CycleInput, or run the circuit on a back end of neurosim.backends"
+                f"image as 'stimulus' of width {given['stimulus']} and the wanted output as "
+                f"'target' of width {given['target']}: declare these as CycleInput, or run the "
+                "circuit on a back end of neurosim.backends"
             )
+    training_inputs(system, circuit, 0, 0, 0, 1)
+    evaluation_inputs(system, circuit, 0, 0, 1)

@@ -39,8 +39,8 @@ class Simulator(Saving, Analyses):
         Most images in flight at a time; by default as many as are fast.
     threads : int, optional
         Threads that share evaluations and the images of a batch; by default one per core.
-        Learning online, in batches of 1, is one thread. No result depends on lanes and
-        threads.
+        Learning online, in batches of 1, is one thread, and so is learning of cells whose
+        events set what lasts from image to image. No result depends on lanes and threads.
     check_output : bool
         Stop learning when the output gives one answer to hundreds of images of other
         classes, after a warning. May be changed at any time.
@@ -66,7 +66,7 @@ class Simulator(Saving, Analyses):
     ParameterError
         If a setting is unknown or out of range.
     CircuitError
-        If the circuit takes other inputs than images and targets.
+        If the circuit takes other inputs than images, targets and what the system draws.
 
     Notes
     -----

@@ -16,6 +16,7 @@ from neurosim.circuit import Circuit
 from neurosim.circuit.phases import phase_lengths
 from neurosim.errors import DataError, near_matches
 from neurosim.system import System
+from neurosim.system.drawing import drawn_inputs, evaluation_inputs, noise_key
 
 __all__ = ["Network", "Presentation", "plan_presentation", "presentation_chunks"]
 
@@ -34,6 +35,7 @@ class Network(Protocol):
     system: System
     circuit: Circuit
     dtype: str
+    seed: int
 
     @property
     def weights(self) -> Weighted:
@@ -55,12 +57,16 @@ class Presentation:
         Shared parameters that differ from the circuit's, by ``"population.parameter"``.
     targets_act : bool
         Whether the network is given the targets; without, they are 0.
+    columns : dict of str to ndarray
+        Inputs with columns that have the same values for all images, in place of those
+        of ``System.evaluation_inputs``.
     """
 
     phases: dict[str, int]
     inputs: dict[str, float]
     parameters: dict[str, float]
     targets_act: bool
+    columns: dict[str, NDArray[np.float64]] = dataclasses.field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -72,7 +78,7 @@ def plan_presentation(
     network: Network,
     *,
     labelled: bool,
-    inputs: Mapping[str, float] | None = None,
+    inputs: Mapping[str, Any] | None = None,
     phases: Mapping[str, int] | None = None,
     parameters: Mapping[str, float] | None = None,
 ) -> Presentation:
@@ -88,8 +94,9 @@ def plan_presentation(
         The network to show images to.
     labelled : bool
         Whether there are targets.
-    inputs : mapping of str to float, optional
-        Scalar inputs by name; by default those of ``System.evaluation_scalars``.
+    inputs : mapping of str to float or array_like, optional
+        Scalar inputs by name; by default those of ``System.evaluation_scalars``. Inputs
+        with columns that the system draws may be given one value, or one per column.
     phases : mapping of str to int, optional
         Phase lengths in steps, by name; 0 leaves a phase out.
     parameters : mapping of str to float, optional
@@ -118,9 +125,34 @@ def plan_presentation(
     evaluates = not labelled or (bool(given) and lengths == evaluation != circuit.phase_steps())
     values = dict(system.evaluation_parameters()) if evaluates else {}
     values |= parameters or {}
+    given_columns = _given_columns(network, inputs or {})
+    scalars = {name: v for name, v in (inputs or {}).items() if name not in given_columns}
     return Presentation(
-        lengths, _scalar_inputs(network, inputs or {}), values, targets_act=not evaluates
+        lengths,
+        _scalar_inputs(network, scalars),
+        values,
+        targets_act=not evaluates,
+        columns=given_columns,
     )
+
+
+def _given_columns(network: Network, given: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+    """Values of inputs with columns, one per column, that replace what is drawn."""
+    found = {}
+    for item in drawn_inputs(network.circuit):
+        if item.name not in given:
+            continue
+        try:
+            values = np.broadcast_to(np.asarray(given[item.name], np.float64), item.width)
+        except (TypeError, ValueError):
+            values = np.array([np.nan])
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"inputs: {item.name} = {given[item.name]!r}; give one finite number, or "
+                f"{item.width} of them"
+            )
+        found[item.name] = values
+    return found
 
 
 def _check_steps(phases: Mapping[str, object]) -> None:
@@ -178,6 +210,7 @@ def presentation_chunks(
     targets: NDArray[Any] | None = None,
     *,
     at_once: int | None = None,
+    first: int = 0,
 ) -> list[Chunk]:
     """Cycles that show images without learning.
 
@@ -193,6 +226,8 @@ def presentation_chunks(
         Checked target rates.
     at_once : int, optional
         Most images of one chunk; all of them by default.
+    first : int
+        Number of the first image, where images are shown a part at a time.
 
     Returns
     -------
@@ -204,10 +239,16 @@ def presentation_chunks(
         targets = np.zeros((n, network.system.layers[-1]))
     inputs = {"stimulus": images, "target": targets}
     inputs |= {name: np.full(n, value) for name, value in presentation.inputs.items()}
+    inputs |= {name: np.tile(row, (n, 1)) for name, row in presentation.columns.items()}
     weights, size = network.weights.arrays(), at_once or n
-    parts = (slice(start, start + size) for start in range(0, n, size))
     values, phases = presentation.parameters, presentation.phases
-    return [
-        Chunk({name: array[part] for name, array in inputs.items()}, weights, values, phases)
-        for part in parts
-    ]
+    key = noise_key(network.seed, None)
+    chunks = []
+    for start in range(0, n, size):
+        part = {name: array[start : start + size] for name, array in inputs.items()}
+        count, number = len(part["stimulus"]), first + start
+        drawn = evaluation_inputs(network.system, network.circuit, network.seed, number, count)
+        chunks.append(
+            Chunk(drawn | part, weights, values, phases, noise_key=key, first_image=number)
+        )
+    return chunks

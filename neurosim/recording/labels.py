@@ -183,7 +183,9 @@ def _shared_attributes(
         "citation": system.citation,
         "parameters": json.dumps(dataclasses.asdict(system)),
         "dt_ms": network.circuit.dt,
-        "inputs": json.dumps(presentation.inputs),
+        "inputs": json.dumps(
+            presentation.inputs | {n: v.tolist() for n, v in presentation.columns.items()}
+        ),
         "phases": json.dumps(presentation.phases),
         "layers": json.dumps([part.layer for part in selection.layers]),
     }

@@ -91,8 +91,11 @@ def record_images(
     with Recorder(
         network, chosen.layers, neurons=chosen.neurons, backend=backend, max_images=most
     ) as recorder:
-        parts = [block.part(slice(start, start + step)) for start in range(0, len(images), step)]
-        blocks = (_groups(recorder, how, chosen, part, layer is not None) for part in parts)
+        blocks = (
+            _groups(recorder, how, chosen, block.part(slice(first, first + step)), first,
+                    layer is not None)
+            for first in range(0, len(images), step)
+        )  # fmt: skip
         if not streams:
             recording = as_recording(join_blocks(list(blocks)))
             if to is not None:
@@ -119,11 +122,16 @@ def _must_stream(size: RecordingSize, to: str | Path | None, memory_limit: float
 
 
 def _groups(
-    recorder: Recorder, how: Presentation, chosen: Selection, block: Block, one_layer: bool
+    recorder: Recorder,
+    how: Presentation,
+    chosen: Selection,
+    block: Block,
+    first: int,
+    one_layer: bool,
 ) -> dict[str, xr.Dataset]:
     """Show some images and label what was recorded."""
     network = recorder.network
-    (chunk,) = presentation_chunks(network, how, block.images, block.targets)
+    (chunk,) = presentation_chunks(network, how, block.images, block.targets, first=first)
     traces, predictions = recorder.show(chunk)
     return label_groups(network, how, chosen, block, traces, predictions, one_layer=one_layer)
 

@@ -42,7 +42,14 @@ def _cycle_lines(circuit: Circuit) -> list[str]:
 
 
 def _population_lines(circuit: Circuit) -> list[str]:
-    return [f"{p.name}: {p.size} {p.role}" for p in circuit.populations] + [""]
+    lines = []
+    for population in circuit.populations:
+        lines.append(f"{population.name}: {population.size} {population.role}")
+        kept = [f"{name} ({variable})" for variable, name in population.kept.items()]
+        if kept:
+            how = ", commits once a batch" if population.commit else ""
+            lines.append(f"    lasts from image to image: {', '.join(kept)}{how}")
+    return [*lines, ""]
 
 
 def _projection_lines(circuit: Circuit, pathways: dict[str, str]) -> list[str]:

@@ -99,7 +99,7 @@ class System(abc.ABC):
         -------
         dict of str to ndarray
             One array for every :class:`~neurosim.circuit.Weight` of the circuit, by
-            its public name and of its shape, (receiving, sending).
+            its public name and of its shape: (receiving, sending), or (n,) for cells.
         """
 
     def rate_scale(self, epoch: int) -> float:
@@ -129,17 +129,24 @@ class System(abc.ABC):
         Returns
         -------
         dict of str to float
-            By ``"projection.parameter"``; they replace the values in the circuit
-            without another compilation. Each projection's
-            :attr:`~neurosim.circuit.Projection.rate` times :meth:`rate_scale`, unless a
+            By ``"projection.parameter"`` or ``"population.parameter"``; they replace the
+            values in the circuit without another compilation. Each projection's
+            :attr:`~neurosim.circuit.Projection.rate` and each population's
+            :attr:`~neurosim.circuit.Population.rates` times :meth:`rate_scale`, unless a
             system says otherwise.
         """
-        scale = self.rate_scale(epoch)
-        return {
+        scale, circuit = self.rate_scale(epoch), self.circuit()
+        synapses = {
             f"{projection.name}.{projection.rate}": projection.parameters[projection.rate] * scale
-            for projection in self.circuit().projections
+            for projection in circuit.projections
             if projection.rate
         }
+        cells = {
+            f"{population.name}.{rate}": population.parameters[rate] * scale
+            for population in circuit.populations
+            for rate in population.rates
+        }
+        return synapses | cells
 
     @abc.abstractmethod
     def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
@@ -158,6 +165,32 @@ class System(abc.ABC):
             An array of shape (n,) for every scalar
             :class:`~neurosim.circuit.CycleInput` of the circuit, by its name.
         """
+
+    def cycle_inputs(
+        self, rng: np.random.Generator, n: int, epoch: int
+    ) -> dict[str, NDArray[np.float64]]:
+        """Inputs with columns of training cycles, such as dropout masks.
+
+        They are drawn for blocks of images, each with a generator of its own, so that
+        chunks and interruptions change nothing.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of what is drawn anew for every image.
+        n : int
+            Number of cycles, one image each; a whole number of batches.
+        epoch : int
+            Epoch, from 0.
+
+        Returns
+        -------
+        dict of str to ndarray
+            An array of shape (n, width) for every :class:`~neurosim.circuit.CycleInput`
+            of the circuit with columns, by its name, but for ``stimulus`` and ``target``.
+        """
+        del rng, n, epoch
+        return {}
 
     @abc.abstractmethod
     def evaluation_phases(self) -> dict[str, int]:
@@ -189,6 +222,24 @@ class System(abc.ABC):
             A value for every scalar :class:`~neurosim.circuit.CycleInput` of the
             circuit, by its name.
         """
+        return {}
+
+    def evaluation_inputs(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
+        """Inputs with columns of cycles that show images without learning.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of what is drawn, if anything is.
+        n : int
+            Number of cycles.
+
+        Returns
+        -------
+        dict of str to ndarray
+            As :meth:`cycle_inputs` gives them, such as ones in place of dropout masks.
+        """
+        del rng, n
         return {}
 
     def analyses(self) -> Mapping[str, Mapping[str, float]]:

@@ -357,7 +357,7 @@ def relay_traces() -> tuple[Trace, ...]:
 # ------------------------------------------------------------------ weights and layers
 
 
-def glorot_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Weights drawn uniformly from +-sqrt(6/(n_in + n_out)), as the published codes do.
 
     Parameters

@@ -217,6 +217,17 @@ class LayeredSystem(System):
         """
         return ()
 
+    def columns(self) -> dict[str, int]:
+        """Inputs with columns that the model draws for every image, besides image and target.
+
+        Returns
+        -------
+        dict of str to int
+            Width by name; none unless a model says otherwise. See
+            :meth:`~neurosim.system.System.cycle_inputs`.
+        """
+        return {}
+
     def circuit(self) -> Circuit:
         """Populations and projections, with phases, inputs and the output's rate as answer."""
         answer = Readout("answer", self.layer_name(self.depth), self.answer_event, "r")
@@ -228,6 +239,7 @@ class LayeredSystem(System):
                 CycleInput("stimulus", self.layers[0]),
                 CycleInput("target", self.layers[-1]),
                 *(CycleInput(name) for name in self.scalars),
+                *(CycleInput(name, width) for name, width in self.columns().items()),
             ),
             populations=self.populations(),
             projections=self.projections(),
@@ -247,7 +259,8 @@ class LayeredSystem(System):
         for weight in circuit.weights:
             if weight.kind == "state":
                 continue
-            if circuit.projection(weight.parts[0].projection).source == BIAS_CELL:
+            of_cells = bool(weight.population)
+            if of_cells or circuit.projection(weight.parts[0].projection).source == BIAS_CELL:
                 arrays[weight.name] = np.zeros(weight.shape)
                 continue
             drawn = glorot_uniform(rng, weight.shape)

@@ -1,19 +1,21 @@
-"""Optimisers: what a synapse does with the changes that a batch has gathered.
+"""Optimisers: what a synapse or a cell does with the changes that a batch has gathered.
 
 A learning pathway gathers the descent direction, ``g += ...``; an optimiser commits it. Each
 is a few equations of the synapse, so any projection takes it: :func:`optimized` adds them to
-one. Rates are those of an update, and multiply the mean over the batch.
+one, and :func:`optimized_cells` to cells, for biases and thresholds. Rates are those of an
+update, and multiply the mean over the batch.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
-from neurosim.circuit import Projection
-from neurosim.errors import ParameterError, near_matches
+from neurosim.circuit import Population, Projection
+from neurosim.errors import CircuitError, ParameterError, near_matches
 
-__all__ = ["OPTIMIZERS", "Optimizer", "optimized"]
+__all__ = ["OPTIMIZERS", "Optimizer", "optimized", "optimized_cells"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +90,7 @@ def optimized(projection: Projection, name: str, rate: float) -> Projection:
     ParameterError
         If there is no such optimiser.
     """
-    if name not in OPTIMIZERS:
-        raise ParameterError(f"optimizer {name!r}; {near_matches(name, OPTIMIZERS)}")
-    chosen = OPTIMIZERS[name]
+    chosen = _chosen(name)
     return dataclasses.replace(
         projection,
         equations=projection.equations + chosen.equations,
@@ -99,3 +99,78 @@ def optimized(projection: Projection, name: str, rate: float) -> Projection:
         parameters={**projection.parameters, **chosen.parameters, "eta": rate},
         rate="eta",
     )
+
+
+def optimized_cells(
+    population: Population, name: str, rate: float, *, variable: str, gathered: str
+) -> Population:
+    r"""A population that commits what its cells gather by an optimiser.
+
+    Parameters
+    ----------
+    population : Population
+        Its cells have both variables, and ``variable`` is among its weights.
+    name : str
+        A key of :data:`OPTIMIZERS`.
+    rate : float
+        Learning rate of an update; the schedule scales it.
+    variable : str
+        The weight that changes.
+    gathered : str
+        The variable that holds the descent direction at the end of every image.
+
+    Returns
+    -------
+    Population
+        With the optimiser's equations, commit and states. What the optimiser adds is named
+        after the variable, ``b_m`` and ``b_eta``, and its arrays after that of the weight.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such optimiser.
+    CircuitError
+        If the variable is none of the population's weights.
+
+    Examples
+    --------
+    >>> cells = Population("cells", 3, "b : 1\ng : 1", weights={"b": "b_1"})
+    >>> optimized_cells(cells, "sgd", 0.1, variable="b", gathered="g").commit
+    'b += b_eta/batch*g'
+    """
+    chosen = _chosen(name)
+    if variable not in population.weights:
+        raise CircuitError(
+            f"population {population.name!r} has no weight {variable!r}; "
+            f"{near_matches(variable, population.weights)}"
+        )
+
+    def own(text: str) -> str:
+        """Names of the optimiser as those of the cell."""
+        names = {"w": variable, "g": gathered}
+        names |= {other: f"{variable}_{other}" for other in (*chosen.states, *chosen.parameters)}
+        names["eta"] = f"{variable}_eta"
+        return re.sub(r"[A-Za-z_]\w*", lambda found: names.get(found[0], found[0]), text)
+
+    stem = population.weights[variable]
+    code = "\n".join(
+        f"{own(code)}{hash_}{comment}"
+        for line in chosen.equations.splitlines()
+        for code, hash_, comment in [line.partition("#")]
+    )
+    parameters = {own(other): value for other, value in chosen.parameters.items()}
+    return dataclasses.replace(
+        population,
+        equations=f"{population.equations.rstrip()}\n{code}\n",
+        commit="\n".join(filter(None, [population.commit.strip(), own(chosen.commit).strip()])),
+        states={**population.states, **{own(m): f"{stem}_{m}" for m in chosen.states}},
+        gathers=tuple(dict.fromkeys((*population.gathers, gathered))),
+        parameters={**population.parameters, **parameters, f"{variable}_eta": rate},
+        rates=(*population.rates, f"{variable}_eta"),
+    )
+
+
+def _chosen(name: str) -> Optimizer:
+    if name not in OPTIMIZERS:
+        raise ParameterError(f"optimizer {name!r}; {near_matches(name, OPTIMIZERS)}")
+    return OPTIMIZERS[name]

@@ -15,6 +15,8 @@ order within the slot)::
     end      10   learn: conditions, delivery, actions
     end      13   commit, in the last step of a batch: synapses change by what they gathered
     end      20   readouts
+    end      30   cells add what they gather to the sums of their batch
+    end      31   commit of cells: all that a step does sees their weights from before it
 
 Time is counted in integer steps by the rhythm, never derived from a float.
 """
@@ -31,8 +33,10 @@ import numpy as np
 from neurosim.backends.brian.links import cell_equations, integration_order, link_names
 from neurosim.backends.brian.messages import naming_the_place
 from neurosim.backends.brian.names import check_names
+from neurosim.backends.brian.noise import NoiseSource, noise_functions
 from neurosim.backends.brian.rhythm import (
     COMMIT,
+    GATHER,
     RHYTHM,
     linked_rhythm,
     rhythm_code,
@@ -41,6 +45,8 @@ from neurosim.backends.brian.rhythm import (
 from neurosim.backends.brian.units import check_units
 from neurosim.circuit import Circuit, Event, Population, Projection, Readout
 from neurosim.circuit.gathering import gathered_variables
+from neurosim.circuit.kept import commit_of_sums, sum_name
+from neurosim.circuit.noise import with_streams
 from neurosim.circuit.parser import parse_equations
 
 __all__ = ["BuiltNetwork", "build_network", "counter_name"]
@@ -55,6 +61,8 @@ _SCHEDULE: Mapping[str, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]
     "commit": (("end", 13), ("end", 14), ("end", 15)),
 }
 _READOUT_SLOT = ("end", 20)
+_CELLS_GATHER = ("end", 30)
+_CELLS_COMMIT = ("end", 31)
 
 
 @dataclasses.dataclass
@@ -76,7 +84,9 @@ class BuiltNetwork:
     monitors : dict of str to brian2.StateMonitor
         Trajectory monitors by population, if asked for.
     namespace : dict of str to object
-        Functions of the per-cycle inputs, for ``network.run``.
+        Functions of the per-cycle inputs and of noise, for ``network.run``.
+    noise : NoiseSource
+        What noise depends on.
     """
 
     network: b2.Network
@@ -86,6 +96,7 @@ class BuiltNetwork:
     readouts: dict[str, b2.EventMonitor]
     monitors: dict[str, b2.StateMonitor]
     namespace: dict[str, object]
+    noise: NoiseSource = dataclasses.field(default_factory=NoiseSource)
 
     def objects(self) -> tuple[Any, ...]:
         """All that runs.
@@ -147,8 +158,10 @@ def build_network(
         If an equation has wrong units or names something unknown.
     """
     check_names(circuit)
-    order = integration_order(circuit)
     built = BuiltNetwork(b2.Network(), {}, {}, {}, {}, {}, {})
+    built.namespace |= noise_functions(circuit, built.noise)
+    circuit = with_streams(circuit)
+    order = integration_order(circuit)
     try:
         _make_objects(circuit, max_cycles, built)
         for name, place in order.items():
@@ -169,7 +182,7 @@ def _make_objects(circuit: Circuit, max_cycles: int, built: BuiltNetwork) -> Non
         built.namespace[_function_name(circuit, name)] = array
     # a clock of its own: Brian2's default one belongs to the user
     clock = b2.Clock(dt=circuit.dt * b2.ms, name="step_clock")
-    built.groups[RHYTHM] = _make_rhythm(circuit, built.namespace, clock)
+    built.groups[RHYTHM] = built.noise.rhythm = _make_rhythm(circuit, built.namespace, clock)
     for population in circuit.populations:
         with naming_the_place(f"equations of population {population.name!r}"):
             built.groups[population.name] = _make_group(circuit, population, built)
@@ -225,14 +238,15 @@ def _make_group(circuit: Circuit, population: Population, built: BuiltNetwork) -
     rhythm = built.groups[RHYTHM]
     linked = linked_rhythm(circuit, _code_of_cells(circuit, population))
     counters = [f"{counter_name(e)} : integer" for e in population.events if e.counted]
-    lines = [cell_equations(circuit, population), *(line.code for line in linked), *counters]
+    sums = [f"{sum_name(name)} : 1" for name in population.gathers]
+    lines = [cell_equations(circuit, population), *(line.code for line in linked), *counters, *sums]
     group = b2.NeuronGroup(
         population.size,
         # apart from the group, which would be left half made by a mistake in them
         b2.Equations("\n".join(lines)),
         method=population.method,
         events={event.name: event.condition for event in population.events}
-        | _commit_event(circuit, population),
+        | _commit_events(circuit, population),
         namespace=built.namespace,
         clock=rhythm.clock,
         name=population.name,
@@ -241,17 +255,31 @@ def _make_group(circuit: Circuit, population: Population, built: BuiltNetwork) -
         setattr(group, line.name, b2.linked_var(rhythm, line.name))
     for event in population.events:
         _schedule_event(group, event)
-    for name in _commit_event(circuit, population):
+    for name in _commit_events(circuit, population):
         group.set_event_schedule(name, *_SCHEDULE["commit"][0])
+    _commit_cells(group, population)
     for name, value in population.parameters.items():
         group.variables[name].set_value(value)
     return group
 
 
-def _commit_event(circuit: Circuit, population: Population) -> dict[str, str]:
-    """The event by which the synapses of a population commit, if any do."""
+def _commit_events(circuit: Circuit, population: Population) -> dict[str, str]:
+    """Events by which the cells of a population gather, and they and their synapses commit."""
     needed = any(p.commit and p.source == population.name for p in circuit.projections)
-    return {COMMIT: COMMIT} if needed else {}
+    events = {COMMIT: COMMIT} if needed or population.commit else {}
+    return events | ({GATHER: "image_ends"} if population.gathers else {})
+
+
+def _commit_cells(group: b2.NeuronGroup, population: Population) -> None:
+    """Let cells sum what an image has left, and turn the sums of a batch into weights."""
+    sums = {name: sum_name(name) for name in population.gathers}
+    if sums:
+        adding = "\n".join(f"{total} += {name}" for name, total in sums.items())
+        group.run_on_event(GATHER, adding, when=_CELLS_GATHER[0], order=_CELLS_GATHER[1])
+    if population.commit:
+        emptied = (f"{total} = 0" for total in sums.values())
+        code = "\n".join([commit_of_sums(population), *emptied])
+        group.run_on_event(COMMIT, code, when=_CELLS_COMMIT[0], order=_CELLS_COMMIT[1])
 
 
 def _code_of_cells(circuit: Circuit, population: Population) -> list[str]:
@@ -259,12 +287,11 @@ def _code_of_cells(circuit: Circuit, population: Population) -> list[str]:
     code = [population.equations]
     for event in population.events:
         code += [event.condition, event.action]
+    code += [population.commit, *_commit_events(circuit, population).values()]
     for projection in circuit.projections:
         if projection.target == population.name:
             code += [projection.equations, *(pathway.code for pathway in projection.pathways)]
             code.append(projection.commit)
-        if projection.source == population.name and projection.commit:
-            code.append(COMMIT)
     return code
 
 

@@ -10,13 +10,14 @@ from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
 from neurosim.circuit import Circuit, Population, Projection
 from neurosim.circuit.code import Code, circuit_code
 from neurosim.circuit.declarations import rhythm_names
+from neurosim.circuit.names import NOISE_FUNCTIONS
 from neurosim.circuit.parser import Line, identifiers, parse_equations, parse_statements
 from neurosim.errors import CircuitError, near_matches
 
 __all__ = ["check_names"]
 
-#: Functions, constants and units that Brian2 knows everywhere.
-_EVERYWHERE = frozenset((*DEFAULT_FUNCTIONS, *DEFAULT_CONSTANTS, *DEFAULT_UNITS))
+#: Functions, constants and units that code may name everywhere.
+_EVERYWHERE = NOISE_FUNCTIONS | {*DEFAULT_FUNCTIONS, *DEFAULT_CONSTANTS, *DEFAULT_UNITS}
 #: What else the code of cells and of synapses may read.
 _OF_CELLS = frozenset({"i", "N", "dt"})
 _OF_SYNAPSES = _OF_CELLS | {"j", "N_pre", "N_post", "N_incoming", "N_outgoing"}

@@ -8,12 +8,14 @@ from neurosim.circuit import Circuit
 from neurosim.circuit.gathering import commits
 from neurosim.circuit.parser import Line, identifiers, parse_equations
 
-__all__ = ["COMMIT", "RHYTHM", "linked_rhythm", "rhythm_code", "rhythm_equations"]
+__all__ = ["COMMIT", "GATHER", "RHYTHM", "linked_rhythm", "rhythm_code", "rhythm_equations"]
 
 #: Name of the group that counts.
 RHYTHM = "rhythm"
-#: Name of the event and of the pathway by which synapses commit what they gathered.
+#: Name of the event and of the pathway by which synapses and cells commit what they gathered.
 COMMIT = "commit"
+#: Name of the event by which cells add to their sums what an image has left.
+GATHER = "commit_gather"
 
 
 def rhythm_equations(circuit: Circuit) -> str:
@@ -49,6 +51,7 @@ def rhythm_equations(circuit: Circuit) -> str:
             "batch : 1 (shared)",
             "commits : 1 (shared)",
             "gathered : integer (shared)",
+            "image_ends : boolean (shared)",
             "commit : boolean (shared)",
             "images_per_batch : integer (shared, constant)",
             "images : integer (shared, constant)",
@@ -96,10 +99,10 @@ def rhythm_code(circuit: Circuit) -> str:
         lines += [
             # a batch begins with the first image, and after every commit
             "gathered = gathered * int(not (commit and onset)) + int(onset)",
+            "commits = commits + int(commit and onset)",
             "batch = gathered",
-            f"commit = learning and cycle_step == {total} - 1"
-            " and (gathered >= images_per_batch or cycle == images - 1)",
-            "commits = commits + int(commit)",
+            f"image_ends = learning and cycle_step == {total} - 1",
+            "commit = image_ends and (gathered >= images_per_batch or cycle == images - 1)",
         ]
     return "\n".join(lines)
 

@@ -14,6 +14,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 from neurosim.backends.brian.messages import naming_the_place
 from neurosim.backends.brian.rhythm import COMMIT
 from neurosim.circuit import Circuit
+from neurosim.circuit.kept import commit_of_sums
 from neurosim.circuit.parser import identifiers, parse_statements
 
 __all__ = ["check_units"]
@@ -51,6 +52,8 @@ def check_units(
                 _check_condition(group, event.condition)
             with naming_the_place(f"action of {place}"):
                 _check_statements(group, event.action)
+        with naming_the_place(f"commit of population {population.name!r}"):
+            _check_statements(groups[population.name], commit_of_sums(population))
     for projection in circuit.projections:
         for pathway in projection.pathways:
             place = f"pathway {pathway.name!r} of projection {projection.name!r}"

@@ -29,6 +29,7 @@ from neurosim.backends.interface import CHUNK_IMAGES, Backend
 from neurosim.backends.weights import Weights, join_weights, split_weights
 from neurosim.circuit import Circuit, Projection
 from neurosim.circuit.gathering import gathered_variables
+from neurosim.circuit.kept import cell_weights, kept_by_events, sum_name
 from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError
 
@@ -100,7 +101,8 @@ class CppBackend(Backend):
         check_lanes(lanes, threads)
         library = self._opened()
         started = time.perf_counter()
-        in_flight = images_in_flight(chunk, lanes, threads)
+        in_order = bool(kept_by_events(self.circuit))
+        in_flight = images_in_flight(chunk, lanes, threads, in_order=in_order)
         check_lane_memory(in_flight, library.layout.lane_bytes)
         shared = self._shared(library, chunk, lengths)
         memory = aligned_zeros((in_flight, library.layout.lane_bytes), np.uint8)
@@ -119,7 +121,7 @@ class CppBackend(Backend):
             )
         )
         return ChunkResult(
-            weights=self._weights(shared),
+            weights=self._weights(shared, chunk.weights),
             readouts={
                 readout.name: shared[f"readout_{readout.name}"]
                 for readout in noted_readouts(self.circuit, lengths)
@@ -151,6 +153,7 @@ class CppBackend(Backend):
         found |= {"rhythm_learning": chunk.learning, "cycle_steps": steps}
         found |= {"rhythm_images": chunk.cycles, "rhythm_images_per_batch": chunk.batch}
         found["step_clock_dt"] = self.circuit.dt * 1e-3
+        found["noise_key"] = (*chunk.noise_key, chunk.first_image)
         found |= {
             name.replace(".", "_"): value
             for name, value in parameter_values(self.circuit, chunk).items()
@@ -164,6 +167,7 @@ class CppBackend(Backend):
                 rows = shape if len(shape) == 1 else (shape[0], padded(shape[1]))
                 found[f"{projection.name}_{variable}"] = aligned_zeros(rows, self.dtype)
                 found[f"dirty_{projection.name}"] = np.zeros(shape[0], np.uint8)
+        found |= self._cell_arrays(chunk.weights)
         for readout in self.circuit.readouts:
             size = self.circuit.population(readout.population).size
             found[f"readout_{readout.name}"] = np.zeros((chunk.cycles, size), self.dtype)
@@ -176,6 +180,19 @@ class CppBackend(Backend):
             name: np.atleast_1d(np.asarray(found[name], dtype=dtype))
             for name, dtype in library.layout.shared.items()
         }
+
+    def _cell_arrays(self, weights: Weights) -> dict[str, NDArray[Any]]:
+        """Variables of cells that all lanes share: what lasts, and sums over a batch."""
+        found = {}
+        for weight in cell_weights(self.circuit):
+            array = aligned_zeros((padded(len(weights[weight.name])),), self.dtype)
+            array[: len(weights[weight.name])] = weights[weight.name]
+            found[f"{weight.population}_{weight.variable}"] = array
+        for population in self.circuit.populations:
+            for name in population.gathers:
+                array = aligned_zeros((padded(population.size),), self.dtype)
+                found[f"{population.name}_{sum_name(name)}"] = array
+        return found
 
     def _rows(self, projection: str, flat: NDArray[Any]) -> NDArray[Any]:
         """Synaptic values with a padded row for each source."""
@@ -192,7 +209,7 @@ class CppBackend(Backend):
             return (source,)
         return source, self.circuit.population(projection.target).size
 
-    def _weights(self, shared: Mapping[str, NDArray[Any]]) -> Weights:
+    def _weights(self, shared: Mapping[str, NDArray[Any]], given: Weights) -> Weights:
         flat = {}
         for weight in self.circuit.weights:
             for part in weight.parts:
@@ -201,7 +218,12 @@ class CppBackend(Backend):
                 flat[part.projection, part.variable] = (
                     values if len(shape) == 1 else values[:, : shape[1]]
                 )
-        return join_weights(self.circuit, flat, self.dtype)
+        cells = {}
+        for weight in cell_weights(self.circuit):
+            # a program that never reads a weight does not have it
+            values = shared.get(f"{weight.population}_{weight.variable}", given[weight.name])
+            cells[weight.name] = np.array(values[: weight.shape[0]], dtype=self.dtype)
+        return join_weights(self.circuit, flat, self.dtype, cells)
 
     def _trajectories(self, shared: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
         return {

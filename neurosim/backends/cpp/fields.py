@@ -31,9 +31,16 @@ class Field:
 
 
 class Fields:
-    """The arrays that the written functions name, of every lane and shared by all."""
+    """The arrays that the written functions name, of every lane and shared by all.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    shared_cells : set of (str, str)
+        Populations and variables of their cells that all lanes share.
+    """
+
+    def __init__(self, shared_cells: frozenset[tuple[str, str]] = frozenset()) -> None:
+        self._shared_cells = shared_cells
         self.lane: dict[str, Field] = {}
         self.shared: dict[str, Field] = {}
 
@@ -90,7 +97,8 @@ class Fields:
         """
         name, ctype = f"{variable.owner.name}_{variable.name}", c_data_type(variable.dtype)
         setting = variable.scalar and variable.constant
-        if isinstance(variable.owner, NeuronGroup) and not setting:
+        common = (variable.owner.name, variable.name) in self._shared_cells
+        if isinstance(variable.owner, NeuronGroup) and not (setting or common):
             size = int(variable.size)
             return self.add_lane(name, ctype, size if size == 1 else padded(size))
         return self.add_shared(name, ctype)

@@ -12,13 +12,16 @@ import sympy
 from brian2.parsing.sympytools import str_to_sympy
 
 from neurosim.backends.brian.build import BuiltNetwork, build_network
-from neurosim.backends.brian.rhythm import COMMIT
+from neurosim.backends.brian.rhythm import COMMIT, GATHER
 from neurosim.backends.cpp import cells, synapses
+from neurosim.backends.cpp.cell_commits import cell_commit
 from neurosim.backends.cpp.fields import Field, Fields
 from neurosim.backends.cpp.gathering import gathering
 from neurosim.backends.cpp.pieces import LaneCodeObject, Piece, collect
 from neurosim.circuit import Circuit, Pathway, Projection
 from neurosim.circuit.gathering import gathered_variables, stored_variables
+from neurosim.circuit.kept import cell_weights, sum_name
+from neurosim.circuit.noise import draws_noise, noise_streams, streamed_name
 from neurosim.circuit.parser import parse_statements
 
 __all__ = ["Program", "generate"]
@@ -82,6 +85,7 @@ def generate(
     """
     built = build_network(circuit, 1, record=record)
     _give_inputs(circuit, built)
+    _give_noise(circuit, built)
     assembly = _Assembly(circuit, real)
     for part, piece in collect(built.network, built.namespace):
         assembly.add(part.name, part, piece)
@@ -102,13 +106,26 @@ def _give_inputs(circuit: Circuit, built: BuiltNetwork) -> None:
         )
 
 
+def _give_noise(circuit: Circuit, built: BuiltNetwork) -> None:
+    """Let noise be drawn for the lane's image and step."""
+    for function, stream in noise_streams(circuit).values():
+        name, kind = streamed_name(function, stream), function.partition("_")[0]
+        where = "(uint32_t)(S.noise_key[2] + L.row), (uint32_t)(cell), (uint32_t)L.step"
+        key = "(uint32_t)S.noise_key[0], (uint32_t)S.noise_key[1]"
+        macro = f"#define {name}(cell) (noise_{kind}({key}, {where}, {stream}u))"
+        drawn: Any = built.namespace[name]
+        drawn.implementations.add_implementation(
+            LaneCodeObject, code={"support_code": macro}, name=name
+        )
+
+
 class _Assembly:
     """Writes pieces and keeps the order in which they run."""
 
     def __init__(self, circuit: Circuit, real: str) -> None:
         self._circuit = circuit
         self._real = real
-        self._fields = Fields()
+        self._fields = Fields(_shared_cells(circuit))
         self._functions: list[str] = []
         self._before: list[str] = []
         #: Function, rows to share among threads, and whether it commits.
@@ -125,8 +142,14 @@ class _Assembly:
             if pathway.learns
         }
         self._gathers: dict[str, list[tuple[Piece, Any]]] = {}
+        self._cell_gathers: dict[str, Piece] = {}
+        #: Function, and cells to share among threads.
+        self._cell_commits: list[tuple[str, int]] = []
         for item in circuit.inputs:
             self._fields.add_shared(f"input_{item.name}", "double")
+        self._noisy = draws_noise(circuit)
+        if self._noisy:
+            self._fields.add_shared("noise_key", "int64_t")
 
     @staticmethod
     def _sender(projection: Projection, pathway: Pathway) -> str:
@@ -135,8 +158,16 @@ class _Assembly:
     def add(self, name: str, part: Any, piece: Piece) -> None:
         """Write one piece."""
         function = f"f_{name}"
-        if name.endswith(f"_{COMMIT}_thresholder"):
-            # the caller of the program says when a batch is complete
+        if name.endswith((f"_{COMMIT}_thresholder", f"_{GATHER}_thresholder")):
+            # the caller of the program says when an image ends and a batch is complete
+            return
+        if name.endswith(f"_{GATHER}_resetter"):
+            self._cell_gathers[piece.owner.name] = piece
+            return
+        if name.endswith(f"_{COMMIT}_resetter"):
+            self._cell_commits.append((function, len(piece.owner)))
+            gather = self._cell_gathers.get(piece.owner.name)
+            self._functions.append(cell_commit(self._fields, function, gather, piece))
             return
         if piece.kind == "synapses" and name not in self._pathways:
             text = self._commit(function, part, piece)
@@ -201,6 +232,7 @@ class _Assembly:
         lane, shared = self._fields.lane.values(), self._fields.shared.values()
         text = [
             (_FOLDER / "lanes.h").read_text(),
+            (_FOLDER / "noise.h").read_text() if self._noisy else "",
             _struct("Shared", (f"{f.ctype}* {f.name};" for f in shared)),
             _struct("alignas(64) Lane", (
                 "alignas(64) int64_t row; int64_t step;",
@@ -216,6 +248,12 @@ class _Assembly:
                    (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
                     f"share({rows}, part + 1, parts){', commit, batch, commits' * commits});"
                     for name, rows, commits in self._learning)),
+            f"static const bool cells_commit = {str(bool(self._cell_commits)).lower()};",
+            _calls("commit_cells(const Shared& S, Lane* lanes, int active, int part, int parts, "
+                   "bool commit, int batch, int64_t commits)",
+                   (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
+                    f"share({rows}, part + 1, parts), commit, batch, commits);"
+                    for name, rows in self._cell_commits)),
             (_FOLDER / "host.inc").read_text(),
         ]  # fmt: skip
         return Program("\n".join(text), tuple(lane), tuple(shared), self._how())
@@ -229,6 +267,13 @@ class _Assembly:
                 kind += ", gathers for a commit" if projection.commit else ", changes at once"
             found[name] = kind
         return found
+
+
+def _shared_cells(circuit: Circuit) -> frozenset[tuple[str, str]]:
+    """Variables of cells that belong to no image: weights, states, and sums over a batch."""
+    kept = {(weight.population, weight.variable) for weight in cell_weights(circuit)}
+    sums = {(p.name, sum_name(gathered)) for p in circuit.populations for gathered in p.gathers}
+    return frozenset(kept | sums)
 
 
 def _struct(name: str, members: Iterable[str]) -> str:

@@ -34,7 +34,9 @@ def check_lanes(lanes: int | None, threads: int) -> None:
             raise ParameterError(f"{name} = {number!r}: give a whole number of 1 or more")
 
 
-def images_in_flight(chunk: Chunk, lanes: int | None, threads: int) -> int:
+def images_in_flight(
+    chunk: Chunk, lanes: int | None, threads: int, *, in_order: bool = False
+) -> int:
     """Lanes of a run.
 
     Parameters
@@ -45,6 +47,9 @@ def images_in_flight(chunk: Chunk, lanes: int | None, threads: int) -> int:
         Most images in flight, if someone asked for a number.
     threads : int
         Threads that share them.
+    in_order : bool
+        Whether learning must see the images one after the other, because events of cells
+        set what lasts from image to image: then one is in flight, whatever was asked for.
 
     Returns
     -------
@@ -53,6 +58,8 @@ def images_in_flight(chunk: Chunk, lanes: int | None, threads: int) -> int:
         memory of their own; one where a single thread evaluates, which keeps that lane in
         its cache. Never more than there are images that may be in flight together.
     """
+    if in_order and chunk.learning:
+        return 1
     together = min(chunk.batch, chunk.cycles) if chunk.learning else chunk.cycles
     if lanes is not None:
         usual = lanes

@@ -21,6 +21,7 @@ from neurosim.backends.interface import CHUNK_IMAGES, Backend, Chunk, ChunkResul
 from neurosim.backends.weights import Weights, existing_synapses, join_weights, split_weights
 from neurosim.circuit import Circuit
 from neurosim.circuit.gathering import commits, gathered_variables
+from neurosim.circuit.kept import cell_weights, sum_name
 from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError, CircuitError
 
@@ -97,6 +98,7 @@ class RuntimeBackend(Backend):
     def _run(self, chunk: Chunk, lengths: Mapping[str, int]) -> ChunkResult:
         self._forget()
         self._set_inputs(chunk)
+        self._built.noise.key, self._built.noise.first_image = chunk.noise_key, chunk.first_image
         self._set_rhythm(chunk, lengths)
         self._set_values(chunk)
         started = time.perf_counter()
@@ -153,7 +155,9 @@ class RuntimeBackend(Backend):
         if commits(self.circuit):
             rhythm["gathered"].set_value(0)
             rhythm["commit"].set_value(False)
-            rhythm["commits"].set_value(chunk.commits)
+            rhythm["image_ends"].set_value(False)
+            # that of the next one
+            rhythm["commits"].set_value(chunk.commits + 1)
             rhythm["images_per_batch"].set_value(chunk.batch)
             rhythm["images"].set_value(chunk.cycles)
         for phase, steps in lengths.items():
@@ -174,6 +178,12 @@ class RuntimeBackend(Backend):
                 built.synapses[projection.name].variables[variable].set_value(0)
         for population, event in counted_events(self.circuit):
             self._counter(population, event)[:] = 0
+        for weight in cell_weights(self.circuit):
+            variable = built.groups[weight.population].variables[weight.variable]
+            variable.set_value(np.asarray(chunk.weights[weight.name], dtype=self.dtype))
+        for cells in self.circuit.populations:
+            for name in cells.gathers:
+                built.groups[cells.name].variables[sum_name(name)].set_value(0)
 
     # ------------------------------------------------------------ after a run
 
@@ -182,7 +192,12 @@ class RuntimeBackend(Backend):
         for (name, variable), values in flat.items():
             there = existing_synapses(self.circuit, self.circuit.projection(name))
             values[there] = self._built.synapses[name].variables[variable].get_value()
-        return join_weights(self.circuit, flat, self.dtype)
+        cells = {
+            weight.name: self._built.groups[weight.population].variables[weight.variable]
+            for weight in cell_weights(self.circuit)
+        }
+        kept = {name: np.array(variable.get_value()) for name, variable in cells.items()}
+        return join_weights(self.circuit, flat, self.dtype, kept)
 
     def _counter(self, population: str, event: str) -> NDArray[Any]:
         described = self.circuit.population(population).event(event)

@@ -1,0 +1,181 @@
+"""What a system draws for the cycles of a run: inputs of any width, and the key of its noise.
+
+Inputs are drawn for blocks of images, each block by a generator of its own that follows from
+the seed, the epoch and the number of the block. So a chunk needs memory for its own images
+only, and neither chunks nor an interruption change a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.circuit import Circuit, CycleInput
+from neurosim.errors import CircuitError, near_matches
+from neurosim.system.base import System
+
+__all__ = ["GIVEN", "drawn_inputs", "evaluation_inputs", "noise_key", "training_inputs"]
+
+#: Inputs that the data give.
+GIVEN = ("stimulus", "target")
+#: Images whose inputs are drawn together, unless a batch is larger.
+_BLOCK = 64
+#: First number of the seed sequences; 0 to 2 are those of weights, order and scalar inputs.
+_TRAINING, _EVALUATION, _NOISE, _EVALUATION_NOISE = 3, 4, 5, 6
+
+Arrays = dict[str, NDArray[np.float64]]
+
+
+def drawn_inputs(circuit: Circuit) -> tuple[CycleInput, ...]:
+    """Inputs with columns that a system has to draw.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares its inputs.
+
+    Returns
+    -------
+    tuple of CycleInput
+        All but image and target.
+    """
+    return tuple(item for item in circuit.inputs if item.width and item.name not in GIVEN)
+
+
+def training_inputs(
+    system: System, circuit: Circuit, seed: int, epoch: int, first: int, count: int
+) -> Arrays:
+    """Inputs that a system draws for images of an epoch of training.
+
+    Parameters
+    ----------
+    system : System
+        Draws them.
+    circuit : Circuit
+        Its circuit.
+    seed, epoch : int
+        They determine what is drawn.
+    first, count : int
+        Number of the first image in the epoch, and how many there are.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Of shape (count, width), by name.
+
+    Raises
+    ------
+    CircuitError
+        If the system draws other inputs than the circuit has, or numbers that are not finite.
+    """
+    size = -(-_BLOCK // system.batch) * system.batch
+
+    def draw(block: int) -> Mapping[str, NDArray[np.float64]]:
+        return system.cycle_inputs(_generator(seed, _TRAINING, epoch, block), size, epoch)
+
+    return _of_blocks(circuit, "cycle_inputs(rng, n, epoch)", draw, size, first, count)
+
+
+def evaluation_inputs(
+    system: System, circuit: Circuit, seed: int, first: int, count: int
+) -> Arrays:
+    """Inputs of cycles that show images without learning.
+
+    Parameters
+    ----------
+    system : System
+        Draws them, or says that they are constant.
+    circuit : Circuit
+        Its circuit.
+    seed : int
+        Determines what is drawn.
+    first, count : int
+        Number of the first image among those shown, and how many there are.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Of shape (count, width), by name.
+
+    Raises
+    ------
+    CircuitError
+        If the system gives other inputs than the circuit has, or numbers that are not finite.
+    """
+
+    def draw(block: int) -> Mapping[str, NDArray[np.float64]]:
+        return system.evaluation_inputs(_generator(seed, _EVALUATION, block), _BLOCK)
+
+    return _of_blocks(circuit, "evaluation_inputs(rng, n)", draw, _BLOCK, first, count)
+
+
+def noise_key(seed: int, epoch: int | None) -> tuple[int, int]:
+    """The key of a circuit's noise.
+
+    Parameters
+    ----------
+    seed : int
+        Of the network.
+    epoch : int or None
+        Epoch of training; None where nothing is learnt.
+
+    Returns
+    -------
+    tuple of two int
+        From 0 to 2^32 - 1.
+    """
+    place = (_EVALUATION_NOISE,) if epoch is None else (_NOISE, epoch)
+    first, second = np.random.SeedSequence(seed, spawn_key=place).generate_state(2, np.uint32)
+    return int(first), int(second)
+
+
+def _generator(seed: int, *place: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
+
+
+def _of_blocks(
+    circuit: Circuit,
+    method: str,
+    draw: Callable[[int], Mapping[str, NDArray[np.float64]]],
+    size: int,
+    first: int,
+    count: int,
+) -> Arrays:
+    wanted = drawn_inputs(circuit)
+    if not wanted:
+        return {}
+    blocks = []
+    for block in range(first // size, (first + count - 1) // size + 1):
+        arrays = draw(block)
+        _check(circuit, method, arrays, size)
+        start, stop = max(first - block * size, 0), min(first + count - block * size, size)
+        blocks.append({item.name: arrays[item.name][start:stop] for item in wanted})
+    return {item.name: np.concatenate([part[item.name] for part in blocks]) for item in wanted}
+
+
+def _check(circuit: Circuit, method: str, arrays: Mapping[str, Any], size: int) -> None:
+    """Refuse what does not fit the declared inputs, before it is cut into chunks."""
+    widths = {item.name: item.width for item in drawn_inputs(circuit)}
+    for name in arrays:
+        if name not in widths:
+            raise CircuitError(
+                f"System.{method} returns {name!r}, which is no input with columns of circuit "
+                f"{circuit.name!r} that a system draws; {near_matches(name, widths)}"
+            )
+    for name, width in widths.items():
+        if name not in arrays:
+            raise CircuitError(
+                f"circuit {circuit.name!r} takes the input {name!r} of width {width}; a Simulator "
+                "gives the image as 'stimulus' and the wanted output as 'target', and what "
+                f"System.{method} returns: let it return {name!r}, of shape (n, {width}), or run "
+                "the circuit on a back end of neurosim.backends"
+            )
+        array = np.asarray(arrays[name])
+        if array.shape != (size, width) or not np.isfinite(array).all():
+            raise CircuitError(
+                f"System.{method} returns {name!r} of shape {array.shape} for n = {size}; give "
+                f"finite numbers of shape ({size}, {width})"
+            )
