@@ -384,19 +384,28 @@ class Rewired(CorInfoMax):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        (lambda inputs: tuple(i for i in inputs if i.name != "target"), "'target' not at all"),
-        (lambda inputs: tuple(i for i in inputs if i.name != "stimulus"), "'stimulus' not at all"),
-        (lambda inputs: (*inputs, CycleInput("mask", 5)), "'mask' of width 5"),
+        (
+            lambda inputs: tuple(i for i in inputs if i.name != "target"),
+            "takes the input 'target' not at all.*declare these as CycleInput",
+        ),
+        (
+            lambda inputs: tuple(i for i in inputs if i.name != "stimulus"),
+            "takes the input 'stimulus' not at all.*declare these as CycleInput",
+        ),
+        (
+            lambda inputs: (*inputs, CycleInput("mask", 5)),
+            "takes the input 'mask' of width 5.*cycle_inputs.*let it return 'mask'",
+        ),
         (
             lambda inputs: (CycleInput("stimulus", 9), *(i for i in inputs if i.width != 5)),
-            "'stimulus' of width 9",
+            r"'stimulus', which has 9 columns for 5 cells; declare CycleInput\('stimulus', 5\)",
         ),
     ],
 )
 def test_circuits_with_other_inputs_are_refused_at_once(changed: Any, words: str) -> None:
     """Guards a KeyError at the first image, on one back end, and blanks on the other."""
     system = type("Own", (Rewired,), {"changed": staticmethod(changed)})(layers=(5, 4, 3))
-    with pytest.raises(CircuitError, match=f"takes the input {words}.*declare these as CycleInput"):
+    with pytest.raises(CircuitError, match=words):
         Simulator(system, backend="runtime")
 
 
