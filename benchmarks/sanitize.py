@@ -33,6 +33,7 @@ _KINDS = {
 _COMMANDS = (
     ("-m", "benchmarks.weight_hashes", "--epochs", "1"),
     ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_lanes.py"),
+    ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_population_weights.py"),
 )
 
 

@@ -14,6 +14,7 @@ from toy_systems import IMAGES, Toy, toy_cells
 from neurosim import Simulator
 from neurosim.circuit import Circuit, CycleInput
 from neurosim.errors import CircuitError, DataError
+from neurosim.models import EquilibriumPropagation
 from neurosim.recording.cycles import plan_presentation, presentation_chunks
 from neurosim.system.drawing import evaluation_inputs, noise_key, training_inputs
 
@@ -127,6 +128,18 @@ def test_recordings_take_other_values(task: Task) -> None:
         for wrong in ("half", [1.0, 2.0], np.inf):
             with pytest.raises(DataError, match=r"inputs: mask = .*one finite number, or 5"):
                 simulator.record(one, inputs={"mask": wrong})
+
+
+def test_layered_systems_declare_their_inputs_by_width() -> None:
+    """Guards a dropout mask that a layered model could not declare."""
+
+    class Dropping(EquilibriumPropagation):
+        def columns(self) -> dict[str, int]:
+            return {"mask": self.layers[1]}
+
+    inputs = Dropping(layers=(5, 4, 3)).circuit().inputs
+    assert inputs[-1] == CycleInput("mask", 4)
+    assert [item.name for item in inputs] == ["stimulus", "target", "beta", "mask"]
 
 
 # ------------------------------------------------------------------ refusals

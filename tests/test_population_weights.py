@@ -27,7 +27,9 @@ from neurosim.circuit import (
 )
 from neurosim.circuit.kept import kept_by_events
 from neurosim.errors import CircuitError, DivergenceError, ParameterError
-from neurosim.figures.formulas import render_equations
+from neurosim.figures.formulas import printer_for, render_equations
+from neurosim.figures.page import _cells
+from neurosim.figures.page_tables import variable_rows, weight_rows
 from neurosim.runs.explain import explain
 from neurosim.system.drawing import noise_key, training_inputs
 from neurosim.system.optimizers import optimized_cells
@@ -266,6 +268,18 @@ def test_listings_name_what_cells_keep() -> None:
     assert "lasts from image to image: before_1 (before), mean_1 (mean)" in told
 
 
+def test_pages_say_how_cells_commit() -> None:
+    """Guards a page that shows a bias, but not how it is learnt."""
+    circuit, printer = Toy(optimizer="adam").circuit(), printer_for(Toy)
+    sections = _cells(circuit, printer)
+    assert r"b &\mathrel{+}=" in sections["`cells`"]
+    assert r"\text{once a batch}" in sections["`cells`"]
+    rows = {row[0]: row[2:] for row in weight_rows(circuit, printer)}
+    assert rows["`b_1`"] == ("3", "`cells.b`")
+    (set_by,) = (row[-1] for row in variable_rows(Toy, circuit, printer) if row[0] == "`b`")
+    assert set_by == "commit of the cells"
+
+
 def explain_without_compiling(circuit: Circuit) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("neurosim.runs.explain._compiled", lambda circuit, dtype="": {})
@@ -316,6 +330,10 @@ def more_events(*events: Event) -> tuple[Event, ...]:
         (lambda: changed("sum_of_change : 1\n"), r"'sum_of_change', which is .* the sum of 'chan"),
         (lambda: changed("images : 1\n"), r"'images', which is the name of the rhythm"),
         (lambda: changed(rates=("eta",)), r"learning rate 'eta'"),
+        (
+            lambda: changed(events=more_events(Event("commit", "end_show", "learn"))),
+            r"event 'commit' of population 'cells' has a name that commits need",
+        ),
         (
             lambda: changed(events=more_events(Event("set", "end_show and learning", "learn",
                                                      "b = 0"))),

@@ -23,6 +23,8 @@ __all__ = ["cell_weights", "check_kept", "commit_of_sums", "kept_by_events", "su
 _FUNCTIONS = frozenset({"abs", "clip", "exp", "log", "sqrt", "sign", "int", "floor", "ceil"})
 #: What a commit may read besides variables of the cells.
 _NUMBERS = ("batch", "commits", "i")
+#: Events by which cells and synapses gather and commit.
+_OWN_EVENTS = ("commit", "commit_gather")
 
 
 def cell_weights(circuit: Assembly) -> tuple[Weight, ...]:
@@ -129,6 +131,12 @@ def check_kept(circuit: Assembly) -> None:
         _check_setters(circuit, population, weight.variable)
     for population in circuit.populations:
         _check_commit(circuit, population)
+        for event in population.events:
+            if event.name in _OWN_EVENTS:
+                raise CircuitError(
+                    f"event {event.name!r} of population {population.name!r} has a name that "
+                    "commits need; choose another"
+                )
 
 
 def _check_declared(population: Population, weight: Weight) -> None:
