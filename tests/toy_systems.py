@@ -34,8 +34,8 @@ Arrays = dict[str, NDArray[Any]]
 
 PIXEL = "r : 1"
 CELL = """
-du/dt = (s + b + sigma*normal_noise(i) - u)/tau : 1
-r = clip(u, 0, 1) : 1
+du/dt = (s + sigma*normal_noise(i) - u)/tau : 1
+r = clip(u + b, 0, 1) : 1
 error = y - r : 1
 s : 1
 y : 1
@@ -163,8 +163,8 @@ def toy_cells(
     u = np.zeros(3)
     for step in range(STEPS):
         noise = normal_noise(key, image, np.arange(3), step, stream)
-        u = u + 0.5 * (weights["W"] @ x + weights["b_1"] + system.sigma * noise - u)
-    return np.clip(u, 0, 1)
+        u = u + 0.5 * (weights["W"] @ x + system.sigma * noise - u)
+    return np.clip(u + weights["b_1"], 0, 1)
 
 
 def toy_learning(
