@@ -22,6 +22,7 @@ __all__ = [
     "check_chunk",
     "circuit_parameters",
     "counted_events",
+    "event_totals",
     "parameter_values",
 ]
 
@@ -82,7 +83,8 @@ class ChunkResult:
         (n_cycles, n_cells) by readout name; those of phases that were left out
         are absent.
     event_counts : dict of str to int
-        Counted events, by ``"population.event"``.
+        Counted events, by ``"population.event"``; and where cells differ in how many
+        synapses they reach, the synapses reached, by ``"projection.pathway"``.
     seconds : float
         Wall time of the run, without compilation.
     trajectories : dict of str to dict of str to ndarray
@@ -248,3 +250,34 @@ def counted_events(circuit: Circuit) -> list[tuple[str, str]]:
         for event in population.events
         if event.counted
     ]
+
+
+def event_totals(
+    circuit: Circuit, counts: Mapping[tuple[str, str], NDArray[np.integer[Any]]]
+) -> dict[str, int]:
+    """Totals that a run reports, from the events of every cell.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Knows how many synapses an event of each cell reaches.
+    counts : mapping of (population, event) to ndarray of int, shape (n_cells,)
+        For each of :func:`counted_events`.
+
+    Returns
+    -------
+    dict of str to int
+        As :attr:`ChunkResult.event_counts`.
+    """
+    totals = {f"{cells}.{event}": int(count.sum()) for (cells, event), count in counts.items()}
+    for projection in circuit.projections:
+        if isinstance(projection.wiring, str):
+            # every cell reaches as many
+            continue
+        for pathway in projection.pathways:
+            if not pathway.learns:
+                sender = projection.source if pathway.side == "pre" else projection.target
+                reached = circuit.fans(projection, pathway.side)
+                count = counts[sender, pathway.event].astype(np.int64)
+                totals[f"{projection.name}.{pathway.name}"] = int(count @ reached)
+    return totals

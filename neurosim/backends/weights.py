@@ -1,21 +1,23 @@
-"""Public weight arrays of shape (post, pre), and the flat variables that synapses hold.
+"""Public weight arrays in their natural shapes, and the flat variables that synapses hold.
 
 Weights that belong to cells are of shape (n,), and held by the cells as they are.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.circuit import Circuit, Projection, WeightPart
+from neurosim.circuit import Circuit, Projection, WeightPart, Wiring
 
-__all__ = ["Weights", "existing_synapses", "join_weights", "split_weights"]
+__all__ = ["Weights", "existing_synapses", "existing_weights", "join_weights", "split_weights"]
 
-#: Weight arrays by public name, each of shape (post, pre), or (n,) for cells.
+#: Weight arrays by public name, each of shape (post, pre), the natural shape of a wiring, or
+#: (n,) for cells.
 Weights = dict[str, NDArray[Any]]
 
 
@@ -29,21 +31,31 @@ def split_weights(
     circuit : Circuit
         Declares which arrays there are and where they live.
     weights : Weights
-        Arrays of shape (post, pre).
+        Arrays by name.
     dtype : numpy.dtype
         Precision of the run.
 
     Returns
     -------
     dict of (projection, variable) to ndarray
-        Flat arrays in the synapses' order. Where a wiring leaves out cells ``i`` with
-        ``i``, there is a 0; see :func:`existing_synapses`.
+        Flat arrays in the synapses' order, or in that of the natural shape. Where a wiring
+        leaves out synapses, there is a 0; see :func:`existing_synapses`.
     """
     return {
-        (part.projection, part.variable): _flatten(weights[weight.name], part, dtype)
+        (part.projection, part.variable): _natural(circuit, weights[weight.name], part, dtype)
+        if part.layout == "natural"
+        else _flatten(weights[weight.name], part, dtype)
         for weight in circuit.weights
         for part in weight.parts
     }
+
+
+def _natural(
+    circuit: Circuit, array: NDArray[Any], part: WeightPart, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    there = existing_weights(circuit, circuit.projection(part.projection))
+    flat: NDArray[Any] = np.where(there, array, 0).astype(dtype).ravel()
+    return flat
 
 
 def _flatten(array: NDArray[Any], part: WeightPart, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -56,7 +68,33 @@ def _flatten(array: NDArray[Any], part: WeightPart, dtype: np.dtype[Any]) -> NDA
     return rows.ravel()
 
 
-def existing_synapses(circuit: Circuit, projection: Projection) -> NDArray[np.bool_] | slice:
+def existing_weights(circuit: Circuit, projection: Projection) -> NDArray[np.bool_]:
+    """Which entries of a weight array some synapse of a projection uses.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares the sizes.
+    projection : Projection
+        Whose synapses.
+
+    Returns
+    -------
+    ndarray of bool
+        Of the natural shape; not to be written to.
+    """
+    pre, post = (circuit.population(p).size for p in (projection.source, projection.target))
+    return _existing(projection.wired, pre, post)
+
+
+@functools.lru_cache(maxsize=64)
+def _existing(wired: Wiring, pre: int, post: int) -> NDArray[np.bool_]:
+    there = wired.existing(pre, post)
+    there.flags.writeable = False
+    return there
+
+
+def existing_synapses(circuit: Circuit, projection: Projection) -> NDArray[Any] | slice:
     """Which entries of a flat array of :func:`split_weights` are synapses.
 
     Parameters
@@ -68,9 +106,12 @@ def existing_synapses(circuit: Circuit, projection: Projection) -> NDArray[np.bo
 
     Returns
     -------
-    ndarray of bool or slice
-        An index of the array.
+    ndarray or slice
+        An index of the array, with one entry for each synapse.
     """
+    if isinstance(projection.wiring, Wiring):
+        pre, post = (circuit.population(p).size for p in (projection.source, projection.target))
+        return projection.wiring.synapses(pre, post).weight
     if projection.wiring != "all_but_self":
         return slice(None)
     return ~np.eye(circuit.population(projection.source).size, dtype=bool).ravel()
@@ -98,20 +139,22 @@ def join_weights(
     Returns
     -------
     Weights
-        Arrays of shape (post, pre), or (n,) for cells.
+        Arrays by name; of shape (n,) for cells.
     """
     weights: Weights = {}
     for weight in circuit.weights:
         if weight.population:
             weights[weight.name] = (cells or {})[weight.name]
             continue
-        post, pre = weight.shape
-        total = np.zeros((post, pre), dtype=dtype)
+        total = np.zeros(weight.shape, dtype=dtype)
         for part in weight.parts:
             values = flat[part.projection, part.variable]
-            if part.layout == "diagonal":
-                total[np.arange(post), np.arange(pre)] = values
+            if part.layout == "natural":
+                there = existing_weights(circuit, circuit.projection(part.projection))
+                np.copyto(total, np.reshape(values, weight.shape), where=there)
+            elif part.layout == "diagonal":
+                total[np.arange(len(total)), np.arange(len(total))] = values
             else:
-                total[...] = np.asarray(values).reshape(pre, post).T
+                total[...] = np.asarray(values).reshape(weight.shape[::-1]).T
         weights[weight.name] = total
     return weights

@@ -18,21 +18,31 @@ from neurosim.circuit.parts import (
     Weight,
     WeightPart,
 )
+from neurosim.circuit.sparse import Blocks, Pairs, RandomFraction
+from neurosim.circuit.windows import Convolution, Pool, Windows
+from neurosim.circuit.wirings import Wiring
 
 __all__ = [
     "MAX_CYCLE_STEPS",
     "MOMENTS",
     "RHYTHM_VARIABLES",
+    "Blocks",
     "Circuit",
+    "Convolution",
     "CycleInput",
     "Event",
+    "Pairs",
     "Pathway",
     "Phase",
+    "Pool",
     "Population",
     "Projection",
+    "RandomFraction",
     "Readout",
     "Weight",
     "WeightPart",
+    "Windows",
+    "Wiring",
     "circuit_from_dict",
     "reset_action",
 ]

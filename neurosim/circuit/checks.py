@@ -11,7 +11,7 @@ from neurosim.circuit.gathering import check_gathering
 from neurosim.circuit.kept import check_kept
 from neurosim.circuit.lookup import Named, find_part
 from neurosim.circuit.memory import check_memory
-from neurosim.circuit.parser import parse_equations
+from neurosim.circuit.parser import parse_equations, parse_statements
 from neurosim.circuit.parts import (
     MAX_CYCLE_STEPS,
     Pathway,
@@ -20,6 +20,7 @@ from neurosim.circuit.parts import (
     Weight,
     WeightPart,
 )
+from neurosim.circuit.weights import weight_shape
 from neurosim.errors import CircuitError, near_matches
 
 __all__ = ["check_circuit"]
@@ -106,13 +107,25 @@ def _check_projection(circuit: Assembly, projection: Projection) -> None:
         "pre": circuit.population(projection.source),
         "post": circuit.population(projection.target),
     }
-    _refuse_doubles(f"projection {projection.name!r}", projection.pathways)
+    owner = f"projection {projection.name!r}"
+    _refuse_doubles(owner, projection.pathways)
     for pathway in projection.pathways:
         _check_counted(projection, pathway, ends[pathway.side])
-    if projection.wiring != "all_to_all" and ends["pre"].size != ends["post"].size:
+    complaint = projection.wired.complaint(ends["pre"].size, ends["post"].size)
+    if complaint:
+        raise CircuitError(f"{owner} {complaint}")
+    own = {line.name for line in parse_equations(projection.equations)}
+    changes = {
+        statement.target
+        for pathway in projection.pathways
+        if not (pathway.learns and projection.commit)
+        for statement in parse_statements(pathway.code)
+    }
+    if projection.wired.tied and changes & own:
         raise CircuitError(
-            f"projection {projection.name!r} is wired {projection.wiring!r} between "
-            f"{ends['pre'].size} and {ends['post'].size} cells; the sizes must agree"
+            f"{owner} shares weights between synapses ({projection.wired.words()}), so what "
+            "they learn must be summed before it is applied; let its pathways gather, "
+            "'g += ...', and give Projection(commit=...)"
         )
 
 
@@ -126,7 +139,7 @@ def _check_counted(projection: Projection, pathway: Pathway, sender: Population)
         )
 
 
-#: Which parts of an array the synapses of a wiring can hold.
+#: Which parts of an array the synapses of a wiring with a name can hold.
 _LAYOUTS = {
     "all_to_all": ("dense", "off_diagonal"),
     "all_but_self": ("off_diagonal",),
@@ -136,20 +149,24 @@ _LAYOUTS = {
 
 def _check_weight_part(circuit: Assembly, weight: Weight, part: WeightPart) -> None:
     projection = circuit.projection(part.projection)
-    shape = (
-        circuit.population(projection.target).size,
-        circuit.population(projection.source).size,
-    )
-    if part.layout not in _LAYOUTS[projection.wiring]:
+    shape, wired = weight_shape(circuit, projection), projection.wired
+    allowed = _LAYOUTS.get(wired.kind, ("natural",))
+    if part.layout not in allowed:
         raise CircuitError(
             f"weight {weight.name!r} takes {part.layout!r} from projection "
-            f"{projection.name!r}, which is wired {projection.wiring!r}; that wiring goes with "
-            f"{' or '.join(map(repr, _LAYOUTS[projection.wiring]))}"
+            f"{projection.name!r}, which is wired {wired.kind!r}; that wiring goes with "
+            f"{' or '.join(map(repr, allowed))}"
         )
     if shape != weight.shape:
         raise CircuitError(
             f"weight {weight.name!r} has shape {weight.shape}, but projection "
-            f"{projection.name!r} connects (post, pre) = {shape}; give it that shape"
+            f"{projection.name!r} connects {wired.layout} = {shape}; give it that shape"
+        )
+    if part.layout == "natural" and len(weight.parts) > 1:
+        raise CircuitError(
+            f"weight {weight.name!r} has {len(weight.parts)} parts, but projection "
+            f"{projection.name!r}, wired by {wired.words()}, holds the whole array; give each "
+            "projection a weight of its own"
         )
     lines = parse_equations(projection.equations)
     own = [line.name for line in lines if line.kind != "subexpression" and not line.is_setting]

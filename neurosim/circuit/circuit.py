@@ -20,6 +20,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from neurosim.circuit.assembly import Assembly
 from neurosim.circuit.checks import check_circuit
 from neurosim.circuit.identity import compiled_structure
@@ -36,6 +39,7 @@ from neurosim.circuit.parts import (
     WeightPart,
 )
 from neurosim.circuit.weights import all_weights
+from neurosim.circuit.wirings import wiring_from_dict
 from neurosim.errors import CircuitError
 
 __all__ = ["Circuit", "circuit_from_dict"]
@@ -127,7 +131,7 @@ class Circuit(Assembly):
         )
 
     def fan_out(self, projection: Projection) -> int:
-        """Targets reached by one event of the projection's source.
+        """Most targets reached by one event of the projection's source.
 
         Parameters
         ----------
@@ -137,17 +141,17 @@ class Circuit(Assembly):
         Returns
         -------
         int
-            Number of cells.
+            Number of cells; see :meth:`fans` for every source.
 
         Raises
         ------
         CircuitError
             If the circuit has no such target.
         """
-        return self._joined(projection, projection.target)
+        return int(self.fans(projection, "pre").max())
 
     def fan_in(self, projection: Projection) -> int:
-        """Sources reached by one event of the projection's target, if it carries signal back.
+        """Most sources reached by one event of the projection's target, if it carries it back.
 
         Parameters
         ----------
@@ -164,17 +168,38 @@ class Circuit(Assembly):
         CircuitError
             If the circuit has no such source.
         """
-        return self._joined(projection, projection.source)
+        return int(self.fans(projection, "post").max())
 
-    def _joined(self, projection: Projection, others: str) -> int:
-        size = self.population(others).size
-        return {"all_to_all": size, "all_but_self": size - 1, "one_to_one": 1}[projection.wiring]
+    def fans(self, projection: Projection, side: str) -> NDArray[np.int64]:
+        """Synapses of every cell on one side of a projection.
+
+        Parameters
+        ----------
+        projection : Projection
+            One of the circuit's.
+        side : {"pre", "post"}
+            Source or target.
+
+        Returns
+        -------
+        ndarray of int, shape (n_cells,)
+            How many synapses an event of each cell reaches.
+
+        Raises
+        ------
+        CircuitError
+            If the circuit has no such population.
+        """
+        ends = (projection.source, projection.target)
+        pre, post = (self.population(end).size for end in ends)
+        wired = projection.wired
+        return wired.fan_out(pre, post) if side == "pre" else wired.fan_in(pre, post)
 
     def dense_macs_per_step(self) -> int:
         """Multiply-accumulates per step if every signal pathway were a dense product."""
         total = 0
         for projection in self.projections:
-            synapses = self.population(projection.source).size * self.fan_out(projection)
+            synapses = int(self.fans(projection, "pre").sum())
             total += synapses * sum(not pathway.learns for pathway in projection.pathways)
         return total
 
@@ -227,7 +252,11 @@ def circuit_from_dict(described: Mapping[str, Any]) -> Circuit:
         return Population(**{**item, **parts})
 
     def projection(item: Mapping[str, Any]) -> Projection:
-        parts = {"pathways": many(Pathway, item["pathways"]), "states": tuple(item["states"])}
+        parts = {
+            "pathways": many(Pathway, item["pathways"]),
+            "states": tuple(item["states"]),
+            "wiring": wiring_from_dict(item["wiring"]),
+        }
         return Projection(**{**item, **parts})
 
     def weight(item: Mapping[str, Any]) -> Weight:

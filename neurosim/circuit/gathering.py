@@ -100,7 +100,9 @@ def check_gathering(projection: Projection) -> None:
     stored = stored_variables(projection)
     _check_gathers(projection, owner, stored)
     gathered = gathered_variables(projection)
-    known = {line.name for line in lines} | {*COMMIT_NUMBERS, "i", "j"}
+    # a weight that synapses share belongs to no pair of cells
+    cells = set() if projection.wired.tied else {"i", "j"}
+    known = {line.name for line in lines} | {*COMMIT_NUMBERS, *cells}
     for statement in parse_statements(projection.commit):
         unknown = sorted(
             name for name in identifiers(statement.expression) | {statement.target}
@@ -120,7 +122,9 @@ def check_gathering(projection: Projection) -> None:
             )
 
 
-_FUNCTIONS = frozenset({"abs", "clip", "exp", "log", "sqrt", "sign", "int", "floor", "ceil"})
+_FUNCTIONS = frozenset(
+    {"abs", "clip", "exp", "log", "sqrt", "sign", "int", "floor", "ceil", "max", "min"}
+)
 
 
 def _check_gathers(projection: Projection, owner: str, stored: list[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.circuit import Circuit, Population, Projection
+from neurosim.circuit import Circuit, Population, Projection, Wiring
 from neurosim.circuit.parser import dependencies, parse_equations
 from neurosim.errors import CircuitError
 
@@ -77,10 +77,16 @@ class WeightView:
     transposed : bool
         Whether the signal runs against the array's own direction, through
         weights that are shared with the other direction.
+    wired : Wiring, optional
+        Where the synapses lie, if the array has a natural shape of its own.
+    cells : tuple of int
+        Cells of the projection's source and target, if so.
     """
 
     name: str
     transposed: bool = False
+    wired: Wiring | None = None
+    cells: tuple[int, int] = (0, 0)
 
     def of(self, weights: Any) -> NDArray[np.float64]:
         """The array in the direction of the signal.
@@ -96,7 +102,33 @@ class WeightView:
             In double precision, of shape (receiving, sending).
         """
         array = np.asarray(weights[self.name], dtype=np.float64)
+        if self.wired is not None:
+            array = self.wired.matrix(array, *self.cells)
         return array.T if self.transposed else array
+
+    def after(self, left: NDArray[np.float64], weights: Any) -> NDArray[np.float64]:
+        """A product with the array, which for windows needs no dense matrix.
+
+        Parameters
+        ----------
+        left : ndarray, shape (n, receiving)
+            What stands before the array.
+        weights : mapping of str to ndarray
+            Arrays by public name.
+
+        Returns
+        -------
+        ndarray, shape (n, sending)
+            ``left @ of(weights)``.
+        """
+        if self.wired is None:
+            return left @ self.of(weights)
+        there = self.wired.synapses(*self.cells)
+        values = np.asarray(weights[self.name], dtype=np.float64).ravel()[there.weight]
+        ends, (pre, post) = (there.target, there.source), self.cells
+        into, out = ends[::-1] if self.transposed else ends
+        size = post if self.transposed else pre
+        return np.array([np.bincount(out, row[into] * values, size) for row in left])
 
 
 # ---------------------------------------------------------------- layers
@@ -201,7 +233,7 @@ def shared_weights(circuit: Circuit) -> tuple[str, ...]:
 
 
 def signal_weight(circuit: Circuit, source: str, target: str) -> WeightView | None:
-    """The weights through which ``source`` sends signal to ``target``, all to all.
+    """The weights through which ``source`` sends signal to ``target``.
 
     Parameters
     ----------
@@ -220,9 +252,14 @@ def signal_weight(circuit: Circuit, source: str, target: str) -> WeightView | No
         for side, ends in (("pre", (source, target)), ("post", (target, source))):
             if side in sides and (projection.source, projection.target) == ends:
                 for weight in circuit.weights:
-                    if any((p.projection, p.layout) == (projection.name, "dense")
-                           for p in weight.parts):  # fmt: skip
+                    layouts = [p.layout for p in weight.parts if p.projection == projection.name]
+                    if "dense" in layouts:
                         return WeightView(weight.name, transposed=side == "post")
+                    if "natural" in layouts:
+                        cells = [circuit.population(p).size
+                                 for p in (projection.source, projection.target)]  # fmt: skip
+                        wired = projection.wired, (cells[0], cells[1])
+                        return WeightView(weight.name, side == "post", *wired)
     return None
 
 

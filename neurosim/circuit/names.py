@@ -45,7 +45,7 @@ NOISE_FUNCTIONS = frozenset({"uniform_noise", "normal_noise"})
 _BRIAN_WORDS = _words(
     "N N_incoming N_outgoing N_post N_pre abs arccos arcsin arctan boolean ceil clip cos cosh dt "
     "e exp expm1 exprel floor i inf int integer j lastspike lastupdate log log10 log1p "
-    "not_refractory pi shared sign sin sinh sqrt t t_in_timesteps tan tanh timestep"
+    "max min not_refractory pi shared sign sin sinh sqrt t t_in_timesteps tan tanh timestep"
 )
 RESERVED = RANDOM_FUNCTIONS | NOISE_FUNCTIONS | _BRIAN_WORDS
 

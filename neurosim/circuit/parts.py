@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 from neurosim.circuit.lookup import with_part
 from neurosim.circuit.names import check_part_name, check_variable_name
 from neurosim.circuit.population import MOMENTS, Event, Population
+from neurosim.circuit.wirings import Named, NamedWiring, Wiring, as_wiring
 from neurosim.errors import CircuitError, near_matches
 
 __all__ = [
@@ -30,9 +31,7 @@ __all__ = [
     "WeightPart",
 ]
 
-Layout = Literal["dense", "off_diagonal", "diagonal"]
-#: Which pairs of cells a projection joins.
-Wiring = Literal["all_to_all", "all_but_self", "one_to_one"]
+Layout = Literal["dense", "off_diagonal", "diagonal", "natural"]
 
 #: Counters and gates of the rhythm that equations and conditions may name.
 RHYTHM_VARIABLES: Mapping[str, str] = {
@@ -51,7 +50,7 @@ RHYTHM_VARIABLES: Mapping[str, str] = {
 MAX_CYCLE_STEPS = 1_000_000
 
 
-_LAYOUTS = ("dense", "off_diagonal", "diagonal")
+_LAYOUTS = ("dense", "off_diagonal", "diagonal", "natural")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,9 +153,10 @@ class Projection:
         Synaptic variables and shared parameters.
     pathways : tuple of Pathway
         Signal and plasticity.
-    wiring : {"all_to_all", "all_but_self", "one_to_one"}
-        Connectivity; the latter two join populations of one size, and ``"all_but_self"``
-        leaves out the synapses of the cells ``i`` with ``i``.
+    wiring : str or Wiring
+        Connectivity: ``"all_to_all"``, ``"all_but_self"``, ``"one_to_one"`` (the latter two
+        join populations of one size, and ``"all_but_self"`` leaves out the synapses of the
+        cells ``i`` with ``i``), or an object such as :class:`~neurosim.circuit.Windows`.
     parameters : mapping of str to float
         Values of the ``(shared, constant)`` parameters.
     role : str
@@ -184,7 +184,7 @@ class Projection:
     target: str
     equations: str
     pathways: tuple[Pathway, ...]
-    wiring: Wiring = "all_to_all"
+    wiring: NamedWiring | Wiring = "all_to_all"
     parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
     role: str = ""
     weight: str = ""
@@ -194,11 +194,8 @@ class Projection:
 
     def __post_init__(self) -> None:
         check_part_name("projection", self.name)
-        if self.wiring not in get_args(Wiring):
-            raise CircuitError(
-                f"projection {self.name!r} is wired {self.wiring!r}; "
-                f"{near_matches(self.wiring, get_args(Wiring))}"
-            )
+        wired = as_wiring(self.wiring, f"projection {self.name!r}")
+        object.__setattr__(self, "wiring", wired.kind if isinstance(wired, Named) else wired)
         if self.states and not self.weight:
             raise CircuitError(
                 f"projection {self.name!r} has states, which are named after its weight: give "
@@ -226,6 +223,11 @@ class Projection:
         return dataclasses.replace(self, pathways=with_part(self.pathways, pathway))
 
     @property
+    def wired(self) -> Wiring:
+        """Its wiring as an object."""
+        return as_wiring(self.wiring, self.name)
+
+    @property
     def plastic(self) -> bool:
         """Whether any pathway changes the weights."""
         return any(pathway.learns for pathway in self.pathways)
@@ -239,9 +241,10 @@ class WeightPart:
     ----------
     projection, variable : str
         The synaptic variable.
-    layout : {"dense", "off_diagonal", "diagonal"}
+    layout : {"dense", "off_diagonal", "diagonal", "natural"}
         How it maps to the array of shape (post, pre): all of it, all but the
-        diagonal (kept at zero in the synapses), or the diagonal alone.
+        diagonal (kept at zero in the synapses), or the diagonal alone. ``"natural"``: the
+        array has the natural shape of the wiring, which says where its synapses lie.
     """
 
     projection: str
@@ -258,14 +261,15 @@ class WeightPart:
 
 @dataclasses.dataclass(frozen=True)
 class Weight:
-    """A weight array users read and set, of shape (post, pre) as in the paper, or of cells.
+    """A weight array users read and set: of synapses, or of cells.
 
     Attributes
     ----------
     name : str
         Public name, e.g. ``"W_ff_0"``.
     shape : tuple of int
-        ``(n_post, n_pre)``; ``(n,)`` for one value per cell.
+        ``(n_post, n_pre)``, or as the wiring says, such as (out, in, kernel, kernel);
+        ``(n,)`` for one value per cell.
     parts : tuple of WeightPart
         The synaptic variables it is made of; empty for a variable of cells.
     symmetric : bool

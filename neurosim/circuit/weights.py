@@ -7,9 +7,10 @@ from typing import Literal
 from neurosim.circuit.assembly import Assembly
 from neurosim.circuit.parser import parse_equations, parse_statements
 from neurosim.circuit.parts import Layout, Population, Projection, Weight, WeightPart
+from neurosim.circuit.wirings import Named
 from neurosim.errors import CircuitError
 
-__all__ = ["all_weights"]
+__all__ = ["all_weights", "weight_shape"]
 
 
 def all_weights(circuit: Assembly) -> tuple[Weight, ...]:
@@ -61,15 +62,41 @@ def _of_cells(population: Population, variable: str, name: str) -> Weight:
     )
 
 
+def weight_shape(circuit: Assembly, projection: Projection) -> tuple[int, ...]:
+    """Shape of the weights that a projection's synapses hold.
+
+    Parameters
+    ----------
+    circuit : Assembly
+        Knows the sizes.
+    projection : Projection
+        Whose synapses.
+
+    Returns
+    -------
+    tuple of int
+        (post, pre), or the natural shape of the wiring.
+
+    Raises
+    ------
+    CircuitError
+        If the wiring does not fit the populations.
+    """
+    pre, post = (circuit.population(end).size for end in (projection.source, projection.target))
+    complaint = projection.wired.complaint(pre, post)
+    if complaint and not isinstance(projection.wired, Named):
+        raise CircuitError(f"projection {projection.name!r} {complaint}")
+    return projection.wired.weight_shape(pre, post)
+
+
 def _state(circuit: Assembly, projection: Projection, variable: str) -> Weight:
-    shape = (circuit.population(projection.target).size, circuit.population(projection.source).size)
+    shape = weight_shape(circuit, projection)
     part = WeightPart(projection.name, variable, _layout(projection, shared=False))
     return Weight(f"{projection.weight}_{variable}", shape, (part,), kind="state")
 
 
 def _named_weight(circuit: Assembly, name: str, projections: list[Projection]) -> Weight:
-    first = projections[0]
-    shape = (circuit.population(first.target).size, circuit.population(first.source).size)
+    shape = weight_shape(circuit, projections[0])
     shared = len(projections) > 1
     parts = tuple(
         WeightPart(projection.name, _weight_variable(projection), _layout(projection, shared))
@@ -79,6 +106,8 @@ def _named_weight(circuit: Assembly, name: str, projections: list[Projection]) -
 
 
 def _layout(projection: Projection, shared: bool) -> Layout:
+    if not isinstance(projection.wired, Named):
+        return "natural"
     if projection.wiring == "one_to_one":
         return "diagonal"
     return "off_diagonal" if shared or projection.wiring == "all_but_self" else "dense"

@@ -133,7 +133,9 @@ def _projected(
     if target in layers:
         names = _delivered(projection)
         at = next((a for name in names if (a := layers[target].arrival(name))), "")
-    words = ", ".join(part for part in (projection.role, _weights(circuit, projection)) if part)
+    wiring = "" if isinstance(projection.wiring, str) else projection.wired.words()
+    parts = (projection.role, wiring, _weights(circuit, projection))
+    words = ", ".join(part for part in parts if part)
     return Connection(kind, source, target, at, projection.plastic, words or projection.name)
 
 

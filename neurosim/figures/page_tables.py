@@ -82,7 +82,7 @@ def projection_rows(circuit: Circuit) -> list[Row]:
             f"`{p.name}`",
             f"`{p.source}`",
             f"`{p.target}`",
-            p.wiring.replace("_", " "),
+            p.wired.words(),
             "yes" if p.plastic else "no",
             p.role,
         )
@@ -226,6 +226,8 @@ def weight_rows(circuit: Circuit, printer: Printer) -> list[Row]:
         held = [f"{part.projection}.{part.variable}" for part in weight.parts]
         held += [f"{weight.population}.{weight.variable}"] if weight.population else []
         shape = " x ".join(map(str, weight.shape))
+        if weight.parts and weight.parts[0].layout == "natural":
+            shape += f" {circuit.projection(weight.parts[0].projection).wired.layout}"
         rows.append((f"`{weight.name}`", _formula(symbol), shape, _list(held)))
     return rows
 

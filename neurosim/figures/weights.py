@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from neurosim.backends.weights import existing_weights
 from neurosim.errors import FigureError
 from neurosim.figures import style
 from neurosim.figures.run import Run, Source, as_run
@@ -39,14 +41,26 @@ def weight_histograms(run: Source) -> Figure:
         If the run has no usable checkpoint.
     """
     one = as_run(run)
-    after, before = one.weights, one.initial_weights
+    after, before, there = one.weights, one.initial_weights, _existing(one)
     with style.applied():
         figure, panels = style.new_figure(len(after), columns=min(3, len(after)), panel=(3.5, 2.7))
         for axes, name in zip(panels, after, strict=True):
-            _histogram(axes, before[name], after[name])
+            _histogram(axes, before[name][there[name]], after[name][there[name]])
             style.label(axes, name, "weight", "synapses", "1", x_unit="1")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
+
+
+def _existing(run: Run) -> dict[str, Any]:
+    """An index of the entries of every array that some synapse uses."""
+    circuit = run.settings.system.circuit()
+    found: dict[str, Any] = {weight.name: ... for weight in circuit.weights}
+    for weight in circuit.weights:
+        for part in weight.parts:
+            if part.layout == "natural":
+                projection = circuit.projection(part.projection)
+                found[weight.name] = existing_weights(circuit, projection)
+    return found
 
 
 def _histogram(axes: Axes, before: NDArray[np.float64], after: NDArray[np.float64]) -> None:
@@ -90,11 +104,9 @@ def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
     one = as_run(run)
     if rows < 1:
         raise FigureError(f"rows = {rows}: give 1 or more cells to show")
-    weights = one.weights
-    first = one.settings.system.forward_weights()[0].of(weights)
+    first, shape = _first_filters(one)
     count = min(rows, len(first))
     chosen = np.sort(np.random.default_rng(seed).choice(len(first), size=count, replace=False))
-    shape = one.image_shape
     with style.applied():
         figure, (cells, classes) = style.new_figure(
             2, panel=(4.6, 4.4), gridspec_kw={"width_ratios": [1, 0.62]}
@@ -104,8 +116,9 @@ def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
             words = f"the {count} output cells"
         _mosaic(figure, cells, first[chosen], shape, math.ceil(math.sqrt(count)), words)
         templates = class_templates(one)
-        _mosaic(figure, classes, templates, shape, max(2, round(math.sqrt(len(templates) / 2.5))),
-                "classes, row by row from 0")  # fmt: skip
+        columns = max(2, round(math.sqrt(len(templates) / 2.5)))
+        words = "classes, row by row from 0"
+        _mosaic(figure, classes, templates, one.image_shape, columns, words)
         cells.set_title("input weights of cells")
         classes.set_title("class templates")
     return figure
@@ -130,8 +143,19 @@ def class_templates(run: Source) -> NDArray[np.float64]:
         If the run has no usable checkpoint.
     """
     one: Run = as_run(run)
-    chain = [view.of(one.weights) for view in one.settings.system.forward_weights()]
-    return reduce(lambda below, above: above @ below, chain)
+    weights, chain = one.weights, one.settings.system.forward_weights()
+    return reduce(lambda left, view: view.after(left, weights), chain[-2::-1],
+                  chain[-1].of(weights))  # fmt: skip
+
+
+def _first_filters(run: Run) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """Input weights of the first layer's cells, and the shape of the pixels they belong to."""
+    view, weights = run.settings.system.forward_weights()[0], run.weights
+    if view.wired is None:
+        return view.of(weights), run.image_shape
+    array = np.asarray(weights[view.name], dtype=np.float64)
+    found = view.wired.filters(array, *view.cells)
+    return found.reshape(len(found), -1), found.shape[1:] if found.ndim > 2 else run.image_shape
 
 
 def _mosaic(

@@ -33,6 +33,7 @@ from neurosim.system import FeedbackPair
 __all__ = [
     "angle_degrees",
     "angles",
+    "correlation",
     "count_events",
     "count_synops",
     "sparsity",
@@ -41,6 +42,8 @@ __all__ = [
 
 def angle_degrees(forward: NDArray[Any], backward: NDArray[Any]) -> float:
     """Angle between a forward array and the transpose of a backward array.
+
+    Weights of windows are compared with those of the reversed wiring, which have one shape.
 
     Parameters
     ----------
@@ -64,14 +67,60 @@ def angle_degrees(forward: NDArray[Any], backward: NDArray[Any]) -> float:
     >>> round(angle_degrees(np.array([[1.0, 0.0]]), np.array([[1.0], [1.0]])), 6)
     45.0
     """
-    if forward.shape != backward.shape[::-1]:
-        raise DataError(f"shapes {forward.shape} and {backward.shape} are not transposes")
-    a = np.asarray(forward, dtype=np.float64)
-    b = np.asarray(backward, dtype=np.float64).T
+    a, b = _facing(forward, backward)
     norms = float(np.linalg.norm(a) * np.linalg.norm(b))
     if norms == 0:
         raise DataError("the angle with an all-zero array is undefined")
     return float(np.degrees(np.arccos(np.clip((a * b).sum() / norms, -1, 1))))
+
+
+def correlation(forward: NDArray[Any], backward: NDArray[Any]) -> float:
+    """Pearson correlation of all entries of a forward array and a transposed backward array.
+
+    Parameters
+    ----------
+    forward : ndarray, shape (n_upper, n_lower)
+        Feedforward weights, or of a natural shape; see :func:`angle_degrees`.
+    backward : ndarray, shape (n_lower, n_upper)
+        Feedback weights.
+
+    Returns
+    -------
+    float
+        From -1 to 1.
+
+    Raises
+    ------
+    DataError
+        If the arrays do not belong together, or all entries of one are alike.
+
+    Examples
+    --------
+    >>> round(correlation(np.array([[1.0, 2.0, 3.0]]), np.array([[1.0], [2.0], [3.0]])), 6)
+    1.0
+    """
+    a, b = (array - array.mean() for array in _facing(forward, backward))
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if norms == 0:
+        raise DataError("the correlation with an array of equal entries is undefined")
+    return float((a * b).sum() / norms)
+
+
+def _facing(
+    forward: NDArray[Any], backward: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both arrays in double precision, with the entries of one pair of cells at one place.
+
+    A wiring of windows and its reverse have weights of one shape, and so have pairs; those
+    of blocks are transposes group by group.
+    """
+    turned = backward
+    if forward.ndim in (2, 3):
+        turned = np.swapaxes(backward, -1, -2)
+    if forward.shape != turned.shape:
+        ought = "transposes" if forward.ndim in (2, 3) else "of one shape"
+        raise DataError(f"shapes {forward.shape} and {backward.shape} are not {ought}")
+    return np.asarray(forward, dtype=np.float64), np.asarray(turned, dtype=np.float64)
 
 
 def angles(
@@ -133,7 +182,8 @@ def count_synops(circuit: Circuit, event_counts: Mapping[str, int]) -> int:
     circuit : Circuit
         Tells how many synapses an event reaches.
     event_counts : mapping of str to int
-        Counts by ``"population.event"``, including every event that a signal pathway uses.
+        Counts by ``"population.event"``, including every event that a signal pathway uses;
+        and of wirings whose cells differ in their reach, by ``"projection.pathway"``.
 
     Returns
     -------
@@ -144,6 +194,11 @@ def count_synops(circuit: Circuit, event_counts: Mapping[str, int]) -> int:
     for projection in circuit.projections:
         for pathway in projection.pathways:
             if pathway.learns:
+                continue
+            counted = event_counts.get(f"{projection.name}.{pathway.name}")
+            if counted is not None:
+                # cells of this wiring differ in how many synapses they reach
+                total += counted
                 continue
             forward = pathway.side == "pre"
             population = projection.source if forward else projection.target

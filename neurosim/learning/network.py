@@ -13,6 +13,7 @@ from neurosim.backends import backend_class, check_choices, open_backend
 from neurosim.backends.chunks import check_batch
 from neurosim.backends.cores import available_cores
 from neurosim.backends.interface import Backend, Chunk, ChunkResult
+from neurosim.backends.weights import existing_weights
 from neurosim.circuit import Circuit
 from neurosim.circuit.readouts import with_readouts
 from neurosim.errors import CircuitError, DataError, ParameterError
@@ -102,6 +103,12 @@ class WeightedNetwork:
         self._weights = WeightStore(
             {name: array.astype(dtype) for name, array in drawn.items()},
             frozenset(weight.name for weight in self.circuit.weights if weight.symmetric),
+            {
+                weight.name: existing_weights(self.circuit, self.circuit.projection(p.projection))
+                for weight in self.circuit.weights
+                for p in weight.parts
+                if p.layout == "natural"
+            },
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -117,7 +124,7 @@ class WeightedNetwork:
 
     @property
     def weights(self) -> WeightStore:
-        """Named weight arrays of shape (post, pre), readable and settable one by one."""
+        """Named weight arrays in their natural shapes, readable and settable one by one."""
         return self._weights
 
     @weights.setter

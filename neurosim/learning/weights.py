@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ __all__ = ["WeightStore"]
 
 
 class WeightStore(MutableMapping[str, NDArray[Any]]):
-    """Named weight arrays of shape (post, pre): reading gives a copy, setting checks.
+    """Named weight arrays in their natural shapes: reading gives a copy, setting checks.
 
     Learning replaces all arrays in one step, so :meth:`arrays` always gives one set of
     weights, also to another thread.
@@ -26,6 +26,8 @@ class WeightStore(MutableMapping[str, NDArray[Any]]):
         The arrays; shapes and precision never change.
     symmetric : set of str
         Names that must stay symmetric.
+    there : mapping of str to ndarray of bool, optional
+        Of arrays with entries that no synapse uses: where some does. The others are 0.
 
     Raises
     ------
@@ -34,9 +36,19 @@ class WeightStore(MutableMapping[str, NDArray[Any]]):
         that are not finite numbers, or not symmetric where it must be.
     """
 
-    def __init__(self, arrays: Weights, symmetric: frozenset[str] = frozenset()) -> None:
-        self._arrays = dict(arrays)
+    def __init__(
+        self,
+        arrays: Weights,
+        symmetric: frozenset[str] = frozenset(),
+        there: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> None:
         self._symmetric = symmetric
+        self._there = dict(there or {})
+        self._arrays = {name: self._existing(name, array) for name, array in arrays.items()}
+
+    def _existing(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
+        there = self._there.get(name)
+        return array if there is None or array.shape != there.shape else array * there
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         self._check_name(name)
@@ -60,11 +72,11 @@ class WeightStore(MutableMapping[str, NDArray[Any]]):
             raise DataError(f"weight {name!r} would hold values that are not finite")
         if name in self._symmetric and not np.allclose(new, new.T):
             raise DataError(f"weight {name!r} is a symmetric array; the given one is not")
-        return new
+        return self._existing(name, new)
 
     def __copy__(self) -> WeightStore:
         """A store whose arrays change independently of this one's."""
-        return WeightStore(self._arrays, self._symmetric)
+        return WeightStore(self._arrays, self._symmetric, self._there)
 
     def __delitem__(self, name: str) -> None:
         raise DataError(f"weight {name!r} cannot be removed; set it instead")
@@ -85,7 +97,7 @@ class WeightStore(MutableMapping[str, NDArray[Any]]):
         Returns
         -------
         Weights
-            Arrays of shape (post, pre) by name.
+            Arrays by name.
         """
         return dict(self._arrays)
 

@@ -175,8 +175,8 @@ def draw(courses: Mapping[float | None, Sequence[Course]]) -> Figure:
         for number, (epsilon, runs) in enumerate(courses.items()):
             look = {**style.series(number, markers=False), "linewidth": 1.2}
             for place, run in enumerate(runs):
-                name = {"label": _name(epsilon)} if place == 0 else {}
-                top.plot(run.log_errors, **look, **name)
+                name = "_" if place else _name(epsilon)
+                top.plot(run.log_errors, label=name, **look)
                 if epsilon is not BACKPROPAGATION:
                     at = np.arange(EVERY, STEPS + 1, EVERY)
                     for k, axes in enumerate(below):

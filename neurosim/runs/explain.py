@@ -55,10 +55,11 @@ def _population_lines(circuit: Circuit) -> list[str]:
 def _projection_lines(circuit: Circuit, pathways: dict[str, str]) -> list[str]:
     lines = []
     for projection in circuit.projections:
-        synapses = circuit.population(projection.source).size * circuit.fan_out(projection)
+        synapses = int(circuit.fans(projection, "pre").sum())
+        how = "" if projection.wiring == "all_to_all" else f", {projection.wired.words()}"
         lines.append(
-            f"{projection.name}: {projection.source} -> {projection.target}, {synapses} synapses, "
-            f"{projection.role}"
+            f"{projection.name}: {projection.source} -> {projection.target}, {synapses} synapses"
+            f"{how}, {projection.role}"
         )
         for pathway in projection.pathways:
             how = pathways.get(f"{projection.name}_{pathway.name}", "in this process")

@@ -357,7 +357,9 @@ def relay_traces() -> tuple[Trace, ...]:
 # ------------------------------------------------------------------ weights and layers
 
 
-def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def glorot_uniform(
+    rng: np.random.Generator, shape: tuple[int, ...], fans: tuple[int, int] | None = None
+) -> NDArray[np.float64]:
     """Weights drawn uniformly from +-sqrt(6/(n_in + n_out)), as the published codes do.
 
     Parameters
@@ -365,12 +367,15 @@ def glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[
     rng : numpy.random.Generator
         Source of the draws.
     shape : tuple of int
-        Receiving and sending cells, (n_out, n_in).
+        Receiving and sending cells, (n_out, n_in), or the natural shape of a wiring.
+    fans : tuple of int, optional
+        Synapses into a target and out of a source; the shape itself by default, as for
+        all to all.
 
     Returns
     -------
     ndarray
         Of this shape, without unit.
     """
-    bound = math.sqrt(6 / sum(shape))
+    bound = math.sqrt(6 / sum(fans or shape))
     return rng.uniform(-bound, bound, size=shape)

@@ -259,11 +259,17 @@ class LayeredSystem(System):
         for weight in circuit.weights:
             if weight.kind == "state":
                 continue
-            of_cells = bool(weight.population)
-            if of_cells or circuit.projection(weight.parts[0].projection).source == BIAS_CELL:
+            if weight.population:
                 arrays[weight.name] = np.zeros(weight.shape)
                 continue
-            drawn = glorot_uniform(rng, weight.shape)
+            projection = circuit.projection(weight.parts[0].projection)
+            if projection.source == BIAS_CELL:
+                arrays[weight.name] = np.zeros(weight.shape)
+                continue
+            fans = None
+            if weight.parts[0].layout == "natural":
+                fans = circuit.fan_in(projection), circuit.fan_out(projection)
+            drawn = glorot_uniform(rng, weight.shape, fans)
             arrays[weight.name] = drawn @ drawn.T if weight.symmetric else drawn
         return self.with_states(arrays)
 

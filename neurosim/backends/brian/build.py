@@ -30,6 +30,7 @@ from typing import Any
 import brian2 as b2
 import numpy as np
 
+from neurosim.backends.brian.functions import own_functions
 from neurosim.backends.brian.links import cell_equations, integration_order, link_names
 from neurosim.backends.brian.messages import naming_the_place
 from neurosim.backends.brian.names import check_names
@@ -43,7 +44,7 @@ from neurosim.backends.brian.rhythm import (
     rhythm_equations,
 )
 from neurosim.backends.brian.units import check_units
-from neurosim.circuit import Circuit, Event, Population, Projection, Readout
+from neurosim.circuit import Circuit, Event, Population, Projection, Readout, Wiring
 from neurosim.circuit.gathering import gathered_variables
 from neurosim.circuit.kept import commit_of_sums, sum_name
 from neurosim.circuit.noise import with_streams
@@ -178,6 +179,7 @@ def build_network(
 
 def _make_objects(circuit: Circuit, max_cycles: int, built: BuiltNetwork) -> None:
     built.inputs |= _make_inputs(circuit, max_cycles)
+    built.namespace |= own_functions()
     for name, array in built.inputs.items():
         built.namespace[_function_name(circuit, name)] = array
     # a clock of its own: Brian2's default one belongs to the user
@@ -334,7 +336,9 @@ def _make_synapses(circuit: Circuit, projection: Projection, built: BuiltNetwork
         clock=built.groups[RHYTHM].clock,
         name=projection.name,
     )
-    if projection.wiring == "one_to_one":
+    if isinstance(projection.wiring, Wiring):
+        _connect(circuit, projection, synapses)
+    elif projection.wiring == "one_to_one":
         synapses.connect(j="i")
     elif projection.wiring == "all_but_self":
         synapses.connect(condition="i != j")
@@ -344,6 +348,12 @@ def _make_synapses(circuit: Circuit, projection: Projection, built: BuiltNetwork
     for name, value in projection.parameters.items():
         synapses.variables[name].set_value(value)
     return synapses
+
+
+def _connect(circuit: Circuit, projection: Projection, synapses: b2.Synapses) -> None:
+    pre, post = (circuit.population(p).size for p in (projection.source, projection.target))
+    there = projection.wired.synapses(pre, post)
+    synapses.connect(i=there.source, j=there.target)
 
 
 def _code_alone(equations: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_UNITS
 
+from neurosim.backends.brian.functions import OWN_FUNCTIONS
 from neurosim.circuit import Circuit, Population, Projection
 from neurosim.circuit.code import Code, circuit_code
 from neurosim.circuit.declarations import rhythm_names
@@ -17,7 +18,9 @@ from neurosim.errors import CircuitError, near_matches
 __all__ = ["check_names"]
 
 #: Functions, constants and units that code may name everywhere.
-_EVERYWHERE = NOISE_FUNCTIONS | {*DEFAULT_FUNCTIONS, *DEFAULT_CONSTANTS, *DEFAULT_UNITS}
+_EVERYWHERE = NOISE_FUNCTIONS | {
+    *DEFAULT_FUNCTIONS, *DEFAULT_CONSTANTS, *DEFAULT_UNITS, *OWN_FUNCTIONS,
+}  # fmt: skip
 #: What else the code of cells and of synapses may read.
 _OF_CELLS = frozenset({"i", "N", "dt"})
 _OF_SYNAPSES = _OF_CELLS | {"j", "N_pre", "N_post", "N_incoming", "N_outgoing"}

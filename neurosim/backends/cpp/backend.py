@@ -20,14 +20,17 @@ from neurosim.backends.chunks import (
     ChunkResult,
     check_chunk,
     counted_events,
+    event_totals,
     parameter_values,
 )
+from neurosim.backends.cpp.geometry import Geometry
 from neurosim.backends.cpp.lanes import check_lane_memory, check_lanes, images_in_flight
 from neurosim.backends.cpp.library import Library, open_library
 from neurosim.backends.cpp.memory import aligned_zeros, padded
+from neurosim.backends.cpp.slides import geometry_of
 from neurosim.backends.interface import CHUNK_IMAGES, Backend
 from neurosim.backends.weights import Weights, join_weights, split_weights
-from neurosim.circuit import Circuit, Projection
+from neurosim.circuit import Circuit, Projection, Wiring
 from neurosim.circuit.gathering import gathered_variables
 from neurosim.circuit.kept import cell_weights, kept_by_events, sum_name
 from neurosim.circuit.readouts import noted_readouts
@@ -77,6 +80,11 @@ class CppBackend(Backend):
         cells: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells)
+        self._geometries: dict[str, Geometry] = {
+            projection.name: geometry_of(circuit, projection)
+            for projection in circuit.projections
+            if isinstance(projection.wiring, Wiring)
+        }
         self._library: Library | None
         self._library, self.build_seconds = open_library(circuit, self.dtype, self._record)
 
@@ -126,14 +134,15 @@ class CppBackend(Backend):
                 readout.name: shared[f"readout_{readout.name}"]
                 for readout in noted_readouts(self.circuit, lengths)
             },
-            event_counts={
-                f"{population}.{event}": int(
-                    library.layout.field(memory, f"{population}_n_{event}")[
+            event_counts=event_totals(
+                self.circuit,
+                {
+                    (population, event): library.layout.field(memory, f"{population}_n_{event}")[
                         :, : self.circuit.population(population).size
-                    ].sum()
-                )
-                for population, event in counted_events(self.circuit)
-            },
+                    ].sum(axis=0)
+                    for population, event in counted_events(self.circuit)
+                },
+            ),
             seconds=time.perf_counter() - started,
             trajectories=self._trajectories(shared),
         )
@@ -161,8 +170,16 @@ class CppBackend(Backend):
         flat = split_weights(self.circuit, chunk.weights, self.dtype)
         found |= {f"{name}_{variable}": self._rows(name, values)
                   for (name, variable), values in flat.items()}  # fmt: skip
+        for laid_out in self._geometries.values():
+            found |= laid_out.tables
         for projection in self.circuit.projections:
             for variable in gathered_variables(projection):
+                geometry = self._geometries.get(projection.name)
+                if geometry is not None:
+                    empty = aligned_zeros((geometry.size,), self.dtype)
+                    found[f"{projection.name}_{variable}"] = empty
+                    found[f"dirty_{projection.name}"] = np.zeros(geometry.rows, np.uint8)
+                    continue
                 shape = self._shape(projection)
                 rows = shape if len(shape) == 1 else (shape[0], padded(shape[1]))
                 found[f"{projection.name}_{variable}"] = aligned_zeros(rows, self.dtype)
@@ -195,7 +212,9 @@ class CppBackend(Backend):
         return found
 
     def _rows(self, projection: str, flat: NDArray[Any]) -> NDArray[Any]:
-        """Synaptic values with a padded row for each source."""
+        """Synaptic values with a padded row for each source, or as their geometry has them."""
+        if projection in self._geometries:
+            return self._geometries[projection].store(flat)
         shape = self._shape(self.circuit.projection(projection))
         if len(shape) == 1:
             return flat.copy()
@@ -214,6 +233,10 @@ class CppBackend(Backend):
         for weight in self.circuit.weights:
             for part in weight.parts:
                 values = shared[f"{part.projection}_{part.variable}"]
+                if part.projection in self._geometries:
+                    stored = self._geometries[part.projection].fetch(values)
+                    flat[part.projection, part.variable] = stored
+                    continue
                 shape = self._shape(self.circuit.projection(part.projection))
                 flat[part.projection, part.variable] = (
                     values if len(shape) == 1 else values[:, : shape[1]]

@@ -32,6 +32,8 @@ FLAGS = (
     "-ffp-contract=off",
     "-fno-math-errno",
     "-fno-trapping-math",
+    # loops that are marked as sums may add in another order, always the same
+    "-fopenmp-simd",
     "-w",
 )
 

@@ -23,7 +23,7 @@ from neurosim.backends.cpp.statements import (
 from neurosim.backends.cpp.synapses import ROWS_OF_LANES, is_synaptic, row_value, split
 from neurosim.circuit.gathering import COMMIT_NUMBERS
 
-__all__ = ["gathering"]
+__all__ = ["gathering", "merged_support", "without"]
 
 #: Lanes whose terms are added in one pass over the synapses of a row.
 _LANES = 4
@@ -103,7 +103,7 @@ def gathering(
         "}",
     ]
     parameters = f"{ROWS_OF_LANES}, const bool commit, const {real} batch, const {real} commits"
-    support = (*_merged_support([piece for piece, _ in gathers], commit), *passes)
+    support = (*merged_support([piece for piece, _ in gathers], commit), *passes)
     return cpp_function(name, dataclasses.replace(commit, support=support), parameters, lines)
 
 
@@ -269,7 +269,7 @@ class _Row:
         ]  # fmt: skip
 
     def _commit_parts(self) -> tuple[Block, Block]:
-        return split(_without(self.commit.vector, (*COMMIT_NUMBERS, *self.gathered)), "pre")
+        return split(without(self.commit.vector, (*COMMIT_NUMBERS, *self.gathered)), "pre")
 
     def _stored(self) -> dict[Any, str]:
         """What the synapses store and the commit reads or sets."""
@@ -284,7 +284,7 @@ class _Row:
         """Pointers and constants of the commit."""
         outer, _ = self._commit_parts()
         scalar = dataclasses.replace(
-            self.commit, scalar=_without(self.commit.scalar, COMMIT_NUMBERS)
+            self.commit, scalar=without(self.commit.scalar, COMMIT_NUMBERS)
         )
         pointers = [
             f"{ctype}* const __restrict _row_{variable.name} = {self.fields.place(variable)} + "
@@ -302,8 +302,21 @@ class _Row:
         return " ".join(f"_row_{variable.name}[{_ROW}] = 0;" for variable in self._stored())
 
 
-def _without(block: Block, names: Iterable[str]) -> Block:
-    """A block that takes some variables as they are, without reading them first."""
+def without(block: Block, names: Iterable[str]) -> Block:
+    """A block that takes some variables as they are, without reading them first.
+
+    Parameters
+    ----------
+    block : Block
+        Statements.
+    names : iterable of str
+        The variables.
+
+    Returns
+    -------
+    Block
+        With fewer reads.
+    """
     left_out = set(names)
 
     def kept(accesses: tuple[Access, ...]) -> tuple[Access, ...]:
@@ -312,8 +325,21 @@ def _without(block: Block, names: Iterable[str]) -> Block:
     return dataclasses.replace(block, reads=kept(block.reads))
 
 
-def _merged_support(gathers: Sequence[Piece], commit: Piece) -> tuple[str, ...]:
-    """C++ functions that several pieces need, each once."""
+def merged_support(gathers: Sequence[Piece], commit: Piece) -> tuple[str, ...]:
+    """C++ functions that several pieces need, each once.
+
+    Parameters
+    ----------
+    gathers : sequence of Piece
+        What the learning pathways add.
+    commit : Piece
+        What the synapse does with it.
+
+    Returns
+    -------
+    tuple of str
+        C++ text.
+    """
     texts = dict.fromkeys("\n".join(piece.support) for piece in (*gathers, commit))
     return tuple(text for text in texts if text)
 

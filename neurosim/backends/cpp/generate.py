@@ -8,17 +8,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sympy
 from brian2.parsing.sympytools import str_to_sympy
 
 from neurosim.backends.brian.build import BuiltNetwork, build_network
+from neurosim.backends.brian.functions import OWN_FUNCTIONS
 from neurosim.backends.brian.rhythm import COMMIT, GATHER
 from neurosim.backends.cpp import cells, synapses
 from neurosim.backends.cpp.cell_commits import cell_commit
 from neurosim.backends.cpp.fields import Field, Fields
 from neurosim.backends.cpp.gathering import gathering
+from neurosim.backends.cpp.geometry import Geometry, Rows
 from neurosim.backends.cpp.pieces import LaneCodeObject, Piece, collect
-from neurosim.circuit import Circuit, Pathway, Projection
+from neurosim.backends.cpp.slides import geometry_of
+from neurosim.backends.cpp.wired import wired_learning, wired_signal
+from neurosim.backends.cpp.wired_gathering import wired_gathering
+from neurosim.circuit import Circuit, Pathway, Projection, Wiring
 from neurosim.circuit.gathering import gathered_variables, stored_variables
 from neurosim.circuit.kept import cell_weights, sum_name
 from neurosim.circuit.noise import draws_noise, noise_streams, streamed_name
@@ -86,6 +92,7 @@ def generate(
     built = build_network(circuit, 1, record=record)
     _give_inputs(circuit, built)
     _give_noise(circuit, built)
+    _give_functions(built)
     assembly = _Assembly(circuit, real)
     for part, piece in collect(built.network, built.namespace):
         assembly.add(part.name, part, piece)
@@ -116,6 +123,19 @@ def _give_noise(circuit: Circuit, built: BuiltNetwork) -> None:
         drawn: Any = built.namespace[name]
         drawn.implementations.add_implementation(
             LaneCodeObject, code={"support_code": macro}, name=name
+        )
+
+
+def _give_functions(built: BuiltNetwork) -> None:
+    """Say in C++ what the functions beside Brian2's own do."""
+    for name, (_, sign) in OWN_FUNCTIONS.items():
+        text = (
+            f"template <class A, class B> static inline auto _own_{name}(A a, B b) "
+            f"{{ return a {sign} b ? a : b; }}"
+        )
+        function: Any = built.namespace[name]
+        function.implementations.add_implementation(
+            LaneCodeObject, code={"support_code": text}, name=f"_own_{name}"
         )
 
 
@@ -176,8 +196,7 @@ class _Assembly:
             if projection.commit:
                 self._gathers.setdefault(projection.name, []).append((piece, part))
                 return
-            wiring = projection.wiring
-            text = synapses.learning(self._fields, function, piece, part, wiring=wiring)
+            text = self._at_once(function, part, piece, projection)
             rows = self._circuit.population(self._sender(projection, pathway)).size
             self._learning.append((function, rows, False))
         else:
@@ -185,10 +204,22 @@ class _Assembly:
             (self._after if self._learning else self._before).append(function)
         self._functions.append(text)
 
+    def _at_once(self, function: str, part: Any, piece: Piece, projection: Projection) -> str:
+        wiring = projection.wiring
+        if isinstance(wiring, str):
+            return synapses.learning(self._fields, function, piece, part, wiring=wiring)
+        return wired_learning(self._fields, function, piece, part, self._geometry(projection))
+
+    def _geometry(self, projection: Projection) -> Geometry:
+        """How the synapses of a projection lie; the arrays that say so are added."""
+        geometry = geometry_of(self._circuit, projection)
+        for name, table in geometry.tables.items():
+            if table.dtype == np.int32:
+                self._fields.add_shared(name, "int32_t")
+        return geometry
+
     def _commit(self, function: str, part: Any, piece: Piece) -> str:
         projection = self._circuit.projection(part.synapses.name)
-        rows = self._circuit.population(projection.source).size
-        self._learning.append((function, rows, True))
         gathered = gathered_variables(projection)
         emptied = {f"{name} = 0;" for name in gathered} | {f"{name} = 0.0;" for name in gathered}
         steps = tuple(s for s in piece.vector.steps if s.code not in emptied)
@@ -196,10 +227,15 @@ class _Assembly:
         commit = dataclasses.replace(
             piece, vector=dataclasses.replace(piece.vector, steps=steps, writes=writes)
         )
-        return gathering(
-            self._fields, function, self._gathers[projection.name], commit, gathered,
-            wiring=projection.wiring, leaves_silent=commit_leaves_silent(projection),
-        )  # fmt: skip
+        given = self._fields, function, self._gathers[projection.name], commit, gathered
+        silent = commit_leaves_silent(projection)
+        if isinstance(projection.wiring, str):
+            rows = self._circuit.population(projection.source).size
+            self._learning.append((function, rows, True))
+            return gathering(*given, wiring=projection.wiring, leaves_silent=silent)
+        geometry = self._geometry(projection)
+        self._learning.append((function, geometry.rows, True))
+        return wired_gathering(*given, geometry, leaves_silent=silent)
 
     def _in_lane(self, name: str, function: str, part: Any, piece: Piece) -> str:
         fields = self._fields
@@ -215,17 +251,29 @@ class _Assembly:
         if piece.kind == "reset":
             return cells.over_events(fields, function, piece, piece.owner)
         if piece.kind == "synapses":
-            projection, pathway = self._pathways[name]
-            return synapses.signal(
-                fields, function, piece, part, wiring=projection.wiring,
-                zero_is_silent=adds_nothing(pathway.code, stored_variables(projection)),
-            )  # fmt: skip
+            return self._signal(function, part, piece, *self._pathways[name])
         if piece.kind == "spikemonitor":
             (readout,) = (r for r in self._circuit.readouts if f"readout_{r.name}" == name)
             return cells.readout(
                 fields, function, piece, readout.name, readout.variable, self._real
             )
         return cells.record(fields, function, piece, name.removeprefix("monitor_"))
+
+    def _signal(
+        self, function: str, part: Any, piece: Piece, projection: Projection, pathway: Pathway
+    ) -> str:
+        stored, wiring = stored_variables(projection), projection.wiring
+        silent = adds_nothing(pathway.code, stored)
+        given = self._fields, function, piece, part
+        if isinstance(wiring, str):
+            return synapses.signal(*given, wiring=wiring, zero_is_silent=silent)
+        geometry = self._geometry(projection)
+        if silent and isinstance(geometry, Rows) and geometry.groups == 1:
+            # rows with holes, where a 0 stands for a missing synapse
+            return synapses.signal(*given, wiring="all_to_all", zero_is_silent=True)
+        return wired_signal(
+            *given, geometry, code=pathway.code, adds_nothing=adds_nothing, stored=stored
+        )
 
     def program(self) -> Program:
         """Everything written, as one source."""
@@ -263,6 +311,8 @@ class _Assembly:
         found = {}
         for name, (projection, pathway) in self._pathways.items():
             kind = "one to one" if projection.wiring == "one_to_one" else "dense rows"
+            if isinstance(projection.wiring, Wiring):
+                kind = geometry_of(self._circuit, projection).words
             if pathway.learns:
                 kind += ", gathers for a commit" if projection.commit else ", changes at once"
             found[name] = kind

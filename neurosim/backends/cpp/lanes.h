@@ -56,6 +56,26 @@ static inline int32_t list_flags(const uint8_t* flags, int size, int32_t* list) 
     return count;
 }
 
+// Cells of channels and places, laid out channel by channel at every place, with padding. A few
+// channels at a time, so that what is written lies in the cache.
+template <class T>
+static inline void to_wide(T* __restrict wide, const T* __restrict cells, const int channels,
+                           const int places, const int stride) {
+    for (int first = 0; first < channels; first += 16)
+        for (int place = 0; place < places; place++)
+            for (int c = first; c < first + 16 && c < channels; c++)
+                wide[place * stride + c] = cells[c * places + place];
+}
+
+template <class T>
+static inline void from_wide(T* __restrict cells, const T* __restrict wide, const int channels,
+                             const int places, const int stride) {
+    for (int first = 0; first < channels; first += 16)
+        for (int place = 0; place < places; place++)
+            for (int c = first; c < first + 16 && c < channels; c++)
+                cells[c * places + place] = wide[place * stride + c];
+}
+
 // Threads wait here for each other: a short spin, since they arrive within microseconds.
 struct Barrier {
     std::atomic<int> waiting{0}, generation{0};

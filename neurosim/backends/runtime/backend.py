@@ -16,7 +16,13 @@ from neurosim.backends.brian.build import BuiltNetwork, build_network, counter_n
 from neurosim.backends.brian.messages import explain_brian_error
 from neurosim.backends.brian.preferences import brian2_settings
 from neurosim.backends.brian.rhythm import RHYTHM
-from neurosim.backends.chunks import check_chunk, counted_events, parameter_values
+from neurosim.backends.brian.ties import add_ties
+from neurosim.backends.chunks import (
+    check_chunk,
+    counted_events,
+    event_totals,
+    parameter_values,
+)
 from neurosim.backends.interface import CHUNK_IMAGES, Backend, Chunk, ChunkResult
 from neurosim.backends.weights import Weights, existing_synapses, join_weights, split_weights
 from neurosim.circuit import Circuit
@@ -77,6 +83,7 @@ class RuntimeBackend(Backend):
         self._built: BuiltNetwork = build_network(
             self.circuit, self.max_cycles, record=self._record, cells=self._cells
         )
+        add_ties(self.circuit, self._built)
         self._process = os.getpid()
         self._usable = True
 
@@ -106,10 +113,10 @@ class RuntimeBackend(Backend):
         return ChunkResult(
             weights=self._weights(chunk.weights),
             readouts=self._readouts(chunk.cycles, lengths),
-            event_counts={
-                f"{population}.{event}": int(self._counter(population, event).sum())
-                for population, event in counted_events(self.circuit)
-            },
+            event_counts=event_totals(
+                self.circuit,
+                {event: self._counter(*event) for event in counted_events(self.circuit)},
+            ),
             seconds=time.perf_counter() - started,
             trajectories=self._trajectories(),
         )
