@@ -19,9 +19,13 @@ from hypothesis import HealthCheck, settings
 from neurosim.data import default_data_dir
 
 # The same examples each time, and no time limits, so that a failure repeats on every machine.
-# ``make test-slow`` draws others.
+# ``make test-slow`` draws others, and more.
 settings.register_profile(
-    "fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "fixed",
+    derandomize=True,
+    deadline=None,
+    max_examples=20,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(
     "drawn", derandomize=False, deadline=None, suppress_health_check=[HealthCheck.too_slow]
