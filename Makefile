@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DATA_DIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow lint format bench figures docs clean
+.PHONY: help train test test-slow test-gpu lint format bench bench-gpu figures docs clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -24,6 +24,9 @@ test-slow: $(VENV)/.dev  ## run the tests that take minutes, or need MNIST where
 	$(if $(DATA_DIR),NEUROSIM_MNIST_DIR="$(DATA_DIR)") $(BIN)/python -m pytest \
 	  -m "slow or hypothesis" --hypothesis-profile=drawn
 
+test-gpu: $(VENV)/.gpu   ## compare an NVIDIA GPU with the CPU, every system
+	$(BIN)/python -m pytest -m gpu tests/test_gpu.py -s
+
 lint: $(VENV)/.dev       ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,6 +43,9 @@ format: $(VENV)/.dev     ## put the code into the common format
 
 bench: $(VENV)/.dev      ## measure speed against other implementations
 	$(BIN)/python -m benchmarks $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+
+bench-gpu: $(VENV)/.gpu  ## measure an NVIDIA GPU beside PyTorch on it and this CPU
+	$(BIN)/python -m benchmarks.gpu $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 docs: $(VENV)/.dev       ## regenerate the pages and pictures made from the models
 	$(BIN)/python scripts/draw_circuit.py
@@ -66,3 +72,7 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	$(check_tools)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,lint]"
 	touch $@ $(VENV)/.train
+
+$(VENV)/.gpu: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[cuda]"
+	touch $@

@@ -9,7 +9,7 @@ from benchmarks.dense import DenseNetwork, dense_network, unscaled_weights
 from benchmarks.problem import Problem
 from benchmarks.stopwatch import Stopwatch
 
-__all__ = ["TorchRunner"]
+__all__ = ["Learner", "TorchRunner"]
 
 
 class TorchRunner(Runner):
@@ -31,7 +31,7 @@ class TorchRunner(Runner):
         pixels, targets = (torch.from_numpy(a.astype(dtype)) for a in (few.images, few.targets))
         answers = torch.zeros_like(targets)
         with Stopwatch() as watch, torch.inference_mode():
-            worker = _Learner(network)
+            worker = Learner(network)
             for start in range(0, images, self.contender.batch):
                 chosen = slice(start, min(start + self.contender.batch, images))
                 # one image is a vector, several are the columns of a matrix
@@ -45,14 +45,14 @@ class TorchRunner(Runner):
         return Outcome(watch.seconds, watch.cpu_seconds, 0.0, weights, answers.numpy())
 
 
-class _Learner:
-    """State of the cells; the matrices are those of the network, without a copy."""
+class Learner:
+    """State of the cells; on a CPU the matrices are those of the network, without a copy."""
 
-    def __init__(self, network: DenseNetwork) -> None:
+    def __init__(self, network: DenseNetwork, device: str = "cpu") -> None:
         self.network = network
-        self.K = torch.from_numpy(network.K)
-        self.W_in = torch.from_numpy(network.W_in)
-        self._decay = torch.from_numpy(network.decay)
+        self.K = torch.from_numpy(network.K).to(device)
+        self.W_in = torch.from_numpy(network.W_in).to(device)
+        self._decay = torch.from_numpy(network.decay).to(device)
         self.r = torch.zeros(0)
 
     def show(self, x: torch.Tensor) -> None:
@@ -60,7 +60,9 @@ class _Learner:
         network = self.network
         shape = (len(self.K), *x.shape[1:])
         self._images = x.shape[1] if x.ndim == 2 else 1
-        self.u, self.r, self.drive = (torch.zeros(shape, dtype=x.dtype) for _ in range(3))
+        self.u, self.r, self.drive = (
+            torch.zeros(shape, dtype=x.dtype, device=x.device) for _ in range(3)
+        )
         self.drive[network.cells[1]] = (self.W_in @ x).mul_(network.step / network.system.epsilon)
         self._pull = torch.full_like(self._decay, network.step * network.system.g_l)
         self._steps(network.phases()[0])

@@ -4,7 +4,8 @@
     python -m benchmarks.sanitize thread
 
 Each system learns some digits, is evaluated on two threads, and the tests of lanes and
-threads run. Only the programs are instrumented, not Python.
+threads run. Only the programs are instrumented, not Python. The sanitizer of threads also
+looks at the kernels for a GPU, which run on threads of the CPU (:mod:`benchmarks.barriers`).
 """
 
 from __future__ import annotations
@@ -94,6 +95,9 @@ def main() -> int:
                 done = subprocess.run([sys.executable, *command], cwd=_ROOT, env=environment)
                 print(f"{kind}: {' '.join(command)}: status {done.returncode}", flush=True)
                 failed += done.returncode != 0
+        if kind == "thread":
+            kernels = [sys.executable, "-m", "benchmarks.barriers"]
+            failed += subprocess.run(kernels, cwd=_ROOT).returncode != 0
     return min(failed, 1)
 
 

@@ -24,6 +24,8 @@ from neurosim.circuit import (
     WeightPart,
 )
 
+#: Back ends that every machine has what they need for.
+EVERYWHERE = ("cpp", "runtime")
 #: How the tests open it, so that all share one program.
 OPENED: dict[str, Any] = {"dtype": "float64", "max_cycles": 8, "record": {"upper": ["r"]}}
 

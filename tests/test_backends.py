@@ -15,7 +15,7 @@ from oracles import (
     deep_system,
     make_problem,
 )
-from symmetric import OPENED, symmetric_circuit, symmetric_loops, symmetric_problem
+from symmetric import EVERYWHERE, OPENED, symmetric_circuit, symmetric_loops, symmetric_problem
 
 from neurosim import CorInfoMax, Simulator
 from neurosim.backends import BACKENDS, backend_class, open_backend
@@ -345,8 +345,9 @@ def test_unknown_back_ends_and_precisions_are_refused_with_the_nearest() -> None
 def test_features_tell_what_a_back_end_does() -> None:
     """Guards against questions for a name where a feature is meant."""
     features = {name: backend_class(name).features for name in BACKENDS}
-    assert {name for name in BACKENDS if "compiled" in features[name]} == {"cpp"}
-    assert {name for name in BACKENDS if "side by side" in features[name]} == {"cpp"}
+    assert {name for name in BACKENDS if "compiled" in features[name]} == {"cpp", "cuda"}
+    beside = {name for name in BACKENDS if "side by side" in features[name]}
+    assert beside == {"cpp", "cuda"}
     assert all("records" in of_one for of_one in features.values())
 
 
@@ -364,7 +365,7 @@ def test_parameters_given_as_numpy_numbers_run_as_plain_ones() -> None:
 # ------------------------------------------------------------------ symmetric wiring
 
 
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_one_set_of_weights_carries_signal_both_ways(name: str) -> None:
     """Guards against an engine that serves only one-way wiring, or walks columns as rows.
 

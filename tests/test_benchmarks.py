@@ -20,7 +20,7 @@ from oracles import make_problem as make_small_problem
 from oracles import small_system
 
 from benchmarks import __main__ as command_line
-from benchmarks import event_threshold, events, explore, growth, problem, report
+from benchmarks import event_threshold, events, explore, gpu, growth, problem, report
 from benchmarks.checks import Check, Oracle, check_outcome
 from benchmarks.contender import CONTENDERS, Contender, Outcome, choose, make_runner
 from benchmarks.memory import PeakWatch, peak_bytes
@@ -28,6 +28,7 @@ from benchmarks.peak_memory import watch
 from benchmarks.problem import Problem
 from benchmarks.worker import Worker
 from neurosim import CorInfoMax, Simulator
+from neurosim.backends.cuda.emulation import EmulatedDevice
 from neurosim.data import Dataset
 from neurosim.errors import BuildError, DataError, NeurosimError, ParameterError
 from neurosim.models.numpy.corinfomax import initial_weights, readout
@@ -507,3 +508,34 @@ def test_a_timed_slider_has_been_moved(
     source.close()
     assert explore.main(["--turns", "0"]) == 2
     assert "--turns 0: give 1 or more" in capsys.readouterr().err
+
+
+def test_times_on_a_gpu_are_not_made_up_without_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a table of another machine's times, and minutes of warm-up before the refusal."""
+
+    def refuse() -> None:
+        raise BuildError("there is no GPU: use another machine")
+
+    monkeypatch.setattr("neurosim.backends.cuda.device.open_gpu", refuse)
+    monkeypatch.setattr(sys, "argv", ["benchmarks.gpu"])
+    assert gpu.main() == 2
+    assert capsys.readouterr().err == ("no times on a GPU: there is no GPU: use another machine\n")
+
+
+def test_times_on_a_gpu_are_given_only_if_it_computes_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Guards a fast kernel that is wrong; here threads of the CPU stand for the GPU."""
+    monkeypatch.setattr("neurosim.backends.cuda.backend.open_gpu", EmulatedDevice)
+    monkeypatch.setattr(gpu, "_BATCHES", (4,))
+    monkeypatch.setattr(gpu, "_torch_batches", lambda *given: lambda: None)
+    learnt, evaluated = gpu._measure(tiny_problem())
+    assert learnt["what"] == "batch 4"
+    assert learnt["equality"] == {"bits": True, "largest difference": 0, "events equal": True}
+    assert {"neurosim, GPU", "neurosim, CPU", "PyTorch, eager"} <= learnt.keys()
+    assert evaluated["neurosim, GPU"] > 0
+    monkeypatch.setattr(gpu, "_TOLERANCE", -1)
+    assert all("left out" in row and "neurosim, GPU" not in row
+               for row in gpu._measure(tiny_problem()))  # fmt: skip

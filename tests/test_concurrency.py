@@ -17,9 +17,9 @@ from pathlib import Path
 import brian2 as b2
 import pytest
 from oracles import assert_bitwise_equal
-from symmetric import OPENED, symmetric_circuit, symmetric_problem
+from symmetric import EVERYWHERE, OPENED, symmetric_circuit, symmetric_problem
 
-from neurosim.backends import BACKENDS, open_backend
+from neurosim.backends import open_backend
 from neurosim.backends.cpp import library
 from neurosim.backends.interface import Backend, Chunk, ChunkResult
 from neurosim.errors import BuildError
@@ -30,7 +30,7 @@ QUESTIONS = [symmetric_problem(images=1 + seed % 4, seed=seed) for seed in range
 #: Seconds after which a child of a test is ended: it hangs.
 PATIENCE = 120
 
-every_backend = pytest.mark.parametrize("name", BACKENDS)
+every_backend = pytest.mark.parametrize("name", EVERYWHERE)
 
 
 def open_symmetric(name: str) -> Backend:
@@ -160,7 +160,7 @@ def answers_of(opened: dict[str, Backend], chunks: list[Chunk]) -> dict[str, lis
 @pytest.mark.parametrize("method", ["inherited by fork", "fork", "spawn"])
 def test_processes_get_the_answers_of_their_own_calls(method: str, temporary: Path) -> None:
     """Guards against a child that writes into its parent's files, or removes them when it ends."""
-    opened = {name: open_symmetric(name) for name in BACKENDS}
+    opened = {name: open_symmetric(name) for name in EVERYWHERE}
     expected = {name: [b.run(chunk) for chunk in QUESTIONS] for name, b in opened.items()}
     given = {} if "inherited" in method else opened
     _inherited.update(opened)
@@ -170,7 +170,7 @@ def test_processes_get_the_answers_of_their_own_calls(method: str, temporary: Pa
         ours = answers_of(opened, QUESTIONS)
         theirs = [half.result(timeout=PATIENCE) for half in halves]
     _inherited.clear()
-    for name in BACKENDS:
+    for name in EVERYWHERE:
         for results in (ours[name], theirs[0][name] + theirs[1][name]):
             for result, right in zip(results, expected[name], strict=True):
                 assert_same_result(result, right)
@@ -180,7 +180,7 @@ def test_processes_get_the_answers_of_their_own_calls(method: str, temporary: Pa
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_process_forked_amid_the_runs_of_threads_can_run(temporary: Path) -> None:
     """Guards against a child stuck with the locks and settings of its parent's threads."""
-    opened = {name: open_symmetric(name) for name in BACKENDS}
+    opened = {name: open_symmetric(name) for name in EVERYWHERE}
     chunk, preferences = QUESTIONS[1], dict(b2.prefs)
     expected = {name: backend.run(chunk) for name, backend in opened.items()}
     stop = threading.Event()

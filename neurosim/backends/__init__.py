@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from neurosim.backends.interface import DTYPES, Backend
 from neurosim.circuit import Circuit
-from neurosim.errors import ParameterError, near_matches
+from neurosim.errors import CircuitError, ParameterError, near_matches
 
-__all__ = ["BACKENDS", "DTYPES", "Backend", "backend_class", "check_choices", "open_backend"]
+__all__ = ["BACKENDS", "DTYPES", "Backend", "accepting", "backend_class", "check_choices",
+           "open_backend"]  # fmt: skip
 
 #: The class of each back end; imported when used, since each needs other packages.
 _CLASSES = {
     "cpp": "neurosim.backends.cpp.backend:CppBackend",
+    "cuda": "neurosim.backends.cuda.backend:CudaBackend",
     "runtime": "neurosim.backends.runtime.backend:RuntimeBackend",
 }
+
+#: What refuses circuits, without the packages that a back end runs them with.
+_LIMITS = {"cuda": "neurosim.backends.cuda.limits:check_circuit"}
 
 #: Names of the back ends.
 BACKENDS = tuple(_CLASSES)
@@ -64,6 +70,29 @@ def backend_class(name: str) -> type[Backend]:
     check_choices(backend=name)
     module, kind = _CLASSES[name].split(":")
     found: type[Backend] = getattr(importlib.import_module(module), kind)
+    return found
+
+
+def accepting(circuit: Circuit) -> list[str]:
+    """Back ends that can run a circuit, on a machine that has what they need.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What to run.
+
+    Returns
+    -------
+    list of str
+        Their names.
+    """
+    found = []
+    for name in BACKENDS:
+        module, _, check = _LIMITS.get(name, "").partition(":")
+        with contextlib.suppress(CircuitError):
+            if module:
+                getattr(importlib.import_module(module), check)(circuit)
+            found.append(name)
     return found
 
 

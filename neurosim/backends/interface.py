@@ -83,6 +83,35 @@ class Backend(abc.ABC):
         self._record = {name: list(variables) for name, variables in (record or {}).items()}
         self._cells = {name: [int(cell) for cell in cs] for name, cs in (cells or {}).items()}
 
+    @classmethod  # noqa: B027 - most take every circuit
+    def check_circuit(cls, circuit: Circuit, *, batch: int | None = None) -> None:
+        """Refuse a circuit that this back end cannot run on any machine.
+
+        Parameters
+        ----------
+        circuit : Circuit
+            What to run; nothing is built.
+        batch : int, optional
+            Images between two commits, if it is to learn.
+
+        Raises
+        ------
+        CircuitError
+            Names the part that it cannot run, and what to do.
+        ParameterError
+            If it cannot learn batches of this length.
+        """
+
+    @classmethod  # noqa: B027 - some need nothing
+    def check_machine(cls) -> None:
+        """Refuse a machine that lacks what this back end needs.
+
+        Raises
+        ------
+        BuildError
+            Names what is missing, and what to do.
+        """
+
     @abc.abstractmethod
     def run(self, chunk: Chunk, *, lanes: int | None = None, threads: int = 1) -> ChunkResult:
         """Run a chunk.

@@ -8,6 +8,7 @@ torch, matplotlib) are imported inside ``run``, so that help appears at once.
 from __future__ import annotations
 
 from neurosim.commands import (
+    backends,
     compare,
     datasets,
     diagram,
@@ -33,6 +34,7 @@ COMMANDS = (
     view,
     systems,
     datasets,
+    backends,
     explain,
     diagram,
     equations,

@@ -23,15 +23,16 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.backends import BACKENDS
+    from neurosim.backends import accepting
     from neurosim.data import DATASETS
     from neurosim.models import SYSTEMS
     from neurosim.system.parameters import allowed_text, describe_parameters
 
     for name, system in SYSTEMS.items():
         print(f"{name}: {system.title}\n  {system.citation}")
-        print("\n".join(f"  {line}" for line in _facts(system().circuit())))
-        print(f"  back ends: {', '.join(BACKENDS)}")
+        circuit = system().circuit()
+        print("\n".join(f"  {line}" for line in _facts(circuit)))
+        print(f"  back ends: {', '.join(accepting(circuit))}")
         for dataset in DATASETS:
             preset = system.preset(dataset)
             hidden = "-".join(map(str, preset.hidden))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from neurosim.backends import open_backend
 from neurosim.backends.interface import CHUNK_IMAGES
 from neurosim.circuit import Circuit
@@ -22,8 +24,8 @@ def explain(subject: RunSettings | Circuit) -> str:
     Returns
     -------
     str
-        Lines of text. For the C++ back end the circuit is built, because only the build
-        decides how each pathway runs.
+        Lines of text. For a back end that compiles a program it is written, because only
+        that decides how each pathway runs; nothing runs, on a CPU or a GPU.
     """
     if isinstance(subject, Circuit):
         circuit, lines, pathways = subject, [f"circuit {subject.name}"], _compiled(subject)
@@ -31,7 +33,8 @@ def explain(subject: RunSettings | Circuit) -> str:
         system, circuit = subject.system, subject.system.circuit()
         lines = [f"{system.title}; {system.citation}", f"preset: {subject.preset}"]
         lines += filter(None, [subject.describe_changes()])
-        pathways = _compiled(circuit, subject.dtype) if subject.backend == "cpp" else {}
+        ways = {"cpp": _compiled, "cuda": _kernels}
+        pathways = ways.get(subject.backend, _in_process)(circuit, subject.dtype)
     lines += _cycle_lines(circuit) + _population_lines(circuit)
     return "\n".join(lines + _projection_lines(circuit, pathways))
 
@@ -70,3 +73,18 @@ def _projection_lines(circuit: Circuit, pathways: dict[str, str]) -> list[str]:
 def _compiled(circuit: Circuit, dtype: str = "float32") -> dict[str, str]:
     with open_backend("cpp", circuit, dtype=dtype, max_cycles=CHUNK_IMAGES) as backend:
         return dict(getattr(backend, "pathways", {}))
+
+
+def _kernels(circuit: Circuit, dtype: str) -> dict[str, str]:
+    # Brian2 is slow to import
+    from neurosim.backends.brian.preferences import brian2_settings
+    from neurosim.backends.cuda.generate import generate
+
+    with brian2_settings(np.dtype(dtype)):
+        program = generate(circuit, real="float" if dtype == "float32" else "double")
+    return {name: f"{way}, in tiles" if "commit" in way else f"{way}, shared by a block"
+            for name, way in program.pathways.items()}  # fmt: skip
+
+
+def _in_process(circuit: Circuit, dtype: str) -> dict[str, str]:
+    return {}

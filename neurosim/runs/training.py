@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from neurosim.backends import backend_class
 from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME, load_checkpoint
 from neurosim.learning.network import check_parallel
 from neurosim.runs.folder import METRICS_NAME, RunFolder
@@ -55,6 +56,10 @@ def start_training(
     ------
     ParameterError
         If lanes or threads are out of range, or TensorBoard is asked for and not installed.
+    CircuitError
+        If the back end cannot run the system.
+    BuildError
+        If this machine lacks what the back end needs.
     NeurosimError
         For anything else the user can mend; see the errors of :class:`TrainingRun`.
     Interrupted
@@ -63,6 +68,7 @@ def start_training(
     if tensorboard:
         require_tensorboard()
     check_parallel(settings.backend, lanes, threads)
+    _check_backend(settings)
     data = settings.load_data()
     with RunFolder.create(out) as folder, messages_in(folder):
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
@@ -125,6 +131,7 @@ def resume_training(
     with RunFolder.reopen(path) as folder, messages_in(folder):
         config = folder.read_config()
         settings = resolve(given, settings_from_config(config, str(path)))
+        _check_backend(settings)
         data = settings.load_data()
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
         _restore(run)
@@ -140,6 +147,13 @@ def resume_training(
         if tensorboard or (folder.path / FOLDER_NAME).is_dir():
             run.log_events()
         return run.run()
+
+
+def _check_backend(settings: RunSettings) -> None:
+    """Refuse what a back end cannot run, or not on this machine, before anything is read."""
+    kind = backend_class(settings.backend)
+    kind.check_circuit(settings.system.circuit(), batch=settings.system.batch)
+    kind.check_machine()
 
 
 def _restore(run: TrainingRun) -> None:

@@ -23,10 +23,11 @@ from neurosim.backends.chunks import (
     event_totals,
     parameter_values,
 )
+from neurosim.backends.cpp.compiler import find_compiler
 from neurosim.backends.cpp.geometry import Geometry
 from neurosim.backends.cpp.lanes import check_lane_memory, check_lanes, images_in_flight
 from neurosim.backends.cpp.library import Library, open_library
-from neurosim.backends.cpp.memory import aligned_zeros, padded
+from neurosim.backends.cpp.memory import LaneLayout, aligned_zeros, padded
 from neurosim.backends.cpp.slides import geometry_of
 from neurosim.backends.interface import CHUNK_IMAGES, Backend
 from neurosim.backends.weights import Weights, join_weights, split_weights
@@ -36,39 +37,14 @@ from neurosim.circuit.kept import cell_weights, kept_by_events, sum_name
 from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError
 
-__all__ = ["CppBackend"]
+__all__ = ["CppBackend", "LaneBackend"]
 
 #: How often the caller looks whether it was interrupted, in seconds.
 _PATIENCE = 0.05
 
 
-class CppBackend(Backend):
-    """Runs chunks of a lane program.
-
-    Parameters
-    ----------
-    circuit : Circuit
-        What to run.
-    dtype : str
-        ``"float32"`` or ``"float64"``.
-    max_cycles : int
-        Most cycles one chunk may have.
-    record : mapping of str to iterable of str, optional
-        Variables to record in every step, by population; another program is compiled
-        for them.
-    cells : mapping of str to sequence of int, optional
-        Numbers of the cells whose recording is kept, by population; all cells where not
-        given.
-
-    Raises
-    ------
-    CircuitError
-        If an equation has wrong units or names something unknown.
-    BuildError
-        If there is no compiler or the program cannot be built.
-    """
-
-    features: ClassVar[frozenset[str]] = frozenset({"compiled", "side by side", "records"})
+class LaneBackend(Backend):
+    """What back ends share that run a lane program: its arrays, and what they hold at the end."""
 
     def __init__(
         self,
@@ -85,51 +61,22 @@ class CppBackend(Backend):
             for projection in circuit.projections
             if isinstance(projection.wiring, Wiring)
         }
-        self._library: Library | None
-        self._library, self.build_seconds = open_library(circuit, self.dtype, self._record)
 
-    @property
-    def pathways(self) -> dict[str, str]:
-        """How each synaptic pathway runs, by ``"projection_pathway"``."""
-        return dict(self._opened().layout.pathways)
+    def _counters(self) -> list[str]:
+        """Arrays of a lane that count events."""
+        return [f"{population}_n_{event}" for population, event in counted_events(self.circuit)]
 
-    def _opened(self) -> Library:
-        library = self._library
-        if library is None:
-            raise BuildError("this back end is closed; open another one")
-        return library
-
-    def close(self) -> None:
-        """Let the program go; harmless a second time."""
-        self._library = None
-
-    def run(self, chunk: Chunk, *, lanes: int | None = None, threads: int = 1) -> ChunkResult:
-        """Run a chunk; see :meth:`neurosim.backends.interface.Backend.run`."""
-        lengths = check_chunk(self.circuit, chunk, self.max_cycles)
-        check_lanes(lanes, threads)
-        library = self._opened()
-        started = time.perf_counter()
-        in_order = bool(kept_by_events(self.circuit))
-        in_flight = images_in_flight(chunk, lanes, threads, in_order=in_order)
-        check_lane_memory(in_flight, library.layout.lane_bytes)
-        shared = self._shared(library, chunk, lengths)
-        memory = aligned_zeros((in_flight, library.layout.lane_bytes), np.uint8)
-        library.layout.field(memory, "rhythm_cycle_step")[:] = -1
-        steps = tuple(lengths.values())
-        _interruptible(
-            lambda stop: library.run(
-                shared,
-                memory,
-                chunk.cycles,
-                steps,
-                batch=chunk.batch if chunk.learning else None,
-                commits=chunk.commits,
-                threads=min(threads, in_flight),
-                stop=stop,
-            )
-        )
+    def _result(
+        self,
+        shared: Mapping[str, NDArray[Any]],
+        lengths: Mapping[str, int],
+        counters: Mapping[str, NDArray[Any]],
+        given: Weights,
+        seconds: float,
+    ) -> ChunkResult:
+        """What a run leaves in its arrays."""
         return ChunkResult(
-            weights=self._weights(shared, chunk.weights),
+            weights=self._weights(shared, given),
             readouts={
                 readout.name: shared[f"readout_{readout.name}"]
                 for readout in noted_readouts(self.circuit, lengths)
@@ -137,20 +84,20 @@ class CppBackend(Backend):
             event_counts=event_totals(
                 self.circuit,
                 {
-                    (population, event): library.layout.field(memory, f"{population}_n_{event}")[
+                    (population, event): counters[f"{population}_n_{event}"][
                         :, : self.circuit.population(population).size
                     ].sum(axis=0)
                     for population, event in counted_events(self.circuit)
                 },
             ),
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
             trajectories=self._trajectories(shared),
         )
 
     # ------------------------------------------------------------ arrays
 
     def _shared(
-        self, library: Library, chunk: Chunk, lengths: Mapping[str, int]
+        self, layout: LaneLayout, chunk: Chunk, lengths: Mapping[str, int]
     ) -> dict[str, NDArray[Any]]:
         """Every array that the program shares with its caller."""
         steps = sum(lengths.values())
@@ -192,10 +139,10 @@ class CppBackend(Backend):
             shape = (chunk.cycles * steps, self.circuit.population(population).size)
             for variable in variables:
                 name = f"record_{population}_{variable}"
-                found[name] = np.zeros(shape, library.layout.shared[name])
+                found[name] = np.zeros(shape, layout.shared[name])
         return {
             name: np.atleast_1d(np.asarray(found[name], dtype=dtype))
-            for name, dtype in library.layout.shared.items()
+            for name, dtype in layout.shared.items()
         }
 
     def _cell_arrays(self, weights: Weights) -> dict[str, NDArray[Any]]:
@@ -258,6 +205,96 @@ class CppBackend(Backend):
             }
             for population, variables in self._record.items()
         }
+
+
+class CppBackend(LaneBackend):
+    """Runs chunks of a lane program.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What to run.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    max_cycles : int
+        Most cycles one chunk may have.
+    record : mapping of str to iterable of str, optional
+        Variables to record in every step, by population; another program is compiled
+        for them.
+    cells : mapping of str to sequence of int, optional
+        Numbers of the cells whose recording is kept, by population; all cells where not
+        given.
+
+    Raises
+    ------
+    CircuitError
+        If an equation has wrong units or names something unknown.
+    BuildError
+        If there is no compiler or the program cannot be built.
+    """
+
+    features: ClassVar[frozenset[str]] = frozenset({"compiled", "side by side", "records"})
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        *,
+        dtype: str = "float32",
+        max_cycles: int = CHUNK_IMAGES,
+        record: Mapping[str, Iterable[str]] | None = None,
+        cells: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__(circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells)
+        self._library: Library | None
+        self._library, self.build_seconds = open_library(circuit, self.dtype, self._record)
+
+    @classmethod
+    def check_machine(cls) -> None:
+        """It needs a C++ compiler."""
+        find_compiler()
+
+    @property
+    def pathways(self) -> dict[str, str]:
+        """How each synaptic pathway runs, by ``"projection_pathway"``."""
+        return dict(self._opened().layout.pathways)
+
+    def _opened(self) -> Library:
+        library = self._library
+        if library is None:
+            raise BuildError("this back end is closed; open another one")
+        return library
+
+    def close(self) -> None:
+        """Let the program go; harmless a second time."""
+        self._library = None
+
+    def run(self, chunk: Chunk, *, lanes: int | None = None, threads: int = 1) -> ChunkResult:
+        """Run a chunk; see :meth:`neurosim.backends.interface.Backend.run`."""
+        lengths = check_chunk(self.circuit, chunk, self.max_cycles)
+        check_lanes(lanes, threads)
+        library = self._opened()
+        started = time.perf_counter()
+        in_order = bool(kept_by_events(self.circuit))
+        in_flight = images_in_flight(chunk, lanes, threads, in_order=in_order)
+        check_lane_memory(in_flight, library.layout.lane_bytes)
+        shared = self._shared(library.layout, chunk, lengths)
+        memory = aligned_zeros((in_flight, library.layout.lane_bytes), np.uint8)
+        library.layout.field(memory, "rhythm_cycle_step")[:] = -1
+        steps = tuple(lengths.values())
+        _interruptible(
+            lambda stop: library.run(
+                shared,
+                memory,
+                chunk.cycles,
+                steps,
+                batch=chunk.batch if chunk.learning else None,
+                commits=chunk.commits,
+                threads=min(threads, in_flight),
+                stop=stop,
+            )
+        )
+        counters = {name: library.layout.field(memory, name) for name in self._counters()}
+        return self._result(shared, lengths, counters, chunk.weights, time.perf_counter() - started)
 
 
 def _interruptible(run: Any) -> int:

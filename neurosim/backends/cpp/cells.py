@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from brian2.codegen.generators.cpp_generator import c_data_type
@@ -25,7 +25,7 @@ from neurosim.backends.cpp.statements import (
     cpp_value,
 )
 
-__all__ = ["gate_of", "over_events", "readout", "record", "state_update", "threshold"]
+__all__ = ["gate_of", "noting", "over_events", "readout", "record", "state_update", "threshold"]
 
 
 def state_update(fields: Fields, name: str, piece: Piece) -> str:
@@ -47,8 +47,10 @@ def state_update(fields: Fields, name: str, piece: Piece) -> str:
     """
     lines = cpp_head(fields, piece)
     if piece.vector.steps:
-        loop = f"for (int _idx = 0; _idx < {padded(len(piece.owner))}; _idx++) {{"
-        lines += [LOOP, loop, *cpp_lines(fields, piece.vector), "}"]
+        loop = f"EACH(_idx, {padded(len(piece.owner))}) {{"
+        lines += [loop, *cpp_lines(fields, piece.vector), "}"]
+    elif piece.scalar.writes:
+        lines = ["ONE {", *lines, "}"]
     return cpp_function(name, piece, ONE_LANE, lines)
 
 
@@ -193,7 +195,15 @@ def _only(block: Block, wanted: set[str]) -> Block:
     return Block(tuple(a for a in block.reads if a.name in needed), tuple(steps), ())
 
 
-def readout(fields: Fields, name: str, piece: Piece, result: str, variable: str, dtype: str) -> str:
+def readout(
+    fields: Fields,
+    name: str,
+    piece: Piece,
+    result: str,
+    variable: str,
+    dtype: str,
+    over: Callable[..., str] | None = None,
+) -> str:
     """Note a variable of all cells, once per image.
 
     Parameters
@@ -210,6 +220,8 @@ def readout(fields: Fields, name: str, piece: Piece, result: str, variable: str,
         What to note.
     dtype : str
         C++ type of the result.
+    over : callable, optional
+        Writes a loop over the cells that had the event; default: :func:`over_events`.
 
     Returns
     -------
@@ -218,9 +230,10 @@ def readout(fields: Fields, name: str, piece: Piece, result: str, variable: str,
     """
     source = piece.owner.source
     place = fields.add_shared(f"readout_{result}", dtype)
-    piece = _noting(piece, {variable})
+    piece = noting(piece, {variable})
     note = f"{place}[L.row * {len(source)} + _idx] = _to_record_{variable};"
-    return over_events(fields, name, piece, source, [*cpp_lines(fields, piece.vector), note])
+    inside = [*cpp_lines(fields, piece.vector), note]
+    return (over or over_events)(fields, name, piece, source, inside)
 
 
 def record(fields: Fields, name: str, piece: Piece, population: str) -> str:
@@ -245,20 +258,33 @@ def record(fields: Fields, name: str, piece: Piece, population: str) -> str:
     monitor = piece.owner
     cells = len(monitor.source)
     types = {v: c_data_type(monitor.source.variables[v].dtype) for v in monitor.record_variables}
-    piece = _noting(piece, set(types))
+    piece = noting(piece, set(types))
     notes = [
         f"{fields.add_shared(f'record_{population}_{v}', ctype)}"
         f"[(L.row * S.cycle_steps[0] + L.step) * {cells} + _idx] = _to_record_{v};"
         for v, ctype in types.items()
     ]
     fields.add_shared("cycle_steps", "int64_t")
-    lines = [*cpp_head(fields, piece), LOOP, f"for (int _idx = 0; _idx < {cells}; _idx++) {{",
+    lines = [*cpp_head(fields, piece), f"EACH(_idx, {cells}) {{",
              *cpp_lines(fields, piece.vector), *notes, "}"]  # fmt: skip
     return cpp_function(name, piece, ONE_LANE, lines)
 
 
-def _noting(piece: Piece, variables: set[str]) -> Piece:
-    """A monitor's piece without what only Brian2's own monitors need."""
+def noting(piece: Piece, variables: set[str]) -> Piece:
+    """A monitor's piece without what only Brian2's own monitors need.
+
+    Parameters
+    ----------
+    piece : Piece
+        Statements of Brian2.
+    variables : set of str
+        What is noted.
+
+    Returns
+    -------
+    Piece
+        The statements that these variables need.
+    """
     vector = _only(piece.vector, {f"_to_record_{variable}" for variable in variables})
     needed = _all_names(vector) | {f"_to_record_{variable}" for variable in variables}
     return dataclasses.replace(piece, scalar=_only(piece.scalar, needed), vector=vector)

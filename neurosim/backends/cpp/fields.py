@@ -13,7 +13,7 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import ArrayVariable
 from brian2.groups.neurongroup import NeuronGroup
 
-from neurosim.backends.cpp.memory import padded
+from neurosim.backends.cpp.memory import padded, round_up
 
 __all__ = ["Field", "Fields", "round_up"]
 
@@ -128,21 +128,3 @@ class Fields:
         if flags:
             self.add_lane(f"flags_{name}", "uint8_t", round_up(cells, 64))
         return name, cells
-
-
-def round_up(size: int, multiple: int) -> int:
-    """The next multiple.
-
-    Parameters
-    ----------
-    size : int
-        At least 0.
-    multiple : int
-        At least 1.
-
-    Returns
-    -------
-    int
-        Not less than ``size``.
-    """
-    return -(-size // multiple) * multiple

@@ -23,7 +23,7 @@ from neurosim.backends.cpp.statements import (
 from neurosim.backends.cpp.synapses import ROWS_OF_LANES, is_synaptic, row_value, split
 from neurosim.circuit.gathering import COMMIT_NUMBERS
 
-__all__ = ["gathering", "merged_support", "without"]
+__all__ = ["Row", "gathering", "merged_support", "without"]
 
 #: Lanes whose terms are added in one pass over the synapses of a row.
 _LANES = 4
@@ -72,7 +72,7 @@ def gathering(
     """
     synapses = gathers[0][1].synapses
     sizes = len(synapses.source), len(synapses.target)
-    row = _Row(fields, commit, gathered, sizes, wiring)
+    row = Row(fields, commit, gathered, sizes, wiring)
     real = c_data_type(synapses.variables[gathered[0]].dtype)
     passes = [row.one_pass(n, piece, real) for n, (piece, _) in enumerate(gathers)]
     dirty = fields.add_shared(f"dirty_{synapses.name}", "uint8_t")
@@ -161,8 +161,22 @@ def _passes(number: int, arguments: str) -> list[str]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Row:
-    """The synapses of one sending cell."""
+class Row:
+    """The synapses of one sending cell.
+
+    Attributes
+    ----------
+    fields : Fields
+        Arrays of the program; those used are added.
+    commit : Piece
+        What a synapse does with the sums.
+    gathered : sequence of str
+        Variables that hold the sums.
+    sizes : tuple of int
+        Sending and receiving cells.
+    wiring : str
+        Which pairs of cells are joined.
+    """
 
     fields: Fields
     commit: Piece
@@ -181,7 +195,22 @@ class _Row:
         return 1 if self.one_to_one else padded(self.sizes[1])
 
     def one_pass(self, number: int, piece: Piece, real: str) -> str:
-        """Add the terms of up to four lanes; ``FIRST`` starts from 0, ``LAST`` commits."""
+        """Add the terms of up to four lanes; ``FIRST`` starts from 0, ``LAST`` commits.
+
+        Parameters
+        ----------
+        number : int
+            Number of the gather.
+        piece : Piece
+            What it adds.
+        real : str
+            C++ type of the sums.
+
+        Returns
+        -------
+        str
+            A C++ function.
+        """
         index = "_postsynaptic_idx"
         inner = "0" if self.one_to_one else index
         outer, rest = split(piece.vector, "pre")
@@ -207,7 +236,7 @@ class _Row:
                 *(f"{variable}_{k} = {variable};" for variable, _ in known),
                 "}",
             ]
-        lines += self._commit_head()
+        lines += self.commit_head()
         if self.one_to_one:
             lines += [f"const int {index} = {_ROW}, _idx = {_ROW}; {{"]
         else:
@@ -228,12 +257,12 @@ class _Row:
             lines += [*(step.code for step in rest.steps), "}"]
         lines += [
             "if constexpr (LAST) {",
-            *self._commit_lines(inner),
+            *self.commit_lines(inner),
             "} else { " + " ".join(f"_sum_{g}[{inner}] = {g};" for g in self.gathered) + " }",
             "}",
         ]
         if self.wiring == "all_but_self":
-            lines += [f"if constexpr (LAST) {{ {self._emptied()} }}"]
+            lines += [f"if constexpr (LAST) {{ {self.emptied()} }}"]
         return cpp_text([*lines, "}"])
 
     def _split_terms(self, rest: Block) -> tuple[list[tuple[str, str]], Block]:
@@ -251,7 +280,20 @@ class _Row:
         return self._split_terms(split(piece.vector, "pre")[1])[0]
 
     def fill_terms(self, number: int, piece: Piece) -> list[str]:
-        """Compute the terms of the receiving cells of all lanes."""
+        """Compute the terms of the receiving cells of all lanes.
+
+        Parameters
+        ----------
+        number : int
+            Number of the gather.
+        piece : Piece
+            What it adds.
+
+        Returns
+        -------
+        list of str
+            C++ statements.
+        """
         outer, _ = split(split(piece.vector, "pre")[1], "post")
         own, index = self.post_terms(piece), "_postsynaptic_idx"
         if not own:
@@ -280,7 +322,7 @@ class _Row:
             if is_synaptic(access)
         }
 
-    def _commit_head(self) -> list[str]:
+    def commit_head(self) -> list[str]:
         """Pointers and constants of the commit."""
         outer, _ = self._commit_parts()
         scalar = dataclasses.replace(
@@ -293,11 +335,23 @@ class _Row:
         ]
         return [*pointers, *cpp_head(self.fields, scalar), *cpp_lines(self.fields, outer)]
 
-    def _commit_lines(self, inner: str) -> list[str]:
+    def commit_lines(self, inner: str) -> list[str]:
+        """Statements of the commit.
+
+        Parameters
+        ----------
+        inner : str
+            Offset of the synapse from the first one of the cell.
+
+        Returns
+        -------
+        list of str
+            C++ statements.
+        """
         _, rest = self._commit_parts()
         return cpp_lines(self.fields, rest, lambda access: row_value(self.fields, access, inner))
 
-    def _emptied(self) -> str:
+    def emptied(self) -> str:
         """The synapse that is not there keeps the value 0, whatever the commit added."""
         return " ".join(f"_row_{variable.name}[{_ROW}] = 0;" for variable in self._stored())
 

@@ -30,7 +30,8 @@ from neurosim.circuit.kept import cell_weights, sum_name
 from neurosim.circuit.noise import draws_noise, noise_streams, streamed_name
 from neurosim.circuit.parser import parse_statements
 
-__all__ = ["Program", "generate"]
+__all__ = ["Assembly", "Program", "adds_nothing", "assemble", "commit_leaves_silent", "generate",
+           "write_calls", "write_struct"]  # fmt: skip
 
 _FOLDER = Path(__file__).parent
 
@@ -89,14 +90,36 @@ def generate(
     CircuitError
         If an equation has wrong units or names something unknown.
     """
+    assembly = Assembly(circuit, real)
+    assemble(assembly, circuit, record)
+    return assembly.program()
+
+
+def assemble(
+    assembly: Assembly, circuit: Circuit, record: Mapping[str, Iterable[str]] | None
+) -> None:
+    """Hand the pieces of a circuit to what writes them, in the order of a time step.
+
+    Parameters
+    ----------
+    assembly : Assembly
+        Writes them.
+    circuit : Circuit
+        What to write.
+    record : mapping of str to iterable of str or None
+        Variables to record in every step, by population.
+
+    Raises
+    ------
+    CircuitError
+        If an equation has wrong units or names something unknown.
+    """
     built = build_network(circuit, 1, record=record)
     _give_inputs(circuit, built)
     _give_noise(circuit, built)
     _give_functions(built)
-    assembly = _Assembly(circuit, real)
     for part, piece in collect(built.network, built.namespace):
         assembly.add(part.name, part, piece)
-    return assembly.program()
 
 
 def _give_inputs(circuit: Circuit, built: BuiltNetwork) -> None:
@@ -139,8 +162,16 @@ def _give_functions(built: BuiltNetwork) -> None:
         )
 
 
-class _Assembly:
-    """Writes pieces and keeps the order in which they run."""
+class Assembly:
+    """Writes pieces and keeps the order in which they run.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What to write.
+    real : {"float", "double"}
+        C++ type of states and weights.
+    """
 
     def __init__(self, circuit: Circuit, real: str) -> None:
         self._circuit = circuit
@@ -176,7 +207,17 @@ class _Assembly:
         return projection.source if pathway.side == "pre" else projection.target
 
     def add(self, name: str, part: Any, piece: Piece) -> None:
-        """Write one piece."""
+        """Write one piece.
+
+        Parameters
+        ----------
+        name : str
+            Name of Brian2's object.
+        part : object
+            Brian2's object.
+        piece : Piece
+            Its statements.
+        """
         function = f"f_{name}"
         if name.endswith((f"_{COMMIT}_thresholder", f"_{GATHER}_thresholder")):
             # the caller of the program says when an image ends and a batch is complete
@@ -220,13 +261,7 @@ class _Assembly:
 
     def _commit(self, function: str, part: Any, piece: Piece) -> str:
         projection = self._circuit.projection(part.synapses.name)
-        gathered = gathered_variables(projection)
-        emptied = {f"{name} = 0;" for name in gathered} | {f"{name} = 0.0;" for name in gathered}
-        steps = tuple(s for s in piece.vector.steps if s.code not in emptied)
-        writes = tuple(a for a in piece.vector.writes if a.name not in gathered)
-        commit = dataclasses.replace(
-            piece, vector=dataclasses.replace(piece.vector, steps=steps, writes=writes)
-        )
+        commit, gathered = self._without_emptying(projection, piece), gathered_variables(projection)
         given = self._fields, function, self._gathers[projection.name], commit, gathered
         silent = commit_leaves_silent(projection)
         if isinstance(projection.wiring, str):
@@ -236,6 +271,17 @@ class _Assembly:
         geometry = self._geometry(projection)
         self._learning.append((function, geometry.rows, True))
         return wired_gathering(*given, geometry, leaves_silent=silent)
+
+    @staticmethod
+    def _without_emptying(projection: Projection, piece: Piece) -> Piece:
+        """A commit without the statements that set the sums to 0."""
+        gathered = gathered_variables(projection)
+        emptied = {f"{name} = 0;" for name in gathered} | {f"{name} = 0.0;" for name in gathered}
+        steps = tuple(s for s in piece.vector.steps if s.code not in emptied)
+        writes = tuple(a for a in piece.vector.writes if a.name not in gathered)
+        return dataclasses.replace(
+            piece, vector=dataclasses.replace(piece.vector, steps=steps, writes=writes)
+        )
 
     def _in_lane(self, name: str, function: str, part: Any, piece: Piece) -> str:
         fields = self._fields
@@ -281,24 +327,20 @@ class _Assembly:
         text = [
             (_FOLDER / "lanes.h").read_text(),
             (_FOLDER / "noise.h").read_text() if self._noisy else "",
-            _struct("Shared", (f"{f.ctype}* {f.name};" for f in shared)),
-            _struct("alignas(64) Lane", (
-                "alignas(64) int64_t row; int64_t step;",
-                *(f"alignas(64) {f.ctype} {f.name}[{f.size}];" for f in lane),
-            )),
+            *write_struct(lane, shared),
             *self._functions,
-            _calls("before_learning(const Shared& S, Lane& L)",
+            write_calls("before_learning(const Shared& S, Lane& L)",
                    (f"{name}::run(S, L);" for name in self._before)),
-            _calls("after_learning(const Shared& S, Lane& L)",
+            write_calls("after_learning(const Shared& S, Lane& L)",
                    (f"{name}::run(S, L);" for name in self._after)),
-            _calls("learning(const Shared& S, Lane* lanes, int active, int part, int parts, "
+            write_calls("learning(const Shared& S, Lane* lanes, int active, int part, int parts, "
                    "bool commit, int batch, int64_t commits)",
                    (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
                     f"share({rows}, part + 1, parts){', commit, batch, commits' * commits});"
                     for name, rows, commits in self._learning)),
             f"static const bool cells_commit = {str(bool(self._cell_commits)).lower()};",
-            _calls("commit_cells(const Shared& S, Lane* lanes, int active, int part, int parts, "
-                   "bool commit, int batch, int64_t commits)",
+            write_calls("commit_cells(const Shared& S, Lane* lanes, int active, int part, "
+                   "int parts, bool commit, int batch, int64_t commits)",
                    (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
                     f"share({rows}, part + 1, parts), commit, batch, commits);"
                     for name, rows in self._cell_commits)),
@@ -326,11 +368,47 @@ def _shared_cells(circuit: Circuit) -> frozenset[tuple[str, str]]:
     return frozenset(kept | sums)
 
 
+def write_struct(lane: Iterable[Field], shared: Iterable[Field]) -> tuple[str, str]:
+    """The memory of a lane, and what lanes share, as C++.
+
+    Parameters
+    ----------
+    lane, shared : iterable of Field
+        Arrays in order.
+
+    Returns
+    -------
+    tuple of str
+        Two structs, ``Shared`` and ``Lane``.
+    """
+    return (
+        _struct("Shared", (f"{f.ctype}* {f.name};" for f in shared)),
+        _struct("alignas(64) Lane", (
+            "alignas(64) int64_t row; int64_t step;",
+            *(f"alignas(64) {f.ctype} {f.name}[{f.size}];" for f in lane),
+        )),
+    )  # fmt: skip
+
+
 def _struct(name: str, members: Iterable[str]) -> str:
     return "\n    ".join([f"struct {name} {{", *members]) + "\n};"
 
 
-def _calls(signature: str, calls: Iterable[str]) -> str:
+def write_calls(signature: str, calls: Iterable[str]) -> str:
+    """A C++ function that calls others.
+
+    Parameters
+    ----------
+    signature : str
+        Its name and parameters.
+    calls : iterable of str
+        Statements.
+
+    Returns
+    -------
+    str
+        C++.
+    """
     return "\n    ".join([f"static void {signature} {{", *calls]) + "\n}"
 
 

@@ -12,6 +12,11 @@
 #include <immintrin.h>
 #endif
 
+// A loop over cells or events that do not depend on each other, and what is done once: what
+// runs on one thread here is shared by a block of threads where a program runs on a GPU.
+#define EACH(i, n) _Pragma("GCC ivdep") for (int i = 0; i < (n); i++)
+#define ONE
+
 #define _brian_pow(x, y) (pow((x), (y)))
 #define _brian_abs std::abs
 

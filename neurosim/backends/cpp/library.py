@@ -16,7 +16,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from neurosim.backends.cpp.memory import LaneLayout
 from neurosim.circuit import Circuit
 from neurosim.errors import BuildError
 
-__all__ = ["Library", "cache_folder", "open_library"]
+__all__ = ["Library", "cache_folder", "open_library", "program_folder", "program_key"]
 
 _SOURCE, _BINARY, _LAYOUT = "program.cpp", "program.so", "layout.json"
 #: How the names of folders of builds under way begin.
@@ -192,22 +193,57 @@ def open_library(
         If there is no compiler, or the program cannot be compiled, kept or loaded.
     """
     compiler = find_compiler()
-    libraries = cache_folder() / "programs"
-    folder = libraries / _key(circuit, dtype, record, compiler)
-    seconds = 0.0
+
+    def make(folder: Path) -> None:
+        _write(circuit, dtype, record, folder)
+        compile_library(folder / _SOURCE, folder / _BINARY, compiler)
+
+    with program_folder(_key(circuit, dtype, record, compiler), _BINARY, make) as (folder, seconds):
+        return Library(folder), seconds
+
+
+@contextmanager
+def program_folder(
+    key: str, binary: str, make: Callable[[Path], None]
+) -> Iterator[tuple[Path, float]]:
+    """The folder of a compiled program, which is made if it is not at hand.
+
+    Parameters
+    ----------
+    key : str
+        Name of the folder: differs for whatever must be compiled apart.
+    binary : str
+        A file that a complete folder has.
+    make : callable
+        Fills a folder.
+
+    Yields
+    ------
+    folder : Path
+        With a lock held for the length of the ``with`` block.
+    seconds : float
+        Wall time of making it; 0 if it was at hand.
+
+    Raises
+    ------
+    BuildError
+        If the program cannot be compiled, kept or loaded.
+    """
+    programs = cache_folder() / "programs"
+    folder, seconds = programs / key, 0.0
     try:
-        libraries.mkdir(parents=True, exist_ok=True)
-        with locked(libraries / f"{folder.name}.lock"):
-            if not (folder / _BINARY).exists():
+        programs.mkdir(parents=True, exist_ok=True)
+        with locked(programs / f"{folder.name}.lock"):
+            if not (folder / binary).exists():
                 started = time.perf_counter()
-                _check_programs_may_run(libraries)
+                _check_programs_may_run(programs)
                 _remove_abandoned(folder)
-                _build(circuit, dtype, record, folder, compiler)
+                _build(folder, make)
                 seconds = time.perf_counter() - started
-            return Library(folder), seconds
+            yield folder, seconds
     except OSError as error:
         raise BuildError(
-            f"cannot keep compiled programs in {libraries}: {error.strerror or error}; "
+            f"cannot keep compiled programs in {programs}: {error.strerror or error}; "
             "set NEUROSIM_CACHE to a folder with room that you can write to"
         ) from error
 
@@ -249,14 +285,40 @@ def _key(
     record: Mapping[str, Sequence[str]],
     compiler: Sequence[str],
 ) -> str:
+    return program_key(circuit, dtype, record, (compiler_identity(compiler), *compiler_flags()))
+
+
+def program_key(
+    circuit: Circuit,
+    dtype: np.dtype[np.generic],
+    record: Mapping[str, Sequence[str]],
+    compiler: Sequence[str],
+) -> str:
+    """A name for a program that differs when it would have to be compiled anew.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What it runs.
+    dtype : numpy.dtype
+        Precision of states and weights.
+    record : mapping of str to sequence of str
+        Variables to record in every step, by population.
+    compiler : sequence of str
+        What compiles it, for which processor, and how.
+
+    Returns
+    -------
+    str
+        Letters and digits.
+    """
     parts = [
         circuit.digest(),
         dtype.name,
         json.dumps(record, sort_keys=True),
         *(importlib.metadata.version(name) for name in ("brian2", "numpy", "sympy")),
         _source_digest(),
-        compiler_identity(compiler),
-        *compiler_flags(),
+        *compiler,
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
@@ -272,12 +334,11 @@ def _source_digest() -> str:
     return digest.hexdigest()
 
 
-def _build(
+def _write(
     circuit: Circuit,
     dtype: np.dtype[np.generic],
     record: Mapping[str, Sequence[str]],
     folder: Path,
-    compiler: Sequence[str],
 ) -> None:
     # Brian2 is slow to import, and needed for a new program only
     from neurosim.backends.brian.preferences import brian2_settings
@@ -286,14 +347,18 @@ def _build(
     with brian2_settings(dtype):
         real = "float" if dtype == np.float32 else "double"
         program = generate(circuit, real=real, record=record)
+    (folder / _SOURCE).write_text(program.text)
+    (folder / _LAYOUT).write_text(program.layout())
+
+
+def _build(folder: Path, make: Callable[[Path], None]) -> None:
+    """Make a folder beside its place, and move it there when it is complete."""
     prefix = f"{_BUILDING}{folder.name}-"
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as name:
         made = Path(name) / "program"
         made.mkdir()
-        (made / _SOURCE).write_text(program.text)
-        (made / _LAYOUT).write_text(program.layout())
         try:
-            compile_library(made / _SOURCE, made / _BINARY, compiler)
+            make(made)
         except BuildError as error:
             raise BuildError(f"{error}{_shortage(folder.parent)}") from error
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALIGNMENT", "LaneLayout", "aligned_zeros", "padded"]
+__all__ = ["ALIGNMENT", "LaneLayout", "aligned_zeros", "padded", "round_up"]
 
 #: Bytes to which arrays are aligned: a cache line, and the widest vector.
 ALIGNMENT = 64
@@ -23,6 +23,7 @@ _TYPES: dict[str, type[Any]] = {
     "int64_t": np.int64,
     "char": np.int8,
     "uint8_t": np.uint8,
+    "uint32_t": np.uint32,
 }
 
 
@@ -41,6 +42,24 @@ def padded(cells: int) -> int:
         nobody reads, and never have events.
     """
     return cells if cells == 1 else -(-cells // _VECTOR) * _VECTOR
+
+
+def round_up(size: int, multiple: int) -> int:
+    """The next multiple.
+
+    Parameters
+    ----------
+    size : int
+        At least 0.
+    multiple : int
+        At least 1.
+
+    Returns
+    -------
+    int
+        Not less than ``size``.
+    """
+    return -(-size // multiple) * multiple
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -113,6 +132,25 @@ class LaneLayout:
         """
         offset, dtype, size = self._fields[name]
         return lanes[:, offset : offset + dtype.itemsize * size].view(dtype)
+
+    def spans(self, names: Iterable[str]) -> dict[str, tuple[slice, np.dtype[Any]]]:
+        """Bytes of some arrays within a lane.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Names of the arrays.
+
+        Returns
+        -------
+        dict of str to (slice, numpy.dtype)
+            Where each lies, and its type.
+        """
+        found = {name: self._fields[name] for name in names}
+        return {
+            name: (slice(offset, offset + dtype.itemsize * size), dtype)
+            for name, (offset, dtype, size) in found.items()
+        }
 
     def names(self) -> Sequence[str]:
         """Names of the arrays of a lane."""

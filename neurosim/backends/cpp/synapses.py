@@ -99,8 +99,7 @@ def signal(
     ]
     if wiring == "one_to_one":
         inner = "const int _idx = _list[_e], _presynaptic_idx = _idx, _postsynaptic_idx = _idx;"
-        lines = [LOOP, f"for (int _e = 0; _e < _count; _e++) {{ {inner}",
-                 *cpp_lines(fields, piece.vector), "}"]  # fmt: skip
+        lines = [f"EACH(_e, _count) {{ {inner}", *cpp_lines(fields, piece.vector), "}"]
         return cpp_function(name, piece, ONE_LANE, [*start, *lines])
     forward = pathway.prepost == "pre"
     sender, receiver = ("pre", "post") if forward else ("post", "pre")
@@ -155,7 +154,7 @@ def _rows_at_once(
                 f"{fields.place(a.variable)} + {offset};"
                 for a in weights
             ]
-        lines += [LOOP, f"for (int {index} = 0; {index} < {targets}; {index}++) {{"]
+        lines.append(f"EACH({index}, {targets}) {{")
         lines += [
             cpp_read(a, cpp_value(fields, a), constant=a.name not in written)
             for a in inner.reads
