@@ -32,7 +32,7 @@ from neurosim.backends.cuda import cells
 from neurosim.backends.cuda.barriers import Touched, Work, touched_by, with_barriers
 from neurosim.backends.cuda.learning import Gather, learn_tiles
 from neurosim.backends.cuda.limits import check_circuit, check_delivery, check_piece
-from neurosim.circuit import Circuit
+from neurosim.circuit import Circuit, Projection
 from neurosim.circuit.gathering import gathered_variables, stored_variables
 
 __all__ = ["KernelProgram", "generate"]
@@ -184,23 +184,24 @@ class _Kernels(Assembly):
             noted = cpp_cells.noting(piece, {*piece.owner.record_variables})
             touched = touched_by(fields, noted, "_idx") | Touched(reads=frozenset({"step"}))
         elif piece.kind == "synapses":
-            text, touched, gate = self._signal(name, function, part, piece)
+            text, touched, gate = self._delivery(name, function, part, piece)
         else:
             text, touched, gate = self._over_cells(name, function, piece)
         self._works.append(self._write(function, text, touched, gate))
 
-    def _signal(
+    def _delivery(
         self, name: str, function: str, part: Any, piece: Piece
     ) -> tuple[str, Touched, str]:
         projection, pathway = self._pathways[name]
+        wiring = _named(projection)
         event = self._event_of(part.source, part.eventspace_name)
         receiver = "post" if pathway.side == "pre" else "pre"
         silent = adds_nothing(pathway.code, stored_variables(projection))
-        check_delivery(name, piece, receiver, wiring=projection.wiring, silent=silent)
+        check_delivery(name, piece, receiver, wiring=wiring, silent=silent)
         text = synapses.signal(
-            self._fields, function, piece, part, wiring=projection.wiring, zero_is_silent=silent
+            self._fields, function, piece, part, wiring=wiring, zero_is_silent=silent
         )
-        own = "" if projection.wiring == "one_to_one" else f"_{receiver}synaptic_idx"
+        own = "" if wiring == "one_to_one" else f"_{receiver}synaptic_idx"
         listed = frozenset({f"list_{event.name}", f"count_{event.name}"})
         return text, touched_by(self._fields, piece, own) | Touched(reads=listed), event.gate
 
@@ -230,7 +231,7 @@ class _Kernels(Assembly):
         text, tiles = learn_tiles(
             self._fields, function, self._gathered[projection.name],
             self._without_emptying(projection, piece), gathered_variables(projection),
-            part.synapses, wiring=projection.wiring,
+            part.synapses, wiring=_named(projection),
             leaves_silent=commit_leaves_silent(projection),
         )  # fmt: skip
         self._functions.append(text)
@@ -297,3 +298,9 @@ def _ends_of(condition: str) -> set[str]:
     terms = tree.values if both else [tree]  # type: ignore[attr-defined]
     return {t.id.removeprefix("end_") for t in terms
             if isinstance(t, ast.Name) and t.id.startswith("end_")}  # fmt: skip
+
+
+def _named(projection: Projection) -> str:
+    """The wiring of a projection, which :func:`check_circuit` has found to be a named one."""
+    assert isinstance(projection.wiring, str)
+    return projection.wiring
