@@ -21,7 +21,7 @@ Differences from the paper
    ``event_threshold``, its error if that exceeds ``error_threshold`` (0 is exact). A
    synapse learns from the rate that was sent.
 2. Cells are rectifiers, and the output is linear (code); the cost is the squared error,
-   a mean over the outputs, or the cross-entropy of a softmax.
+   a mean over the outputs or half their sum, or the cross-entropy of a softmax.
 3. Adam in place of a plain gradient step (code).
 4. The softmax is a lateral circuit, p_i = 1/sum_j exp(r_j - r_i): every output cell
    compares its rate with all others. An exponent is at most 80, so that single precision
@@ -69,6 +69,9 @@ ERRORS = {
     "mse": """
 delta = 2*(y - r)/cells : 1                      # eq. 4, of the mean over the outputs; code
 cells : 1 (shared, constant)                     # number of outputs
+""",
+    "sse": """
+delta = y - r : 1                                # eq. 4, of half the sum over the outputs
 """,
     "ce": """
 delta = y - p : 1                                # eq. 4, of the cross-entropy; code
@@ -129,7 +132,10 @@ class Backpropagation(StepRates):
     answer_event: ClassVar[str] = "end_forward"
     sliders: ClassVar[tuple[str, ...]] = ("event_threshold", "error_threshold")
 
-    loss: str = parameter("mse", "cost: squared error or cross-entropy", choices=("mse", "ce"))
+    loss: str = parameter(
+        "mse", "cost: mean or half the sum of squares, or cross-entropy",
+        choices=("mse", "sse", "ce"),
+    )  # fmt: skip
     eta: float = parameter(1e-3, "learning rate of an update", r"\eta", "[0, inf)")
     optimizer: str = parameter("adam", "what commits an update", choices=tuple(OPTIMIZERS))
     dt: float = parameter(1.0, "time step", r"\Delta t", "[1e-6, 1e6] ms")
@@ -151,18 +157,24 @@ class Backpropagation(StepRates):
 
     def _layer(self, k: int) -> Population:
         output = k == self.depth
-        equations = CELL + (OUTPUT + ERRORS[self.loss] if output else HIDDEN)
+        equations = self._cell_equations(k)
         turns = {"turn_up": k - 1, "turn_down": self.depth - k}
         return Population(
             self.layer_name(k),
             self.layers[k],
             equations,
-            events=self._events(equations, output),
+            events=self._cell_events(k, equations),
             parameters=self.constants(equations, **turns, cells=self.layers[-1]),
             role="output cells" if output else "hidden cells",
         )
 
-    def _events(self, equations: str, output: bool) -> tuple[Event, ...]:
+    def _cell_equations(self, k: int) -> str:
+        """Equations of the cells of layer k."""
+        return CELL + (OUTPUT + ERRORS[self.loss] if k == self.depth else HIDDEN)
+
+    def _cell_events(self, k: int, equations: str) -> tuple[Event, ...]:
+        """Events of the cells of layer k."""
+        output = k == self.depth
         onset = blocks.onset_event(equations, output=output)
         down = Event("error", SEND_DOWN, "send", counted="error events")
         if output:
@@ -176,7 +188,7 @@ class Backpropagation(StepRates):
         """Synapses from layer to layer that learn, biases, feedback and softmax."""
         below = range(self.depth)
         forward = [
-            self._learning(f"w_{k}", self.layer_name(k), k, f"W_{k}", self._down(k),
+            self._learning(f"w_{k}", self.layer_name(k), k, f"W_{k}", self._others(k),
                            "synapses from the image" if k == 0 else self._role())
             for k in below
         ]  # fmt: skip
@@ -188,8 +200,8 @@ class Backpropagation(StepRates):
     def _role(self) -> str:
         return "synapses that carry rates up and errors down"
 
-    def _down(self, k: int) -> tuple[Pathway, ...]:
-        """What the synapses from layer k carry back; the image receives nothing."""
+    def _others(self, k: int) -> tuple[Pathway, ...]:
+        """What else the synapses from layer k carry: errors, but none to the image."""
         return (Pathway("down", "error", DOWN, side="post"),) if k else ()
 
     def _feedback(self) -> tuple[Projection, ...]:
@@ -197,12 +209,12 @@ class Backpropagation(StepRates):
         return ()
 
     def _learning(
-        self, name: str, source: str, k: int, weight: str, down: tuple[Pathway, ...], role: str
+        self, name: str, source: str, k: int, weight: str, others: tuple[Pathway, ...], role: str
     ) -> Projection:
         """Synapses onto layer k + 1."""
         pathways = (
             Pathway("up", "spike", UP),
-            *down,
+            *others,
             Pathway("plasticity", "learn", RULE, learns=True),
         )
         ends = (name, source, self.layer_name(k + 1))
@@ -233,7 +245,7 @@ class Backpropagation(StepRates):
 
     def cell_traces(self, k: int) -> tuple[Trace, ...]:
         """Traces of the variables that the cells of a layer have."""
-        unknown = {"p"} if self.loss == "mse" else set()
+        unknown = set() if self.loss == "ce" else {"p"}
         unknown |= {"r_sent"} if k == self.depth else set()
         here = ("all", "output" if k == self.depth else "hidden")
         return tuple(t for t in TRACES if t.layers in here and t.variable not in unknown)
@@ -250,7 +262,7 @@ class FeedbackAlignment(Backpropagation):
     def _role(self) -> str:
         return "synapses between layers"
 
-    def _down(self, k: int) -> tuple[Pathway, ...]:
+    def _others(self, k: int) -> tuple[Pathway, ...]:
         return ()
 
     def _feedback(self) -> tuple[Projection, ...]:

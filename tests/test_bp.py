@@ -33,6 +33,7 @@ def small(kind: type[Backpropagation] = Backpropagation, **changes: Any) -> Back
 MADE: dict[str, Callable[[], Backpropagation]] = {
     "squared error": small,
     "cross-entropy": lambda: small(loss="ce"),
+    "half the sum of squares": lambda: small(loss="sse"),
     "no hidden layer": lambda: small(layers=(5, 3)),
     "feedback alignment": lambda: small(FeedbackAlignment),
     "feedback alignment, cross-entropy": lambda: small(FeedbackAlignment, loss="ce"),
@@ -124,7 +125,7 @@ def test_one_update_equals_that_of_torch(loss: str, batch: int) -> None:
         assert np.abs(learnt[name] - weights[name]).max() > 1e-4
 
 
-@pytest.mark.parametrize("loss", ["mse", "ce"])
+@pytest.mark.parametrize("loss", ["mse", "sse", "ce"])
 def test_the_change_is_minus_the_gradient_of_the_cost(loss: str) -> None:
     """Guards a factor of the cost; feedback alignment's hidden layers follow another direction."""
     system = small(loss=loss)

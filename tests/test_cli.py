@@ -269,7 +269,10 @@ COMPLAINTS = {
     "too many test images": ([*DIGITS, "--test-images", "361"], "360 images; give 1 to 360"),
     "data set": ([*DIGITS, "--dataset", "mnits"], "did you mean 'mnist' or 'kmnist'?"),
     "system": ([*DIGITS, "--system", "corinfomin"], "did you mean 'corinfomax'?"),
-    "back end": ([*DIGITS, "--backend", "gpu"], "unknown backend 'gpu'; allowed: cpp, runtime"),
+    "back end": (
+        [*DIGITS, "--backend", "gpu"],
+        "'gpu'; allowed: cpp, cuda, runtime",
+    ),
     "precision": ([*DIGITS, "--dtype", "float16"], "Allowed: float32, float64"),
     "parameter": ([*DIGITS, "--set", "epsilom=1"], "did you mean 'epsilon'? Allowed: batch"),
     "setting without value": ([*DIGITS, "--set", "epsilon"], "write --set NAME=VALUE"),

@@ -236,7 +236,7 @@ BAD_FILES = {
     "list for a data set": ('dataset = ["mnist"]', "unknown data set ['mnist']"),
     "number for a folder": ("data_dir = 5", "data_dir = 5: give the path"),
     "NUL in a folder": ('data_dir = "a\\u0000b"', "give the path of a folder"),
-    "unknown back end": ('backend = "gpu"', "unknown backend 'gpu'; allowed: cpp, runtime"),
+    "unknown back end": ('backend = "gpu"', "unknown backend 'gpu'; allowed: cpp, cuda"),
     "number for a precision": ("dtype = 32", "unknown dtype 32"),
     "near precision": ('dtype = "float16"', "did you mean 'float64' or 'float32'"),
     "words for a number": ('[parameters]\nepsilon = "abc"', "epsilon = 'abc' cannot be read"),

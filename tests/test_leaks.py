@@ -204,6 +204,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ep": {"layers": (4, 5, 3)},
     "pc": {"layers": (4, 5, 3)},
     "pc-nudge": {"layers": (4, 5, 3)},
+    "reciprocal-feedback": {"layers": (4, 5, 3)},
 }
 
 
@@ -215,10 +216,12 @@ def trained(backend: RuntimeBackend, weights: Any, cuts: tuple[int, ...]) -> dic
         for item in backend.circuit.inputs
     }
     answers = []
-    phases = dict(zip((phase.name for phase in backend.circuit.phases), (4, 3), strict=True))
+    names = [phase.name for phase in backend.circuit.phases]
+    phases = dict(zip(names, (4, 3, 2)[: len(names)], strict=True))
     for first, last in zip((0, *cuts), (*cuts, 4), strict=True):
         given = {name: values[first:last] for name, values in inputs.items()}
-        result = backend.run(Chunk(given, weights, phases=phases, learning=True, commits=first))
+        how: dict[str, Any] = {"phases": phases, "commits": first, "first_image": first}
+        result = backend.run(Chunk(given, weights, learning=True, **how))
         weights = result.weights
         answers.append(result.readouts["answer"])
     return {**weights, "answer": np.concatenate(answers)}

@@ -494,11 +494,11 @@ def test_what_cannot_be_recorded_is_said_in_one_line(
             select_layer(other, 2)
 
 
-@pytest.mark.parametrize("backend", ["cuda", "cp", "CPP", 3, None])
+@pytest.mark.parametrize("backend", ["metal", "cp", "CPP", 3, None])
 def test_unknown_back_ends_are_refused(made: tuple[Simulator, Problem], backend: Any) -> None:
     """Guards a recording by another back end than the one asked for, without a word."""
     simulator, problem = made
-    with pytest.raises(ParameterError, match=rf"unknown backend {backend!r}.*cpp, runtime"):
+    with pytest.raises(ParameterError, match=rf"unknown backend {backend!r}.*cpp, cuda, runtime"):
         simulator.record(problem.images, backend=backend)
     with pytest.raises(ParameterError, match="unknown backend"):
         Recorder(simulator, simulator.system.layer_traces(), backend=backend)
@@ -561,7 +561,7 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path) -> No
     assert "layer 9" in refusal("record", run_folder, "--layer", "9", *out)
     assert "no run folder" in refusal("record", tmp_path / "absent", *out)
     assert "give --layer N as well" in refusal("record", run_folder, "--neurons", "1", *out)
-    assert "unknown backend 'cuda'" in refusal("record", run_folder, "--backend", "cuda", *out)
+    assert "unknown backend 'metal'" in refusal("record", run_folder, "--backend", "metal", *out)
     assert "--images" in refusal("record", run_folder, "--images", "3-1", *out)
     bare = tmp_path / "bare"
     bare.mkdir()

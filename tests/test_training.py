@@ -288,6 +288,22 @@ def test_killed_after_any_checkpoint_ends_alike(
     assert summary == summary_of(tmp_path / "run")
 
 
+def test_killed_in_its_sleep_a_run_ends_alike(
+    tmp_path: Path, killed_after: Callable[..., None]
+) -> None:
+    """Guards a run folder that forgets where in a stage it was, or counts its events twice."""
+    naps = {"first_sleep": 5, "naps": 1, "dreams": 70, "batch": 15}
+    how = {"system": "reciprocal-feedback", "train_images": 30, "parameters": naps}
+    train(tmp_path / "whole", **how)
+    for saved, place in ((2, 2), (4, 6), (5, 0), (6, 1)):
+        run = tmp_path / f"run-{saved}"
+        killed_after(run, saved, **how)
+        state = load_checkpoint(run)[0].state
+        assert (state["position"], state["between"]) == (15 if saved > 4 else 0, place)
+        resume_training(run, progress=False)
+        assert_same_run(run, tmp_path / "whole")
+
+
 def test_checkpoints_keep_their_distance(
     tmp_path: Path, killed_after: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

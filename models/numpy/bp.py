@@ -23,9 +23,10 @@ Paper                  Here                  Shape                 Meaning
 :math:`d`              ``target``            ``(N_P, images)``     target of the output
 =====================  ====================  ====================  ===========================
 
-Also: ``image``, of layer 0; ``images`` and ``targets``, one per row; ``loss``, ``"mse"`` or
-``"ce"``; ``change``, minus the gradient by weight; ``means``, Adam's two running means by
-weight; ``t``, number of the update from 1; ``eta``, learning rate; ``batch``, images per update.
+Also: ``image``, of layer 0; ``images`` and ``targets``, one per row; ``loss``, ``"mse"``,
+``"sse"`` or ``"ce"``; ``change``, minus the gradient by weight; ``means``, Adam's two running
+means by weight; ``t``, number of the update from 1; ``eta``, learning rate; ``batch``, images
+per update.
 
 Examples
 --------
@@ -80,13 +81,16 @@ def cost(r: FloatArray, target: FloatArray, loss: str) -> FloatArray:
     """Cost of each image: the mean of eq. 3 over outputs, or cross-entropy (code)."""
     if loss == "mse":
         return np.asarray(((r - target) ** 2).mean(axis=0))
+    if loss == "sse":
+        return np.asarray(((r - target) ** 2).sum(axis=0) / 2)
     return np.asarray(-(target * np.log(softmax(r))).sum(axis=0))
 
 
 def deltas(weights: Weights, x: States, r: States, target: FloatArray, loss: str) -> States:
     """Errors of all layers, eq. 4, 5 and 7; down through B_k where there is one."""
     top = depth(weights)
-    output = 2 * (target - r[top]) / len(target) if loss == "mse" else target - softmax(r[top])
+    output = target - (softmax(r[top]) if loss == "ce" else r[top])
+    output = 2 * output / len(target) if loss == "mse" else output
     found: States = {top: output}
     for k in range(top - 1, 0, -1):
         back = weights.get(f"B_{k}", weights[f"W_{k}"].T)

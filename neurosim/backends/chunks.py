@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from neurosim.backends.weights import Weights
 from neurosim.circuit import Circuit, Population, Projection
-from neurosim.circuit.gathering import learns_at_once
+from neurosim.circuit.gathering import learning_parts, learns_at_once
+from neurosim.circuit.kept import kept_by_events
 from neurosim.circuit.phases import phase_lengths
 from neurosim.errors import CircuitError, DataError, ParameterError, near_matches
 
@@ -20,9 +21,11 @@ __all__ = [
     "ChunkResult",
     "check_batch",
     "check_chunk",
+    "check_learning_parts",
     "circuit_parameters",
     "counted_events",
     "event_totals",
+    "frozen_parts",
     "parameter_values",
 ]
 
@@ -53,6 +56,9 @@ class Chunk:
         Stands for seed and epoch in the noise of the circuit; from 0 to 2^32 - 1.
     first_image : int
         Number of the first image in its epoch, for the noise of the circuit.
+    learns : tuple of str or None
+        Projections and populations that learn if ``learning``; the others keep their weights
+        and states, bit for bit. None for all.
     """
 
     inputs: Mapping[str, NDArray[Any]]
@@ -64,6 +70,7 @@ class Chunk:
     commits: int = 0
     noise_key: tuple[int, int] = (0, 0)
     first_image: int = 0
+    learns: tuple[str, ...] | None = None
 
     @property
     def cycles(self) -> int:
@@ -121,7 +128,8 @@ def check_chunk(circuit: Circuit, chunk: Chunk, max_cycles: int) -> dict[str, in
     DataError
         If an input or a weight is missing, unknown or of another shape.
     CircuitError
-        If a parameter or a phase is unknown, or a rule cannot learn in batches.
+        If a parameter, a phase or a part that learns is unknown, or a rule cannot learn in
+        batches.
     ParameterError
         If the batch is no number of images.
     """
@@ -129,6 +137,7 @@ def check_chunk(circuit: Circuit, chunk: Chunk, max_cycles: int) -> dict[str, in
     _check_weights(circuit, chunk.weights)
     if chunk.learning:
         check_batch(circuit, chunk.batch)
+        check_learning_parts(circuit, chunk.learns)
     known = circuit_parameters(circuit)
     for name in chunk.parameters:
         if name not in known:
@@ -182,6 +191,59 @@ def check_batch(circuit: Circuit, batch: int) -> None:
             f"a batch of {batch} images needs rules that gather and commit, but {direct[0]}, or "
             "batches of 1"
         )
+
+
+def check_learning_parts(circuit: Circuit, learns: tuple[str, ...] | None) -> None:
+    """Refuse a choice of what learns that a circuit does not offer.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What learns.
+    learns : tuple of str or None
+        Projections and populations; None for all.
+
+    Raises
+    ------
+    CircuitError
+        If a name is none of a part that learns, or events of cells set what they keep, which
+        cannot be held back.
+    """
+    if learns is None:
+        return
+    known = learning_parts(circuit)
+    for name in learns:
+        if name not in known:
+            raise CircuitError(
+                f"no part {name!r} of circuit {circuit.name!r} learns; {near_matches(name, known)}"
+            )
+    set_at_once = kept_by_events(circuit)
+    if set_at_once:
+        raise CircuitError(
+            f"events of the cells set {set_at_once[0]} at once, so a choice of what learns cannot "
+            "hold it back; let a commit of the population set it, or let all parts learn "
+            "(learns=None)"
+        )
+
+
+def frozen_parts(circuit: Circuit, chunk: Chunk) -> tuple[str, ...]:
+    """Parts of a circuit that could learn and do not in a run.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares them.
+    chunk : Chunk
+        Says which ones learn.
+
+    Returns
+    -------
+    tuple of str
+        Names of projections and populations.
+    """
+    if chunk.learns is None:
+        return ()
+    return tuple(name for name in learning_parts(circuit) if name not in chunk.learns)
 
 
 def _check_weights(circuit: Circuit, weights: Weights) -> None:

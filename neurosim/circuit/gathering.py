@@ -13,8 +13,8 @@ from neurosim.circuit.parser import dependencies, identifiers, parse_equations, 
 from neurosim.circuit.parts import Population, Projection
 from neurosim.errors import CircuitError, near_matches
 
-__all__ = ["COMMIT_NUMBERS", "check_gathering", "commits", "gathered_variables", "learns_at_once",
-           "stored_variables"]  # fmt: skip
+__all__ = ["COMMIT_NUMBERS", "check_gathering", "commits", "gathered_variables", "learning_parts",
+           "learns_at_once", "stored_variables"]  # fmt: skip
 
 #: What a commit may read besides the synapse's own variables and parameters: the images
 #: gathered, and the number of this commit, from 1.
@@ -25,6 +25,23 @@ def commits(circuit: Assembly) -> bool:
     """Whether any projection or population of a circuit learns by gather and commit."""
     parts: tuple[Population | Projection, ...] = (*circuit.projections, *circuit.populations)
     return any(part.commit for part in parts)
+
+
+def learning_parts(circuit: Assembly) -> tuple[str, ...]:
+    """Projections that learn, and populations that commit.
+
+    Parameters
+    ----------
+    circuit : Assembly
+        Declares them.
+
+    Returns
+    -------
+    tuple of str
+        Their names, in the order of the circuit.
+    """
+    cells = (population.name for population in circuit.populations if population.commit)
+    return (*(p.name for p in circuit.projections if p.plastic), *cells)
 
 
 def learns_at_once(circuit: Assembly) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import path, shown
+from neurosim.commands.options import add_data_folder, path, shown
 
 __all__ = ["add"]
 
@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
         default=Path("results"),
         help="folder for figure and numbers (default: results)",
     )
+    add_data_folder(parser)
     parser.set_defaults(run=_run)
 
 
@@ -38,6 +39,6 @@ def _run(options: argparse.Namespace) -> int:
             print(f"{item.name}: {item.title} ({item.cost})")
             print(f"  {item.source}")
         return 0
-    for file in study(options.study).make(options.out):
+    for file in study(options.study).make(options.out, options.data_dir):
         print(shown(file))
     return 0

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from neurosim.learning.network import WeightedNetwork
 from neurosim.learning.resuming import ShownData
 from neurosim.learning.sanity import LearningCheck
 from neurosim.system import System
-from neurosim.system.drawing import noise_key, training_inputs
+from neurosim.system.drawing import noise_key, stage_inputs, training_inputs
 
 __all__ = ["ChunkStats", "Learner"]
 
@@ -31,7 +31,8 @@ class ChunkStats:
     Attributes
     ----------
     images, correct : int
-        Images shown, and predicted correctly at the end of their free phase.
+        Images shown, and predicted correctly at the end of their free phase; 0 for a chunk
+        of a stage that shows none.
     event_counts : dict of str to int
         Counted events by ``"population.event"``.
     seconds : float
@@ -63,6 +64,8 @@ class Learner(WeightedNetwork):
         self.epoch = 0
         self.position = 0
         self.commits = 0
+        self.between = 0
+        self.stage_commits: dict[str, int] = {}
         self._check = LearningCheck(self.circuit, system.remedy)
         self._shown: ShownData | None = None
         self._learns = OwnLock()
@@ -121,13 +124,13 @@ class Learner(WeightedNetwork):
             self._learns.release()
 
     def _begin_epoch(self) -> None:
-        if self.position:
+        if self.position or self.between:
             warnings.warn(
                 f"epoch {self.epoch + 1} was interrupted after image {self.position} and begins "
                 "anew; to go on with it, give the same images and fit(..., resume=True)",
                 stacklevel=3,
             )
-        self.position, self._shown = 0, None
+        self.position, self.between, self._shown = 0, 0, None
 
     def _chunks(self, images: NDArray[Any], targets: NDArray[Any]) -> Iterator[ChunkStats]:
         """The rest of the current epoch, chunk by chunk."""
@@ -144,8 +147,14 @@ class Learner(WeightedNetwork):
         order = self.epoch_order(len(images))
         scalars = self.system.cycle_scalars(self._rng("scalars", self.epoch), len(images))
         rates = self.system.rates(self.epoch)
-        while True:
-            chosen = slice(self.position, self.position + self.whole_chunk)
+        table, epoch = self.timetable, self.epoch
+        at_once = self.system.batch if table.interrupts_images else self.whole_chunk
+        while self.epoch == epoch:
+            due = table.due(epoch, self.position, self.between)
+            if due is not None:
+                yield self._stage_chunk(*due, rates)
+                continue
+            chosen = slice(self.position, self.position + at_once)
             rows = order[chosen]
             inputs = {"stimulus": images[rows], "target": targets[rows]}
             inputs |= {name: values[chosen] for name, values in scalars.items()}
@@ -154,16 +163,38 @@ class Learner(WeightedNetwork):
             )
             weights = self.weights.arrays()
             chunk = Chunk(
-                inputs, weights, rates, learning=True, batch=self.system.batch,
-                commits=self.commits, noise_key=noise_key(self.seed, self.epoch),
-                first_image=self.position,
+                inputs, weights, rates, table.images.phases, learning=True,
+                batch=self.system.batch, commits=self.commits,
+                noise_key=noise_key(self.seed, self.epoch), first_image=self.position,
+                learns=table.images.learns,
             )  # fmt: skip
             result = self.run_chunk(self.backend, chunk)
             self._check_result(weights, result, targets[rows])
             self._commit(result, len(rows), len(images))
             yield self._stats(result, targets[rows])
-            if self.position == 0:
-                return
+
+    def _stage_chunk(self, number: int, left: int, rates: Mapping[str, float]) -> ChunkStats:
+        """Updates of a stage that shows no images: all that are due, or as many as fit."""
+        stage = self.timetable.stages[number]
+        updates = min(left, self.updates_at_once(stage))
+        first = self.stage_commits.get(stage.name, 0)
+        inputs = stage_inputs(
+            self.system, self.circuit, self.seed, self.epoch, number, first, updates
+        )
+        weights = self.weights.arrays()
+        chunk = Chunk(
+            inputs, weights, rates, stage.phases, learning=True, batch=stage.batch, commits=first,
+            noise_key=noise_key(self.seed, self.epoch, number),
+            first_image=first * stage.batch % 2**32, learns=stage.learns,
+        )  # fmt: skip
+        result = self.run_chunk(self.backend, chunk)
+        where = f"in the stage {stage.name!r} of epoch {self.epoch + 1} after image {self.position}"
+        self._check.check_weights(weights, result.weights, chunk.cycles, where)
+        with self._progress:
+            self.weights.replace(result.weights)
+            self.between += updates
+            self.stage_commits = {**self.stage_commits, stage.name: first + updates}
+        return ChunkStats(0, 0, result.event_counts, result.seconds)
 
     def _check_result(self, before: Weights, result: ChunkResult, targets: NDArray[Any]) -> None:
         where = f"in epoch {self.epoch + 1} after image {self.position}"
@@ -175,7 +206,7 @@ class Learner(WeightedNetwork):
     def _commit(self, result: ChunkResult, shown: int, images: int) -> None:
         with self._progress:
             self.weights.replace(result.weights)
-            self.position += shown
+            self.position, self.between = self.position + shown, 0
             self.commits += -(-shown // self.system.batch)
             if self.position >= images:
                 self.epoch, self.position, self._shown = self.epoch + 1, 0, None
@@ -200,7 +231,15 @@ class Learner(WeightedNetwork):
         """
         return self._rng("order", self.epoch).permutation(n)
 
-    def restore(self, arrays: Weights, epoch: int, position: int, commits: int = 0) -> None:
+    def restore(
+        self,
+        arrays: Weights,
+        epoch: int,
+        position: int,
+        commits: int = 0,
+        between: int = 0,
+        stage_commits: Mapping[str, int] | None = None,
+    ) -> None:
         """Go back to earlier weights and an earlier position in training.
 
         Parameters
@@ -210,6 +249,10 @@ class Learner(WeightedNetwork):
         epoch, position, commits : int
             Epochs finished, images of the current one shown, and updates made in all,
             which rules such as Adam's count.
+        between : int
+            Updates that other stages have made since the last images.
+        stage_commits : mapping of str to int, optional
+            Updates that each of them has made in all.
 
         Raises
         ------
@@ -221,5 +264,6 @@ class Learner(WeightedNetwork):
         with self._progress:
             self.weights.restore(arrays)
             self.epoch, self.position, self._shown = epoch, position, None
-            self.commits = commits
+            self.commits, self.between = commits, between
+            self.stage_commits = dict(stage_commits or {})
         self._check.reset()

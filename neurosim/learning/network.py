@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim.backends import backend_class, check_choices, open_backend
-from neurosim.backends.chunks import check_batch
+from neurosim.backends.chunks import check_batch, check_learning_parts
 from neurosim.backends.cores import available_cores
 from neurosim.backends.interface import Backend, Chunk, ChunkResult
 from neurosim.backends.weights import existing_weights
 from neurosim.circuit import Circuit
+from neurosim.circuit.phases import phase_lengths
 from neurosim.circuit.readouts import with_readouts
 from neurosim.errors import CircuitError, DataError, ParameterError
 from neurosim.learning.inputs import (
@@ -29,7 +30,8 @@ from neurosim.learning.inputs import (
 from neurosim.learning.locks import OwnLock
 from neurosim.learning.weights import WeightStore
 from neurosim.system import System
-from neurosim.system.drawing import evaluation_inputs, training_inputs
+from neurosim.system.drawing import evaluation_inputs, stage_inputs, training_inputs
+from neurosim.system.stages import Stage, Timetable
 
 __all__ = ["WeightedNetwork", "check_parallel", "whole_number"]
 
@@ -62,7 +64,7 @@ class WeightedNetwork:
         If a setting is unknown or out of range.
     CircuitError
         If the circuit takes other inputs than images, targets and what the system draws,
-        or cannot learn in batches as large as the system's.
+        cannot learn in batches as large as the system's, or does not fit its stages.
 
     Warns
     -----
@@ -87,6 +89,7 @@ class WeightedNetwork:
         self.circuit = system.circuit()
         _check_wide_inputs(system, self.circuit)
         check_batch(self.circuit, system.batch)
+        self.timetable = _timetable(system, self.circuit)
         self.seed = whole_number("seed", seed, 0)
         self.backend_name = backend
         self.dtype = dtype
@@ -165,15 +168,30 @@ class WeightedNetwork:
             return self._analysis
 
     def _open(self, circuit: Circuit) -> Backend:
-        return open_backend(
-            self.backend_name, circuit, dtype=self.dtype, max_cycles=self.whole_chunk
-        )
+        stages = self.timetable.stages[:-1]
+        most = max(self.whole_chunk, *(self.updates_at_once(s) * s.batch for s in stages), 0)
+        return open_backend(self.backend_name, circuit, dtype=self.dtype, max_cycles=most)
 
     @property
     def whole_chunk(self) -> int:
         """Images of a whole chunk: a multiple of the batch, so that no batch is cut."""
         batch = self.system.batch
         return max(1, self.chunk_images // batch) * batch
+
+    def updates_at_once(self, stage: Stage) -> int:
+        """Updates of a stage without images in a whole chunk.
+
+        Parameters
+        ----------
+        stage : Stage
+            One of the system's.
+
+        Returns
+        -------
+        int
+            At least 1.
+        """
+        return max(1, self.chunk_images // stage.batch)
 
     def run_chunk(self, backend: Backend, chunk: Chunk) -> ChunkResult:
         """Run a chunk with as many lanes and threads as this network is given.
@@ -358,3 +376,15 @@ def _check_wide_inputs(system: System, circuit: Circuit) -> None:
             )
     training_inputs(system, circuit, 0, 0, 0, 1)
     evaluation_inputs(system, circuit, 0, 0, 1)
+
+
+def _timetable(system: System, circuit: Circuit) -> Timetable:
+    """The stages of a system, if they fit its circuit."""
+    table = Timetable(system.stages())
+    for number, stage in enumerate(table.stages):
+        phase_lengths(circuit, stage.phases)
+        check_learning_parts(circuit, stage.learns)
+        if not stage.shows_images:
+            check_batch(circuit, stage.batch)
+            stage_inputs(system, circuit, 0, 0, number, 0, 1)
+    return table

@@ -22,7 +22,7 @@ from neurosim.learning.resuming import ShownData
 from neurosim.system import System
 from neurosim.system.earlier import of_any_version
 
-__all__ = ["Saving", "equations_complaint"]
+__all__ = ["Saving", "equations_complaint", "progress_of"]
 
 #: What a checkpoint of a simulator holds since there are checkpoints.
 _ALWAYS = ("system", "settings", "seed", "dtype", "epoch", "position")
@@ -49,6 +49,8 @@ class Saving(Learner):
             "epoch": self.epoch,
             "position": self.position,
             "commits": self.commits,
+            "between": self.between,
+            "stage_commits": self.stage_commits,
         }
 
     def save(self, path: str | Path) -> Path:
@@ -119,9 +121,7 @@ class Saving(Learner):
         state = checkpoint.state
         made = _saved_system(state, folder, system)
         simulator = cls(made, seed=state["seed"], backend=backend, dtype=state["dtype"])
-        simulator.restore(
-            checkpoint.arrays, state["epoch"], state["position"], state.get("commits", 0)
-        )
+        simulator.restore(checkpoint.arrays, **progress_of(state))
         if "data" in state:
             simulator._shown = ShownData.of_digest(state["data"])
         complaint = equations_complaint(state, simulator.circuit, folder)
@@ -129,6 +129,27 @@ class Saving(Learner):
             if told:
                 warnings.warn(told, stacklevel=2)
         return simulator
+
+
+def progress_of(state: dict[str, Any]) -> dict[str, Any]:
+    """Where training stood, from the state of a checkpoint.
+
+    Parameters
+    ----------
+    state : dict
+        As :meth:`Saving.state` gave it; an earlier version may not have known all of it.
+
+    Returns
+    -------
+    dict
+        Arguments of :meth:`~neurosim.learning.epochs.Learner.restore`, besides the arrays.
+    """
+    begun = {"commits": 0, "between": 0, "stage_commits": {}}
+    return {
+        "epoch": state["epoch"],
+        "position": state["position"],
+        **{name: state.get(name, start) for name, start in begun.items()},
+    }
 
 
 def _saved_system(state: dict[str, Any], path: Path, system: type[System] | None) -> System:

@@ -57,7 +57,9 @@ class Simulator(Saving, Analyses):
         The settings. ``lanes`` and ``threads`` may be changed at any time,
         ``chunk_images`` too, but not above what it was when the back end was built.
     epoch, position, commits : int
-        Epochs finished, images of the current one shown, and updates made in all.
+        Epochs finished, images of the current one shown, and updates made from them in all.
+    between, stage_commits : int, dict of str to int
+        Updates that other stages have made since the last images, and in all, by stage.
     compile_seconds : float
         Wall time spent on building back ends for training and evaluation.
 
@@ -167,7 +169,8 @@ class Simulator(Saving, Analyses):
                     for _ in range(epochs):
                         for stats in self._chunks(images, targets):
                             bar.update(stats.images)
-                            bar.set_postfix(accuracy=f"{stats.correct / stats.images:.3f}")
+                            if stats.images:
+                                bar.set_postfix(accuracy=f"{stats.correct / stats.images:.3f}")
                             if on_chunk is not None:
                                 on_chunk(stats)
             finally:

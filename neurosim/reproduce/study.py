@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from neurosim.errors import NeurosimError, near_matches
+from neurosim.errors import NeurosimError, ParameterError, near_matches
 
 __all__ = ["STUDIES", "Study", "UnknownStudyError", "study"]
 
@@ -32,6 +32,8 @@ class Study:
         What it takes, in words.
     module : str
         Whose function ``make(out)`` writes files and returns their paths.
+    takes_data : bool
+        Whether it is ``make(out, data_dir)``.
     """
 
     name: str
@@ -39,22 +41,33 @@ class Study:
     source: str
     cost: str
     module: str
+    takes_data: bool = False
 
-    def make(self, out: Path) -> tuple[Path, ...]:
+    def make(self, out: Path, data_dir: Path | None = None) -> tuple[Path, ...]:
         """Make the figure and the numbers behind it.
 
         Parameters
         ----------
         out : Path
             Folder for the files; made if missing.
+        data_dir : Path, optional
+            Where data sets lie.
 
         Returns
         -------
         tuple of Path
             What was written.
+
+        Raises
+        ------
+        ParameterError
+            If a folder of data sets is given to a study that needs none.
         """
+        if data_dir is not None and not self.takes_data:
+            raise ParameterError(f"{self.name} needs no data; leave --data-dir out")
         out.mkdir(parents=True, exist_ok=True)
-        made: tuple[Path, ...] = importlib.import_module(self.module).make(out)
+        given = (out, data_dir) if self.takes_data else (out,)
+        made: tuple[Path, ...] = importlib.import_module(self.module).make(*given)
         return made
 
 
@@ -67,6 +80,15 @@ STUDIES: Mapping[str, Study] = {
             "Amit, Deep learning with asymmetric connections and Hebbian updates, 2019, fig. 12",
             "seconds",
             "neurosim.reproduce.urfb_linear",
+        ),
+        Study(
+            "reciprocal",
+            "feedback weights that learn the pseudoinverse, and learning through them",
+            "Cameron, Chen, Sejnowski, A biologically-plausible learning rule using reciprocal "
+            "feedback connections, figs. 1A and 2B",
+            "a minute, and two with MNIST, which --data-dir names",
+            "neurosim.reproduce.reciprocal",
+            takes_data=True,
         ),
     )
 }

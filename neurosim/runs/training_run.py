@@ -15,6 +15,7 @@ from neurosim.backends import backend_class
 from neurosim.data import Dataset, one_hot
 from neurosim.errors import CheckpointError, DivergenceError, ParameterError
 from neurosim.learning.checkpoint import Checkpoint, plain_state, save_checkpoint
+from neurosim.learning.saving import progress_of
 from neurosim.learning.simulator import Simulator
 from neurosim.runs.folder import RunFolder
 from neurosim.runs.interrupts import Interrupted, noted_interrupts
@@ -140,15 +141,13 @@ class TrainingRun:
         """
         state = checkpoint.state
         self._check_origin(state)
-        begun = state["epoch"] + (state["position"] > 0)
+        begun = state["epoch"] + (state["position"] > 0 or state.get("between", 0) > 0)
         if self.settings.epochs < begun:
             raise ParameterError(
                 f"epochs = {self.settings.epochs}, but the run in {self.folder.path} is in epoch "
                 f"{begun}; give --epochs of at least {begun}"
             )
-        self.simulator.restore(
-            checkpoint.arrays, state["epoch"], state["position"], state.get("commits", 0)
-        )
+        self.simulator.restore(checkpoint.arrays, **progress_of(state))
         self.rows = list(state["metrics"])
         self._tally = EpochTally(**state["tally"])
         self._compiled_before = state["compile_seconds"]
@@ -314,7 +313,7 @@ class TrainingRun:
     def _show(self, bar: Any, images: int) -> None:
         shown = {
             "epoch": f"{min(self.simulator.epoch + 1, self.settings.epochs)}",
-            "train": f"{self._tally.correct / self._tally.images:.3f}",
+            "train": f"{self._tally.correct / max(self._tally.images, 1):.3f}",
         }
         if self.rows:
             shown["test"] = f"{self.rows[-1]['test_accuracy']:.4f}"

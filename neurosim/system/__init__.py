@@ -12,6 +12,7 @@ from neurosim.system.nudged import NudgedSystem
 from neurosim.system.parameters import inherited, parameter
 from neurosim.system.presets import Preset, PublishedCurve
 from neurosim.system.schedules import StepRates, StretchedRates
+from neurosim.system.stages import Stage
 from neurosim.system.traces import LayerTraces, Trace
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "NudgedSystem",
     "Preset",
     "PublishedCurve",
+    "Stage",
     "StepRates",
     "StretchedRates",
     "System",

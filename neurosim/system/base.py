@@ -26,28 +26,13 @@ from neurosim.circuit.graph import (
     signal_weight,
 )
 from neurosim.errors import CircuitError, NeurosimError
+from neurosim.system.feedback import FeedbackPair
 from neurosim.system.parameters import parameter
 from neurosim.system.presets import Preset, find_preset
-from neurosim.system.traces import LayerTraces, Trace
+from neurosim.system.stages import Stage
+from neurosim.system.traces import LayerTraces, plain_traces
 
 __all__ = ["Compartment", "FeedbackPair", "Layer", "System"]
-
-
-@dataclasses.dataclass(frozen=True)
-class FeedbackPair:
-    """A feedforward and a feedback weight array whose angle is reported.
-
-    Attributes
-    ----------
-    name : str
-        Label of the angle, e.g. ``"theta_1"``.
-    forward, backward : str
-        Names of the weight arrays, of transposed shapes.
-    """
-
-    name: str
-    forward: str
-    backward: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,6 +177,45 @@ class System(abc.ABC):
         del rng, n, epoch
         return {}
 
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of an epoch, such as sleep and wake.
+
+        Returns
+        -------
+        tuple of Stage
+            In the order in which their turns come; the last one shows the images. By default
+            there is no other, in which all phases run and all parts learn.
+        """
+        return (Stage("images"),)
+
+    def stage_inputs(
+        self, stage: str, rng: np.random.Generator, n: int, epoch: int
+    ) -> dict[str, NDArray[np.float64]]:
+        """Inputs of the cycles of a stage that shows no images.
+
+        They are drawn for every update, with a generator of its own, so that chunks and
+        interruptions change nothing.
+
+        Parameters
+        ----------
+        stage : str
+            Name of the stage.
+        rng : numpy.random.Generator
+            Source of what is drawn.
+        n : int
+            Number of cycles, those of one update.
+        epoch : int
+            Epoch, from 0.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Arrays of shape (n, width) or (n,) for inputs of the circuit, ``stimulus`` and
+            ``target`` among them; those that are left out are 0.
+        """
+        del stage, rng, n, epoch
+        return {}
+
     @abc.abstractmethod
     def evaluation_phases(self) -> dict[str, int]:
         """Lengths of the phases in a run that only evaluates.
@@ -266,14 +290,12 @@ class System(abc.ABC):
             The input's first.
         """
         circuit = self.circuit()
-        return tuple(
-            LayerTraces(
-                number,
-                cells.population,
-                _plain_traces(cells, cell_variables(circuit.population(cells.population))),
-            )
-            for number, cells in enumerate(self.layer_cells())
-        )
+        found = []
+        for number, cells in enumerate(self.layer_cells()):
+            variables = cell_variables(circuit.population(cells.population))
+            traces = plain_traces(cells.rate, cells.state, variables)
+            found.append(LayerTraces(number, cells.population, traces))
+        return tuple(found)
 
     def explorable(self) -> tuple[str, ...]:
         """Parameters that the interactive view offers as sliders.
@@ -406,23 +428,6 @@ def _known(circuit: Circuit, source: str, target: str) -> WeightView:
             "name them in System.forward_weights"
         )
     return view
-
-
-def _plain_traces(cells: Layer, others: tuple[str, ...]) -> tuple[Trace, ...]:
-    """Traces of a layer whose system declares nothing but equations."""
-    sent = f"{cells.rate}_sent"
-    traces = [Trace("rate", cells.rate, "rate", cells.rate, "rate")]
-    if cells.state != cells.rate:
-        traces.insert(0, Trace("state", cells.state, "state", cells.state, "potential"))
-    traces += [
-        Trace(name, name, f"variable {name}", rf"\mathrm{{{name.replace('_', ' ')}}}", shown=False)
-        for name in others
-        if name not in (cells.rate, cells.state, sent)
-    ]
-    if sent in others:
-        symbol = rf"\Delta {cells.rate}"
-        traces.append(Trace("spikes", sent, "graded spikes sent", symbol, "spikes", change=True))
-    return tuple(traces)
 
 
 def _reaches_cells(system: System, name: str) -> bool:

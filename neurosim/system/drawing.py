@@ -17,14 +17,15 @@ from neurosim.circuit import Circuit, CycleInput
 from neurosim.errors import CircuitError, near_matches
 from neurosim.system.base import System
 
-__all__ = ["GIVEN", "drawn_inputs", "evaluation_inputs", "noise_key", "training_inputs"]
+__all__ = ["GIVEN", "drawn_inputs", "evaluation_inputs", "noise_key", "stage_inputs",
+           "training_inputs"]  # fmt: skip
 
 #: Inputs that the data give.
 GIVEN = ("stimulus", "target")
 #: Images whose inputs are drawn together, unless a batch is larger.
 _BLOCK = 64
 #: First number of the seed sequences; 0 to 2 are those of weights, order and scalar inputs.
-_TRAINING, _EVALUATION, _NOISE, _EVALUATION_NOISE = 3, 4, 5, 6
+_TRAINING, _EVALUATION, _NOISE, _EVALUATION_NOISE, _STAGE, _STAGE_NOISE = 3, 4, 5, 6, 7, 8
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -112,7 +113,57 @@ def evaluation_inputs(
     return _of_blocks(circuit, "evaluation_inputs(rng, n)", draw, _BLOCK, first, count)
 
 
-def noise_key(seed: int, epoch: int | None) -> tuple[int, int]:
+def stage_inputs(
+    system: System, circuit: Circuit, seed: int, epoch: int, number: int, first: int, updates: int
+) -> Arrays:
+    """Inputs of a stage that shows no images.
+
+    Parameters
+    ----------
+    system : System
+        Draws them, or leaves them at 0.
+    circuit : Circuit
+        Its circuit.
+    seed, epoch : int
+        They determine what is drawn.
+    number : int
+        Number of the stage in ``system.stages()``.
+    first, updates : int
+        Updates of the stage before these, in all epochs, and how many there are.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Of shape (cycles, width) or (cycles,), by name.
+
+    Raises
+    ------
+    CircuitError
+        If the system draws other inputs than the circuit has, or numbers that are not finite.
+    """
+    stage = system.stages()[number]
+    n = stage.batch
+    drawn = [
+        system.stage_inputs(stage.name, _generator(seed, _STAGE, epoch, number, k), n, epoch)
+        for k in range(first, first + updates)
+    ]
+    shapes = {item.name: (n, item.width) if item.width else (n,) for item in circuit.inputs}
+    for arrays in drawn:
+        for name, array in arrays.items():
+            fits = np.shape(array) == shapes.get(name) and np.isfinite(array).all()
+            if not fits:
+                raise CircuitError(
+                    f"System.stage_inputs returns {name!r} of shape {np.shape(array)} for n = {n} "
+                    f"cycles of the stage {stage.name!r}; give finite numbers of a shape in "
+                    f"{shapes}"
+                )
+    return {
+        name: np.concatenate([arrays.get(name, np.zeros(shape)) for arrays in drawn])
+        for name, shape in shapes.items()
+    }
+
+
+def noise_key(seed: int, epoch: int | None, stage: int | None = None) -> tuple[int, int]:
     """The key of a circuit's noise.
 
     Parameters
@@ -121,6 +172,8 @@ def noise_key(seed: int, epoch: int | None) -> tuple[int, int]:
         Of the network.
     epoch : int or None
         Epoch of training; None where nothing is learnt.
+    stage : int, optional
+        Number of a stage that shows no images.
 
     Returns
     -------
@@ -128,6 +181,8 @@ def noise_key(seed: int, epoch: int | None) -> tuple[int, int]:
         From 0 to 2^32 - 1.
     """
     place = (_EVALUATION_NOISE,) if epoch is None else (_NOISE, epoch)
+    if stage is not None:
+        place = (_STAGE_NOISE, *place[1:], stage)
     first, second = np.random.SeedSequence(seed, spawn_key=place).generate_state(2, np.uint32)
     return int(first), int(second)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from neurosim.errors import CircuitError, near_matches
 
-__all__ = ["TRACE_KINDS", "LayerTraces", "Trace"]
+__all__ = ["TRACE_KINDS", "LayerTraces", "Trace", "plain_traces"]
 
 #: What a trace can be; traces of a kind share an axis, which is labelled with these words.
 TRACE_KINDS: Mapping[str, str] = {
@@ -116,3 +116,33 @@ class LayerTraces:
         for trace in self.traces:
             wanted.setdefault(trace.population or self.population, {})[trace.variable] = None
         return {population: tuple(names) for population, names in wanted.items()}
+
+
+def plain_traces(rate: str, state: str, variables: tuple[str, ...]) -> tuple[Trace, ...]:
+    """Traces of a layer whose system declares nothing but equations.
+
+    Parameters
+    ----------
+    rate, state : str
+        Variables that are the rate and the state of its cells.
+    variables : tuple of str
+        All of their variables.
+
+    Returns
+    -------
+    tuple of Trace
+        Rate, state and graded spikes, and the others under their own names.
+    """
+    sent = f"{rate}_sent"
+    traces = [Trace("rate", rate, "rate", rate, "rate")]
+    if state != rate:
+        traces.insert(0, Trace("state", state, "state", state, "potential"))
+    traces += [
+        Trace(name, name, f"variable {name}", rf"\mathrm{{{name.replace('_', ' ')}}}", shown=False)
+        for name in variables
+        if name not in (rate, state, sent)
+    ]
+    if sent in variables:
+        symbol = rf"\Delta {rate}"
+        traces.append(Trace("spikes", sent, "graded spikes sent", symbol, "spikes", change=True))
+    return tuple(traces)

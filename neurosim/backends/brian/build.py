@@ -50,7 +50,7 @@ from neurosim.circuit.kept import commit_of_sums, sum_name
 from neurosim.circuit.noise import with_streams
 from neurosim.circuit.parser import parse_equations
 
-__all__ = ["BuiltNetwork", "build_network", "counter_name"]
+__all__ = ["BuiltNetwork", "build_network", "counter_name", "learning_objects"]
 
 #: (slot, order) of the condition, the delivery and the action of an event, by moment.
 _SCHEDULE: Mapping[str, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]] = {
@@ -125,6 +125,32 @@ def counter_name(event: Event) -> str:
         A variable of its population.
     """
     return f"n_{event.name}"
+
+
+def learning_objects(circuit: Circuit, built: BuiltNetwork, name: str) -> tuple[Any, ...]:
+    """What changes the weights of a part that learns.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        As built.
+    built : BuiltNetwork
+        Its Brian2 objects.
+    name : str
+        A projection that learns, or a population that commits.
+
+    Returns
+    -------
+    tuple of brian2.BrianObject
+        Learning pathways, gathers and commits.
+    """
+    if name in built.groups:
+        resetters = built.groups[name].resetter
+        return tuple(resetters[event] for event in (GATHER, COMMIT) if event in resetters)
+    projection = circuit.projection(name)
+    names = [pathway.name for pathway in projection.pathways if pathway.learns]
+    names += [COMMIT] if projection.commit else []
+    return tuple(getattr(built.synapses[name], pathway) for pathway in names)
 
 
 def build_network(

@@ -21,6 +21,7 @@ from neurosim.backends.chunks import (
     check_chunk,
     counted_events,
     event_totals,
+    frozen_parts,
     parameter_values,
 )
 from neurosim.backends.cpp.compiler import find_compiler
@@ -32,7 +33,7 @@ from neurosim.backends.cpp.slides import geometry_of
 from neurosim.backends.interface import CHUNK_IMAGES, Backend
 from neurosim.backends.weights import Weights, join_weights, split_weights
 from neurosim.circuit import Circuit, Projection, Wiring
-from neurosim.circuit.gathering import gathered_variables
+from neurosim.circuit.gathering import gathered_variables, learning_parts
 from neurosim.circuit.kept import cell_weights, kept_by_events, sum_name
 from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError
@@ -44,7 +45,22 @@ _PATIENCE = 0.05
 
 
 class LaneBackend(Backend):
-    """What back ends share that run a lane program: its arrays, and what they hold at the end."""
+    """What back ends share that run a lane program: its arrays, and what they hold at the end.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        What to run.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    max_cycles : int
+        Most cycles one chunk may have.
+    record : mapping of str to iterable of str, optional
+        Variables to record in every step, by population.
+    cells : mapping of str to sequence of int, optional
+        Numbers of the cells whose recording is kept, by population; all cells where not
+        given.
+    """
 
     def __init__(
         self,
@@ -117,6 +133,8 @@ class LaneBackend(Backend):
         flat = split_weights(self.circuit, chunk.weights, self.dtype)
         found |= {f"{name}_{variable}": self._rows(name, values)
                   for (name, variable), values in flat.items()}  # fmt: skip
+        frozen = frozen_parts(self.circuit, chunk)
+        found |= {f"frozen_{name}": name in frozen for name in learning_parts(self.circuit)}
         for laid_out in self._geometries.values():
             found |= laid_out.tables
         for projection in self.circuit.projections:

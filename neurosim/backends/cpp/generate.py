@@ -25,7 +25,7 @@ from neurosim.backends.cpp.slides import geometry_of
 from neurosim.backends.cpp.wired import wired_learning, wired_signal
 from neurosim.backends.cpp.wired_gathering import wired_gathering
 from neurosim.circuit import Circuit, Pathway, Projection, Wiring
-from neurosim.circuit.gathering import gathered_variables, stored_variables
+from neurosim.circuit.gathering import gathered_variables, learning_parts, stored_variables
 from neurosim.circuit.kept import cell_weights, sum_name
 from neurosim.circuit.noise import draws_noise, noise_streams, streamed_name
 from neurosim.circuit.parser import parse_statements
@@ -179,8 +179,8 @@ class Assembly:
         self._fields = Fields(_shared_cells(circuit))
         self._functions: list[str] = []
         self._before: list[str] = []
-        #: Function, rows to share among threads, and whether it commits.
-        self._learning: list[tuple[str, int, bool]] = []
+        #: Function, projection, rows to share among threads, and whether it commits.
+        self._learning: list[tuple[str, str, int, bool]] = []
         self._after: list[str] = []
         self._pathways = {
             f"{projection.name}_{pathway.name}": (projection, pathway)
@@ -194,10 +194,12 @@ class Assembly:
         }
         self._gathers: dict[str, list[tuple[Piece, Any]]] = {}
         self._cell_gathers: dict[str, Piece] = {}
-        #: Function, and cells to share among threads.
-        self._cell_commits: list[tuple[str, int]] = []
+        #: Function, population, and cells to share among threads.
+        self._cell_commits: list[tuple[str, str, int]] = []
         for item in circuit.inputs:
             self._fields.add_shared(f"input_{item.name}", "double")
+        for name in learning_parts(circuit):
+            self._fields.add_shared(f"frozen_{name}", "uint8_t")
         self._noisy = draws_noise(circuit)
         if self._noisy:
             self._fields.add_shared("noise_key", "int64_t")
@@ -226,7 +228,7 @@ class Assembly:
             self._cell_gathers[piece.owner.name] = piece
             return
         if name.endswith(f"_{COMMIT}_resetter"):
-            self._cell_commits.append((function, len(piece.owner)))
+            self._cell_commits.append((function, piece.owner.name, len(piece.owner)))
             gather = self._cell_gathers.get(piece.owner.name)
             self._functions.append(cell_commit(self._fields, function, gather, piece))
             return
@@ -239,7 +241,7 @@ class Assembly:
                 return
             text = self._at_once(function, part, piece, projection)
             rows = self._circuit.population(self._sender(projection, pathway)).size
-            self._learning.append((function, rows, False))
+            self._learning.append((function, projection.name, rows, False))
         else:
             text = self._in_lane(name, function, part, piece)
             (self._after if self._learning else self._before).append(function)
@@ -266,10 +268,10 @@ class Assembly:
         silent = commit_leaves_silent(projection)
         if isinstance(projection.wiring, str):
             rows = self._circuit.population(projection.source).size
-            self._learning.append((function, rows, True))
+            self._learning.append((function, projection.name, rows, True))
             return gathering(*given, wiring=projection.wiring, leaves_silent=silent)
         geometry = self._geometry(projection)
-        self._learning.append((function, geometry.rows, True))
+        self._learning.append((function, projection.name, geometry.rows, True))
         return wired_gathering(*given, geometry, leaves_silent=silent)
 
     @staticmethod
@@ -335,15 +337,17 @@ class Assembly:
                    (f"{name}::run(S, L);" for name in self._after)),
             write_calls("learning(const Shared& S, Lane* lanes, int active, int part, int parts, "
                    "bool commit, int batch, int64_t commits)",
-                   (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
-                    f"share({rows}, part + 1, parts){', commit, batch, commits' * commits});"
-                    for name, rows, commits in self._learning)),
+                   (f"if (!*S.frozen_{owner}) {name}::run(S, lanes, active, "
+                    f"share({rows}, part, parts), share({rows}, part + 1, parts)"
+                    f"{', commit, batch, commits' * commits});"
+                    for name, owner, rows, commits in self._learning)),
             f"static const bool cells_commit = {str(bool(self._cell_commits)).lower()};",
             write_calls("commit_cells(const Shared& S, Lane* lanes, int active, int part, "
                    "int parts, bool commit, int batch, int64_t commits)",
-                   (f"{name}::run(S, lanes, active, share({rows}, part, parts), "
-                    f"share({rows}, part + 1, parts), commit, batch, commits);"
-                    for name, rows in self._cell_commits)),
+                   (f"if (!*S.frozen_{owner}) {name}::run(S, lanes, active, "
+                    f"share({rows}, part, parts), share({rows}, part + 1, parts), "
+                    "commit, batch, commits);"
+                    for name, owner, rows in self._cell_commits)),
             (_FOLDER / "host.inc").read_text(),
         ]  # fmt: skip
         return Program("\n".join(text), tuple(lane), tuple(shared), self._how())

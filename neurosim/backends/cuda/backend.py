@@ -15,14 +15,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.backends.chunks import Chunk, ChunkResult, check_chunk
+from neurosim.backends.chunks import Chunk, ChunkResult, check_chunk, frozen_parts
 from neurosim.backends.cpp.backend import LaneBackend
 from neurosim.backends.cpp.lanes import check_lanes
 from neurosim.backends.cpp.memory import round_up
 from neurosim.backends.cuda.device import Device, blocks_per_multiprocessor, open_gpu
 from neurosim.backends.cuda.launches import Learn, Steps, launches
 from neurosim.backends.cuda.library import KernelLibrary, open_kernels
-from neurosim.backends.cuda.limits import check_batch_length, check_circuit
+from neurosim.backends.cuda.limits import check_all_learn, check_batch_length, check_circuit
 from neurosim.backends.interface import CHUNK_IMAGES
 from neurosim.circuit import Circuit
 from neurosim.errors import BuildError, ParameterError
@@ -139,6 +139,7 @@ class CudaBackend(LaneBackend):
         check_lanes(lanes, threads)
         if chunk.learning:
             check_batch_length(chunk.batch)
+            check_all_learn(frozen_parts(self.circuit, chunk))
         library = self._opened()
         started = time.perf_counter()
         shared = self._shared(library.layout, chunk, lengths)

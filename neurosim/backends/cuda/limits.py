@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from neurosim.circuit import Circuit
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
     # Brian2 is slow to import, and most who ask for limits build nothing
     from neurosim.backends.cpp.pieces import Piece
 
-__all__ = ["check_batch_length", "check_circuit", "check_delivery", "check_piece"]
+__all__ = [
+    "check_all_learn",
+    "check_batch_length",
+    "check_circuit",
+    "check_delivery",
+    "check_piece",
+]
 
 _WIRINGS = ("all_to_all", "all_but_self", "one_to_one")
 _WAY_OUT = "use --backend cpp"
@@ -74,6 +81,26 @@ def check_batch_length(batch: int) -> None:
             "batch = 1 keeps one image in flight, on one of the many multiprocessors of a GPU; "
             "give a larger batch, such as 20, which changes what is learnt, or "
             f"{_WAY_OUT}"
+        )
+
+
+def check_all_learn(frozen: Collection[str]) -> None:
+    """Refuse a stage in which some parts do not learn.
+
+    Parameters
+    ----------
+    frozen : collection of str
+        Projections and populations that keep their weights.
+
+    Raises
+    ------
+    CircuitError
+        If there are any.
+    """
+    if frozen:
+        raise CircuitError(
+            f"{min(frozen)!r} does not learn in this stage, and the back end 'cuda' lets all parts "
+            f"learn; {_WAY_OUT}"
         )
 
 

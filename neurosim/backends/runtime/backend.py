@@ -12,7 +12,12 @@ import numpy as np
 from brian2.core.base import BrianObjectException
 from numpy.typing import NDArray
 
-from neurosim.backends.brian.build import BuiltNetwork, build_network, counter_name
+from neurosim.backends.brian.build import (
+    BuiltNetwork,
+    build_network,
+    counter_name,
+    learning_objects,
+)
 from neurosim.backends.brian.messages import explain_brian_error
 from neurosim.backends.brian.preferences import brian2_settings
 from neurosim.backends.brian.rhythm import RHYTHM
@@ -21,12 +26,13 @@ from neurosim.backends.chunks import (
     check_chunk,
     counted_events,
     event_totals,
+    frozen_parts,
     parameter_values,
 )
 from neurosim.backends.interface import CHUNK_IMAGES, Backend, Chunk, ChunkResult
 from neurosim.backends.weights import Weights, existing_synapses, join_weights, split_weights
 from neurosim.circuit import Circuit
-from neurosim.circuit.gathering import commits, gathered_variables
+from neurosim.circuit.gathering import commits, gathered_variables, learning_parts
 from neurosim.circuit.kept import cell_weights, sum_name
 from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError, CircuitError
@@ -108,6 +114,7 @@ class RuntimeBackend(Backend):
         self._built.noise.key, self._built.noise.first_image = chunk.noise_key, chunk.first_image
         self._set_rhythm(chunk, lengths)
         self._set_values(chunk)
+        self._set_learning(chunk)
         started = time.perf_counter()
         self._advance(chunk.cycles * sum(lengths.values()))
         return ChunkResult(
@@ -191,6 +198,13 @@ class RuntimeBackend(Backend):
         for cells in self.circuit.populations:
             for name in cells.gathers:
                 built.groups[cells.name].variables[sum_name(name)].set_value(0)
+
+    def _set_learning(self, chunk: Chunk) -> None:
+        """Let the parts learn that shall; the others gather and commit nothing."""
+        frozen = frozen_parts(self.circuit, chunk)
+        for name in learning_parts(self.circuit):
+            for part in learning_objects(self.circuit, self._built, name):
+                part.active = name not in frozen
 
     # ------------------------------------------------------------ after a run
 
