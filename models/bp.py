@@ -189,16 +189,13 @@ class Backpropagation(StepRates):
         below = range(self.depth)
         forward = [
             self._learning(f"w_{k}", self.layer_name(k), k, f"W_{k}", self._others(k),
-                           "synapses from the image" if k == 0 else self._role())
+                           "synapses from the image" if k == 0 else "synapses between layers")
             for k in below
         ]  # fmt: skip
         biases = [
             self._learning(f"bias_{k}", blocks.BIAS_CELL, k, f"b_{k}", (), "biases") for k in below
         ]
         return (*forward, *biases, *self._feedback(), *self._softmax())
-
-    def _role(self) -> str:
-        return "synapses that carry rates up and errors down"
 
     def _others(self, k: int) -> tuple[Pathway, ...]:
         """What else the synapses from layer k carry: errors, but none to the image."""
@@ -258,9 +255,6 @@ class FeedbackAlignment(Backpropagation):
     name: ClassVar[str] = "fa"
     title: ClassVar[str] = "Feedback alignment (FA)"
     citation: ClassVar[str] = "Lillicrap, Cownden, Tweed, Akerman, Nature Communications 2016"
-
-    def _role(self) -> str:
-        return "synapses between layers"
 
     def _others(self, k: int) -> tuple[Pathway, ...]:
         return ()

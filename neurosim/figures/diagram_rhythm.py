@@ -43,10 +43,9 @@ def draw_rhythm(axes: Axes, circuit: Circuit, low: float, right: float) -> None:
         # words in the middle leave room for those at the right end
         crowded = side == "center" and right - at(step) < 1.9
         x, side = (min(at(step), right - 1.28), "right") if crowded else (at(step), side)
-        if side == "center" and x - left < 2.2:
-            # a short first phase: beside the words at the onset
-            x, side = max(x, left + 1.8), "left"
-        for row, line in enumerate(text.splitlines()):
+        # a short first phase: below the words at the onset
+        below = side == "center" and x - left < 2.2
+        for row, line in enumerate(text.splitlines(), start=int(below)):
             axes.text(x, low - 0.29 - 0.17 * row, line, ha=side, va="baseline",
                       color=style.INK, size=9.5)  # fmt: skip
 
