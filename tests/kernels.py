@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from neurosim.backends import accepting
 from neurosim.backends.interface import Chunk
 from neurosim.circuit import Circuit
 from neurosim.models import SYSTEMS
 from neurosim.system import System
+
+#: Systems whose circuits the kernels take; noise and states of cells are refused by name.
+KERNEL_SYSTEMS = tuple(
+    name for name in sorted(SYSTEMS) if "cuda" in accepting(SYSTEMS[name]().circuit())
+)
 
 #: Sizes that no tile, warp or vector divides.
 LAYERS = (21, 19, 5)

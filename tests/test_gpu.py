@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernels import chunk_of, small
+from kernels import KERNEL_SYSTEMS, chunk_of, small
 from oracles import assert_bitwise_equal
 
 from neurosim import Simulator
@@ -20,7 +20,6 @@ from neurosim.backends.cpp.backend import CppBackend
 from neurosim.backends.cuda.backend import CudaBackend
 from neurosim.backends.cuda.device import open_gpu
 from neurosim.errors import BuildError, ParameterError
-from neurosim.models import SYSTEMS
 
 pytestmark = pytest.mark.gpu
 
@@ -40,7 +39,7 @@ def gpu() -> str:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", sorted(SYSTEMS))
+@pytest.mark.parametrize("name", KERNEL_SYSTEMS)
 def test_a_gpu_computes_what_a_cpu_does(name: str, dtype: str) -> None:
     """Guards launches, copies and votes of warps, which nothing but a GPU runs."""
     system = small(name, layers=(100, 70, 10))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernels import chunk_of, learning_at_once, small
+from kernels import KERNEL_SYSTEMS, chunk_of, learning_at_once, small
 from oracles import assert_bitwise_equal
 
 from neurosim import Simulator
@@ -27,7 +27,6 @@ from neurosim.backends.cuda.emulation import EmulatedDevice
 from neurosim.backends.cuda.launches import Learn, Steps, launches
 from neurosim.backends.cuda.learning import Tiles
 from neurosim.errors import BuildError, CircuitError, ParameterError
-from neurosim.models import SYSTEMS
 from neurosim.system import System
 
 IMAGES = 7
@@ -64,7 +63,7 @@ def assert_equal(one: ChunkResult, other: ChunkResult) -> None:
 # ------------------------------------------------------------------ equality
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEMS))
+@pytest.mark.parametrize("name", KERNEL_SYSTEMS)
 def test_kernels_equal_the_cpp_program_bit_for_bit(name: str) -> None:
     """Guards every loop, list, tile and barrier of the kernels, in every shipped system."""
     system, (cuda, cpp) = system_of(name), both(name)

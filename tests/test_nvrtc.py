@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernels import small
+from kernels import KERNEL_SYSTEMS, small
 
 from neurosim.backends.cuda.library import write_kernels
 from neurosim.backends.cuda.nvrtc import Nvrtc, find_nvrtc
 from neurosim.backends.survey import ARCHITECTURES
 from neurosim.errors import BuildError
-from neurosim.models import SYSTEMS
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +34,14 @@ def check_compiles(name: str, nvrtc: Nvrtc, folder: Path, architectures: Sequenc
         assert {b".text.steps", b".text.learn"} <= set(program.split(b"\0"))
 
 
-@pytest.mark.parametrize(("number", "name"), list(enumerate(sorted(SYSTEMS))))
+@pytest.mark.parametrize(("number", "name"), list(enumerate(KERNEL_SYSTEMS)))
 def test_every_system_compiles(number: int, name: str, nvrtc: Nvrtc, tmp_path: Path) -> None:
     """Guards kernels that only a C++ compiler understands; the cards take turns."""
     check_compiles(name, nvrtc, tmp_path, [ARCHITECTURES[number % len(ARCHITECTURES)]])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(SYSTEMS))
+@pytest.mark.parametrize("name", KERNEL_SYSTEMS)
 def test_every_system_compiles_for_every_card(name: str, nvrtc: Nvrtc, tmp_path: Path) -> None:
     """Guards a pair of system and card that the turns leave out."""
     check_compiles(name, nvrtc, tmp_path, ARCHITECTURES)

@@ -219,6 +219,11 @@ KNIVES = frozenset(
 WHOLE = {
     # the comment on the constant that a pathway's code is, with any number in it
     ("neurosim/figures/formulas.py", "comment_of"),
+    # a name stands for another wherever it is read
+    ("neurosim/circuit/kept.py", "commit_of_sums"),
+    # every call of a noise function gets a number of its own
+    ("neurosim/circuit/noise.py", "_rewritten"),
+    ("neurosim/circuit/noise.py", "equations"),
 }
 
 

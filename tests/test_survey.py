@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kernels import learning_at_once, small
+from kernels import KERNEL_SYSTEMS, learning_at_once, small
 
 from neurosim.backends import BACKENDS, accepting, survey
 from neurosim.backends.cpp import backend as cpp_backend
@@ -60,7 +60,9 @@ def test_the_table_has_a_line_for_every_system(capsys: pytest.CaptureFixture[str
     assert lines[0].split() == ["system", *BACKENDS]
     rows = dict(line.split(maxsplit=1) for line in lines[1 : len(SYSTEMS) + 1])
     assert set(rows) == set(SYSTEMS)
-    assert all("not here" in row and row.endswith("runs") for row in rows.values())
+    assert {name for name, row in rows.items() if "refused" in row} == {"reciprocal-feedback"}
+    assert all("not here" in rows[name] for name in KERNEL_SYSTEMS)
+    assert all(row.endswith("runs") for row in rows.values())
     assert lines.count("cuda: nothing here: mend it") == 1
     assert "  GPU: nothing here: mend it" in lines
     assert any(line.startswith("  Brian2: brian2 2") for line in lines)

@@ -131,10 +131,11 @@ def resume_training(
     with RunFolder.reopen(path) as folder, messages_in(folder):
         config = folder.read_config()
         settings = resolve(given, settings_from_config(config, str(path)))
-        _check_backend(settings)
         data = settings.load_data()
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
         _restore(run)
+        if run.simulator.epoch < settings.epochs:
+            _check_backend(settings)
         log_other_versions(config.get("environment"))
         if any(value is not None for value in given.values()):
             folder.write_config(settings.to_config(environment(), data.contents))

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 
 from neurosim.circuit import Population, Projection
+from neurosim.circuit.parser import parse_equations
 from neurosim.errors import CircuitError, ParameterError, near_matches
 
 __all__ = ["OPTIMIZERS", "Optimizer", "optimized", "optimized_cells"]
@@ -154,9 +155,8 @@ def optimized_cells(
 
     stem = population.weights[variable]
     code = "\n".join(
-        f"{own(code)}{hash_}{comment}"
-        for line in chosen.equations.splitlines()
-        for code, hash_, comment in [line.partition("#")]
+        f"{own(line.code)}  # {line.comment}" if line.comment else own(line.code)
+        for line in parse_equations(chosen.equations)
     )
     parameters = {own(other): value for other, value in chosen.parameters.items()}
     return dataclasses.replace(

@@ -14,8 +14,10 @@ from brian2.core.variables import ArrayVariable
 from brian2.groups.neurongroup import NeuronGroup
 
 from neurosim.backends.cpp.memory import padded, round_up
+from neurosim.circuit import Circuit
+from neurosim.circuit.kept import cell_weights, sum_name
 
-__all__ = ["Field", "Fields", "round_up"]
+__all__ = ["Field", "Fields", "round_up", "shared_cells"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,3 +130,21 @@ class Fields:
         if flags:
             self.add_lane(f"flags_{name}", "uint8_t", round_up(cells, 64))
         return name, cells
+
+
+def shared_cells(circuit: Circuit) -> frozenset[tuple[str, str]]:
+    """Variables of cells that belong to no image: weights, states, and sums over a batch.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Declares them.
+
+    Returns
+    -------
+    frozenset of (str, str)
+        Population and variable.
+    """
+    kept = {(weight.population, weight.variable) for weight in cell_weights(circuit)}
+    sums = {(p.name, sum_name(gathered)) for p in circuit.populations for gathered in p.gathers}
+    return frozenset(kept | sums)

@@ -17,7 +17,7 @@ from neurosim.backends.brian.functions import OWN_FUNCTIONS
 from neurosim.backends.brian.rhythm import COMMIT, GATHER
 from neurosim.backends.cpp import cells, synapses
 from neurosim.backends.cpp.cell_commits import cell_commit
-from neurosim.backends.cpp.fields import Field, Fields
+from neurosim.backends.cpp.fields import Field, Fields, shared_cells
 from neurosim.backends.cpp.gathering import gathering
 from neurosim.backends.cpp.geometry import Geometry, Rows
 from neurosim.backends.cpp.pieces import LaneCodeObject, Piece, collect
@@ -26,7 +26,6 @@ from neurosim.backends.cpp.wired import wired_learning, wired_signal
 from neurosim.backends.cpp.wired_gathering import wired_gathering
 from neurosim.circuit import Circuit, Pathway, Projection, Wiring
 from neurosim.circuit.gathering import gathered_variables, learning_parts, stored_variables
-from neurosim.circuit.kept import cell_weights, sum_name
 from neurosim.circuit.noise import draws_noise, noise_streams, streamed_name
 from neurosim.circuit.parser import parse_statements
 
@@ -176,7 +175,7 @@ class Assembly:
     def __init__(self, circuit: Circuit, real: str) -> None:
         self._circuit = circuit
         self._real = real
-        self._fields = Fields(_shared_cells(circuit))
+        self._fields = Fields(shared_cells(circuit))
         self._functions: list[str] = []
         self._before: list[str] = []
         #: Function, projection, rows to share among threads, and whether it commits.
@@ -363,13 +362,6 @@ class Assembly:
                 kind += ", gathers for a commit" if projection.commit else ", changes at once"
             found[name] = kind
         return found
-
-
-def _shared_cells(circuit: Circuit) -> frozenset[tuple[str, str]]:
-    """Variables of cells that belong to no image: weights, states, and sums over a batch."""
-    kept = {(weight.population, weight.variable) for weight in cell_weights(circuit)}
-    sums = {(p.name, sum_name(gathered)) for p in circuit.populations for gathered in p.gathers}
-    return frozenset(kept | sums)
 
 
 def write_struct(lane: Iterable[Field], shared: Iterable[Field]) -> tuple[str, str]:
