@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import subprocess
@@ -93,7 +94,12 @@ _ADDED_TO_BY_BRIAN2 = "codegen.cpp.include_dirs"
 def untouched_global_state() -> Iterator[None]:
     """Fail a test that leaves NumPy's global generator or Brian2's settings changed."""
     generator, brian = _numpy_state(), _brian_state()
+    log = logging.getLogger("neurosim")
+    level, handlers = log.level, log.handlers[:]
     yield
+    # the command line writes to a stream that ends with the test
+    log.setLevel(level)
+    log.handlers[:] = handlers
     assert _numpy_state() == generator, "the test moved numpy's global random state"
     # the first test that imports Brian2 has nothing to compare with
     if brian is not None:
