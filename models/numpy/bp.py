@@ -78,7 +78,7 @@ def softmax(r: FloatArray) -> FloatArray:
 
 
 def cost(r: FloatArray, target: FloatArray, loss: str) -> FloatArray:
-    """Cost of each image: the mean of eq. 3 over outputs, or cross-entropy (code)."""
+    """Cost of each image: mean of eq. 3 over outputs, eq. 3 itself, or cross-entropy (code)."""
     if loss == "mse":
         return np.asarray(((r - target) ** 2).mean(axis=0))
     if loss == "sse":

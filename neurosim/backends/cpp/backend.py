@@ -10,7 +10,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,17 @@ __all__ = ["CppBackend", "LaneBackend"]
 _PATIENCE = 0.05
 
 
-class LaneBackend(Backend):
+class _LaidOut(Protocol):
+    """A program that says where its arrays lie."""
+
+    @property
+    def layout(self) -> LaneLayout: ...
+
+
+_Program = TypeVar("_Program", bound=_LaidOut)
+
+
+class LaneBackend(Backend, Generic[_Program]):
     """What back ends share that run a lane program: its arrays, and what they hold at the end.
 
     Parameters
@@ -77,6 +87,25 @@ class LaneBackend(Backend):
             for projection in circuit.projections
             if isinstance(projection.wiring, Wiring)
         }
+
+    features: ClassVar[frozenset[str]] = frozenset({"compiled", "side by side", "records"})
+
+    _library: _Program | None
+
+    @property
+    def pathways(self) -> dict[str, str]:
+        """How each synaptic pathway runs, by ``"projection_pathway"``."""
+        return dict(self._opened().layout.pathways)
+
+    def _opened(self) -> _Program:
+        library = self._library
+        if library is None:
+            raise BuildError("this back end is closed; open another one")
+        return library
+
+    def close(self) -> None:
+        """Let the program go; harmless a second time."""
+        self._library = None
 
     def _counters(self) -> list[str]:
         """Arrays of a lane that count events."""
@@ -225,7 +254,7 @@ class LaneBackend(Backend):
         }
 
 
-class CppBackend(LaneBackend):
+class CppBackend(LaneBackend[Library]):
     """Runs chunks of a lane program.
 
     Parameters
@@ -251,8 +280,6 @@ class CppBackend(LaneBackend):
         If there is no compiler or the program cannot be built.
     """
 
-    features: ClassVar[frozenset[str]] = frozenset({"compiled", "side by side", "records"})
-
     def __init__(
         self,
         circuit: Circuit,
@@ -263,28 +290,12 @@ class CppBackend(LaneBackend):
         cells: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells)
-        self._library: Library | None
         self._library, self.build_seconds = open_library(circuit, self.dtype, self._record)
 
     @classmethod
     def check_machine(cls) -> None:
         """It needs a C++ compiler."""
         find_compiler()
-
-    @property
-    def pathways(self) -> dict[str, str]:
-        """How each synaptic pathway runs, by ``"projection_pathway"``."""
-        return dict(self._opened().layout.pathways)
-
-    def _opened(self) -> Library:
-        library = self._library
-        if library is None:
-            raise BuildError("this back end is closed; open another one")
-        return library
-
-    def close(self) -> None:
-        """Let the program go; harmless a second time."""
-        self._library = None
 
     def run(self, chunk: Chunk, *, lanes: int | None = None, threads: int = 1) -> ChunkResult:
         """Run a chunk; see :meth:`neurosim.backends.interface.Backend.run`."""

@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ _SHARE = 0.9
 _ARGUMENT_BYTES = 4000
 
 
-class CudaBackend(LaneBackend):
+class CudaBackend(LaneBackend[KernelLibrary]):
     """Runs chunks of a lane program on a GPU.
 
     Parameters
@@ -70,8 +70,6 @@ class CudaBackend(LaneBackend):
         cannot be built.
     """
 
-    features: ClassVar[frozenset[str]] = frozenset({"compiled", "side by side", "records"})
-
     def __init__(
         self,
         circuit: Circuit,
@@ -85,7 +83,6 @@ class CudaBackend(LaneBackend):
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells)
         self._process = os.getpid()
         self._device = device or open_gpu()
-        self._library: KernelLibrary | None
         self._library, self.build_seconds = open_kernels(
             circuit, self.dtype, self._record, self._device
         )
@@ -111,25 +108,14 @@ class CudaBackend(LaneBackend):
                 f"{_ARGUMENT_BYTES // 8}; use fewer layers, or --backend cpp"
             )
 
-    @property
-    def pathways(self) -> dict[str, str]:
-        """How each synaptic pathway runs, by ``"projection_pathway"``."""
-        return dict(self._opened().layout.pathways)
-
     def _opened(self) -> KernelLibrary:
-        library = self._library
-        if library is None:
-            raise BuildError("this back end is closed; open another one")
+        library = super()._opened()
         if os.getpid() != self._process:
             raise BuildError(
                 "a forked process cannot use the GPU of its parent; open the back end in the new "
                 "process, or start processes with the method 'spawn'"
             )
         return library
-
-    def close(self) -> None:
-        """Let the program go; harmless a second time."""
-        self._library = None
 
     # ------------------------------------------------------------ a run
 
