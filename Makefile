@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DATA_DIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow test-gpu lint format bench bench-gpu figures docs clean
+.PHONY: help train test coverage test-slow test-gpu lint format bench bench-gpu figures docs clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -14,11 +14,13 @@ help:            ## list the targets
 train: $(VENV)/.train    ## train CorInfoMax on the embedded digits (no download, a minute)
 	$(BIN)/neurosim train --dataset digits --gallery
 
-test: $(VENV)/.dev       ## run the tests, with coverage
+test: $(VENV)/.dev       ## run the tests
 	rm -rf build/test-cache
 	NEUROSIM_CACHE="$(CURDIR)/build/test-cache" $(BIN)/python -m pytest \
-	  --numprocesses auto --dist worksteal \
-	  --cov --cov-report=term:skip-covered --cov-fail-under=90
+	  --numprocesses auto --dist worksteal $(PYTEST)
+
+coverage: $(VENV)/.dev   ## run the tests, and tell which lines they reach (twice the time)
+	$(MAKE) test PYTEST="--cov --cov-report=term:skip-covered --cov-fail-under=90"
 
 test-slow: $(VENV)/.dev  ## run the tests that take minutes, or need MNIST where train keeps it or DATA_DIR=...
 	$(if $(DATA_DIR),NEUROSIM_MNIST_DIR="$(DATA_DIR)") $(BIN)/python -m pytest \

@@ -344,13 +344,15 @@ def _interruptible(run: Any) -> int:
 
     finished = threading.Event()
     worker = threading.Thread(target=work, daemon=True)
-    worker.start()
     try:
+        worker.start()
         while not finished.wait(_PATIENCE):
             pass
     except BaseException:
         stop.value = 1
-        finished.wait()
+        # an interrupt may come before the thread has begun; what it works on lives as long as it
+        if worker.is_alive():
+            finished.wait()
         raise
     if isinstance(outcome[0], BaseException):
         raise outcome[0]

@@ -2,6 +2,7 @@
 // called by several threads of several simulators at once.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -81,7 +82,8 @@ static inline void from_wide(T* __restrict cells, const T* __restrict wide, cons
                 cells[c * places + place] = wide[place * stride + c];
 }
 
-// Threads wait here for each other: a short spin, since they arrive within microseconds.
+// Threads wait here for each other: a short spin, since they arrive within microseconds, and
+// then asleep, so that a core which others need is theirs.
 struct Barrier {
     std::atomic<int> waiting{0}, generation{0};
     int threads;
@@ -94,7 +96,9 @@ struct Barrier {
             generation.store(mine + 1, std::memory_order_release);
             return;
         }
-        for (int turn = 0; generation.load(std::memory_order_acquire) == mine; turn++)
-            if (turn > 4000) std::this_thread::yield();
+        for (int turn = 0; generation.load(std::memory_order_acquire) == mine; turn++) {
+            if (turn > 5000) std::this_thread::sleep_for(std::chrono::microseconds(20));
+            else if (turn > 4000) std::this_thread::yield();
+        }
     }
 };

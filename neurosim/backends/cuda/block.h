@@ -46,27 +46,31 @@ static inline void list_hits(const uint8_t*, const uint32_t* votes, int cells, i
     }
 }
 #else
-#include <atomic>
 #include <cmath>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 #include <vector>
 struct Place { int thread, threads, block; struct Meeting* meeting; };
 static thread_local Place _place;
 
-// Threads wait here for each other.
+// Threads wait here for each other, asleep: there are often more of them than cores.
 struct Meeting {
-    std::atomic<int> waiting{0}, generation{0};
+    std::mutex lock;
+    std::condition_variable complete;
+    int waiting = 0, generation = 0;
     void wait(int threads) {
-        const int mine = generation.load(std::memory_order_acquire);
-        if (waiting.fetch_add(1, std::memory_order_acq_rel) == threads - 1) {
-            waiting.store(0, std::memory_order_relaxed);
-            generation.store(mine + 1, std::memory_order_release);
+        std::unique_lock<std::mutex> held(lock);
+        const int mine = generation;
+        if (++waiting < threads) {
+            complete.wait(held, [&] { return generation != mine; });
             return;
         }
-        for (int turn = 0; generation.load(std::memory_order_acquire) == mine; turn++)
-            if (turn > 100) std::this_thread::yield();
+        waiting = 0;
+        generation++;
+        complete.notify_all();
     }
 };
 #define KERNEL static void
