@@ -86,6 +86,13 @@ def quick_brian2() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def little_garbage(quick_brian2: None) -> None:
+    """Leave what earlier modules loaded out of the garbage that Brian2 collects in every run."""
+    gc.collect()
+    gc.freeze()
+
+
 #: Brian2 appends its own folder to this when it first checks whether Cython works.
 _ADDED_TO_BY_BRIAN2 = "codegen.cpp.include_dirs"
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from brian2.codegen.codeobject import create_runner_codeobj
+from brian2.groups import group
 from oracles import (
     Problem,
     assert_bitwise_equal,
@@ -274,6 +276,25 @@ def test_notes_of_earlier_runs_are_given_back() -> None:
             held.add(tuple(len(monitor.i) for monitor in monitors.values()))
     # images times output cells
     assert held == {(3 * 3,)}
+
+
+def test_later_runs_use_the_code_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards a chunk that takes half a second before its first step."""
+    written = []
+
+    def write(*given: Any, **named: Any) -> Any:
+        written.append(named["template_name"])
+        return create_runner_codeobj(*given, **named)
+
+    monkeypatch.setattr(group, "create_runner_codeobj", write)
+    chunk = make_problem(SYSTEM).chunk(learning=True)
+    with make_backend("runtime float64") as backend:
+        first = backend.run(chunk)
+        assert {"synapses", "stateupdate"} <= set(written)
+        written.clear()
+        again = backend.run(chunk)
+    assert set(written) <= {"spikemonitor", "statemonitor"}
+    assert_bitwise_equal(again.weights, first.weights)
 
 
 # ------------------------------------------------------------------ refusals

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import brian2 as b2
 import numpy as np
 from brian2.core.base import BrianObjectException
+from brian2.groups.group import CodeRunner
+from brian2.monitors import EventMonitor, StateMonitor
 from numpy.typing import NDArray
 
 from neurosim.backends.brian.build import (
@@ -38,6 +40,10 @@ from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError, CircuitError
 
 __all__ = ["RuntimeBackend"]
+
+
+def _no_new_code(run_namespace: Any) -> None:
+    """In the place of :meth:`brian2.groups.group.CodeRunner.create_code_objects`."""
 
 
 class RuntimeBackend(Backend):
@@ -137,7 +143,19 @@ class RuntimeBackend(Backend):
                 self._built.network.run(duration, namespace=self._built.namespace)
             except BrianObjectException as error:
                 raise CircuitError(explain_brian_error(error)) from error
+        self._keep_code()
         self._usable = True
+
+    def _keep_code(self) -> None:
+        """Let later runs use the code of this one.
+
+        Brian2 writes the code of every object anew before each run, which takes most of a short
+        run; nothing that it is made of changes here. Monitors are left to Brian2.
+        """
+        for runner in self._built.network.sorted_objects:
+            monitor = isinstance(runner, EventMonitor | StateMonitor)
+            if isinstance(runner, CodeRunner) and runner.code_objects and not monitor:
+                runner.create_code_objects = _no_new_code
 
     def close(self) -> None:
         """Let the Brian2 objects go; harmless a second time."""
