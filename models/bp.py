@@ -161,7 +161,6 @@ class Backpropagation(StepRates):
         return (image, bias, *(self._layer(k) for k in self.upper))
 
     def _layer(self, k: int) -> Population:
-        output = k == self.depth
         equations = self._cell_equations(k)
         return Population(
             self.layer_name(k),
@@ -169,8 +168,12 @@ class Backpropagation(StepRates):
             equations,
             events=self._cell_events(k, equations),
             parameters=self.constants(equations, **self._cell_values(k)),
-            role="output cells" if output else "hidden cells",
+            role=self._role(k),
         )
+
+    def _role(self, k: int) -> str:
+        """What the cells of layer k are, in plain words."""
+        return "output cells" if k == self.depth else "hidden cells"
 
     def _cell_values(self, k: int) -> dict[str, float]:
         """Constants of the cells of layer k that are no parameters of the system."""

@@ -44,6 +44,7 @@ from neurosim.circuit import Event, Pathway, Population, Projection, reset_actio
 from neurosim.models import bp
 from neurosim.system import LayeredSystem, image_network, inherited, parameter, pooling
 from neurosim.system.building_blocks import BIAS_CELL
+from neurosim.system.networks import ROLES
 from neurosim.system.optimizers import optimized
 
 __all__ = ["FixedRandomFeedback", "NetworkBackpropagation", "UpdatedRandomFeedback"]
@@ -175,6 +176,9 @@ class UpdatedRandomFeedback(bp.FeedbackAlignment, image_network.ImageNetwork):
     def populations(self) -> tuple[Population, ...]:
         """As in backpropagation, without biases."""
         return tuple(p for p in super().populations() if p.name != BIAS_CELL)
+
+    def _role(self, k: int) -> str:
+        return ROLES[self.plan()[k].kind] if k < self.depth else super()._role(k)
 
     def _cell_equations(self, k: int) -> str:
         if k == self.depth:

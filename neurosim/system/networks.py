@@ -17,7 +17,7 @@ from neurosim.circuit.windows import Convolution, Pool, Sliding, Windows
 from neurosim.circuit.wirings import NamedWiring
 from neurosim.errors import CircuitError, ParameterError, near_matches
 
-__all__ = ["FORMS", "NetworkLayer", "full_layer", "read_network"]
+__all__ = ["FORMS", "ROLES", "NetworkLayer", "full_layer", "read_network"]
 
 #: How layers are written, by their first word.
 FORMS = {
@@ -26,6 +26,13 @@ FORMS = {
     "full": "full CELLS",
     "sum": "sum",
     "drop": "drop SHARE",
+}
+#: What cells of a layer are, in plain words, by its kind.
+ROLES = {
+    "conv": "cells over windows",
+    "maxpool": "pools",
+    "full": "hidden cells",
+    "sum": "sums of two layers",
 }
 _PATTERNS = {
     "conv": re.compile(r"conv (\d{1,6}) (\d{1,4})x(\d{1,4})"),
