@@ -95,11 +95,13 @@ def existing(system: UpdatedRandomFeedback) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def masks(system: UpdatedRandomFeedback, images: int = IMAGES) -> dict[int, Any]:
+def masks(
+    system: UpdatedRandomFeedback, images: int = IMAGES, drops: dict[int, float] | None = None
+) -> dict[int, Any]:
     """Who drops out, as the circuit draws it."""
     streams = noise_streams(system.circuit())
     found = {}
-    for k, drop in (DROPS if system.network == WORDS else {}).items():
+    for k, drop in (drops or (DROPS if system.network == WORDS else {})).items():
         cells, stream = np.arange(system.layers[k])[:, None], streams[f"layer_{k}.onset.action"][1]
         found[k] = (uniform_noise(KEY, np.arange(images), cells, 0, stream) >= drop) / (1 - drop)
     return found
@@ -158,6 +160,28 @@ def test_updates_equal_the_reference(name: str) -> None:
 def test_the_compiled_program_equals_the_reference(name: str) -> None:
     """Guards generated C++ that goes through windows in another way."""
     check(MADE[name](), "cpp")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"tied": False, "connectivity": 0.5}])
+def test_simpnet_in_its_full_size_equals_the_reference(changes: dict[str, Any]) -> None:
+    """Guards what only large layers have, such as targets laid out with channels as neighbours."""
+    layers = (3072, *UpdatedRandomFeedback.preset("cifar10").hidden, 10)
+    system = UpdatedRandomFeedback(
+        **{**EXACT, "layers": layers, "network": ("simpnet",), "eta": 0.3, **changes}
+    )
+    steps = (Step("conv", (3, 32, 32), 5, before=2, after=2),
+             Step("maxpool", (32, 32, 32), 3, 2, before=1), Step("full"), Step("full"))  # fmt: skip
+    rng = np.random.default_rng(0)
+    weights, exists = system.initial_weights(rng), existing(system)
+    weights = {name: W * exists.get(name, True) for name, W in weights.items()}
+    x, y = rng.uniform(-1, 1, (4, 3072)), np.eye(10)[[1, 2, 3, 4]]
+    kept = masks(system, 4, {2: 0.8, 3: 0.3})
+    expected = train(weights, steps, x, y, kept=kept, exists=exists, eta=0.3, batch=2)
+    learnt = learn(system, "cpp", weights, x, y).weights
+    for name, array in expected.items():
+        assert np.abs(array - weights[name]).max() > 0.01
+        np.testing.assert_allclose(learnt[name], array, rtol=0, atol=1e-12, err_msg=name)
 
 
 def test_the_problem_shows_every_kind_of_cell() -> None:
