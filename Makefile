@@ -51,6 +51,7 @@ bench-gpu: $(VENV)/.gpu  ## measure an NVIDIA GPU beside PyTorch on it and this 
 
 docs: $(VENV)/.dev       ## regenerate the pages and pictures made from the models
 	$(BIN)/python scripts/draw_circuit.py
+	$(BIN)/python scripts/draw_circuit.py --system urfb --dataset cifar10
 	$(BIN)/python docs/make_model_pages.py
 
 clean:           ## remove the environment and build products (not the runs)

@@ -39,6 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.circuit import Event, Pathway, Population, Projection
+from neurosim.circuit.parser import parse_equations
 from neurosim.system import StepRates, Trace, parameter
 from neurosim.system import building_blocks as blocks
 from neurosim.system.optimizers import OPTIMIZERS, optimized
@@ -47,13 +48,17 @@ __all__ = ["Backpropagation", "FeedbackAlignment"]
 
 # ------------------------------------------------------------------ cells
 
-CELL = """
-x     : 1                                        # eq. 1, delivered from below, with the bias
+#: What takes turns at sending.
+SENDER = """
 r_sent : 1                                       # rate that was sent
 turn_up   : integer (shared, constant)           # step of the forward phase in which it sends
 turn_down : integer (shared, constant)           # step of the feedback phase in which it sends
 event_threshold : 1 (shared, constant)           # rate that is sent
 error_threshold : 1 (shared, constant)           # error that is sent
+"""
+CELL = f"""
+x     : 1                                        # eq. 1, delivered from below, with the bias
+{SENDER.strip()}
 """
 HIDDEN = """
 r     = clip(x, 0, inf) : 1                      # code, rectifier in place of eq. 2
@@ -107,7 +112,7 @@ TRACES = (
     Trace("rate", "r", "rate", "r", "rate"),
     Trace("error", "delta", "error, minus the gradient", r"\delta", "error"),
     Trace("probability", "p", "softmax", "p", "rate", layers="output"),
-    blocks.spikes_trace("r"),
+    dataclasses.replace(blocks.spikes_trace("r"), layers="hidden"),
     Trace("target", "y", "target", "y", "rate", layers="output"),
 )
 
@@ -156,17 +161,23 @@ class Backpropagation(StepRates):
         return (image, bias, *(self._layer(k) for k in self.upper))
 
     def _layer(self, k: int) -> Population:
-        output = k == self.depth
         equations = self._cell_equations(k)
-        turns = {"turn_up": k - 1, "turn_down": self.depth - k}
         return Population(
             self.layer_name(k),
             self.layers[k],
             equations,
             events=self._cell_events(k, equations),
-            parameters=self.constants(equations, **turns, cells=self.layers[-1]),
-            role="output cells" if output else "hidden cells",
+            parameters=self.constants(equations, **self._cell_values(k)),
+            role=self._role(k),
         )
+
+    def _role(self, k: int) -> str:
+        """What the cells of layer k are, in plain words."""
+        return "output cells" if k == self.depth else "hidden cells"
+
+    def _cell_values(self, k: int) -> dict[str, float]:
+        """Constants of the cells of layer k that are no parameters of the system."""
+        return {"turn_up": k - 1, "turn_down": self.depth - k, "cells": self.layers[-1]}
 
     def _cell_equations(self, k: int) -> str:
         """Equations of the cells of layer k."""
@@ -242,10 +253,9 @@ class Backpropagation(StepRates):
 
     def cell_traces(self, k: int) -> tuple[Trace, ...]:
         """Traces of the variables that the cells of a layer have."""
-        unknown = set() if self.loss == "ce" else {"p"}
-        unknown |= {"r_sent"} if k == self.depth else set()
+        known = {line.name for line in parse_equations(self._cell_equations(k))}
         here = ("all", "output" if k == self.depth else "hidden")
-        return tuple(t for t in TRACES if t.layers in here and t.variable not in unknown)
+        return tuple(t for t in TRACES if t.layers in here and t.variable in known)
 
 
 @dataclasses.dataclass(frozen=True)

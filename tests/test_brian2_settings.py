@@ -239,6 +239,7 @@ def test_messages_of_brian2_are_shown_if_nothing_went_wrong(shown: list[str]) ->
     logger = logging.getLogger("brian2.anything")
     with brian2_settings(np.dtype("float64")):
         logger.warning("ours")
+        logger.warning("Came across an abstract code block that may not be well-defined: ...")
         other = threading.Thread(target=logger.warning, args=("the user's",))
         other.start()
         other.join()

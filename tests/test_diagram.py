@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, Rectangle
 from user_style import png, user_style
 
 from neurosim.circuit import Population
@@ -18,6 +19,7 @@ from neurosim.cli import main
 from neurosim.errors import CircuitError, FigureError, ParameterError
 from neurosim.figures import circuit_diagram, save
 from neurosim.figures.connections import connections
+from neurosim.figures.diagram_parts import WINDOW_CELL
 from neurosim.learning.named_systems import system_with_layers
 from neurosim.models import SYSTEMS
 from neurosim.system import System
@@ -80,6 +82,25 @@ def test_shared_weights_are_one_line_with_two_heads() -> None:
     assert kinds == {"up": 2, "down": 1, "out": 2, "self": 2, "link": 2, "target": 1}
     kinds = Counter(line.kind for line in connections(SYSTEMS["ep"]()))
     assert kinds == {"up": 1, "both": 1, "in": 2, "target": 1}
+
+
+def test_local_wiring_carries_the_mark_of_a_window() -> None:
+    """Guards windows that are drawn like synapses from all cells, and pools with weights."""
+    words = ("conv 2 3x3", "maxpool 2", "conv 3 3x3")
+    layers: dict[str, Any] = {"layers": (16, 32, 8, 12, 3), "image": (1, 4, 4), "network": words}
+    system = SYSTEMS["urfb"](**layers, connectivity=0.5)
+    local = [line for line in connections(system) if line.local]
+    assert [line.kind for line in local] == ["up", "both", "up", "down"]
+    assert [line.weighted for line in local] == [True, False, True, True]
+    figure = circuit_diagram(system)
+    side = 4 * WINDOW_CELL
+    marks = [p for p in figure.axes[0].patches if isinstance(p, Rectangle)
+             and p.get_width() == pytest.approx(side)]  # fmt: skip
+    legend = {(line.kind, line.words) for line in local}
+    assert len(marks) == len(local) + len(legend)
+    assert not any("one set of weights" in word for word in _words(figure))
+    assert any("windows, untied" in line.words for line in connections(
+        SYSTEMS["urfb"](**layers, tied=False)))  # fmt: skip
 
 
 def test_two_loops_onto_one_cell_do_not_lie_on_each_other() -> None:

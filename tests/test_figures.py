@@ -154,6 +154,19 @@ def test_angles_begin_with_the_initial_weights(run: Run) -> None:
     assert line.get_ydata()[-1] == pytest.approx(end)
 
 
+def test_correlations_begin_with_the_initial_weights(run: Run, tmp_path: Path) -> None:
+    """Guards the point at epoch 0, and metrics of older runs, which have none."""
+    start = Simulator(run.settings.system, seed=0, dtype="float64").weights
+    (line, _) = figures.correlation(run).axes[0].lines
+    expected = [np.corrcoef(start["W_ff_1"].ravel(), start["W_fb_1"].T.ravel())[0, 1]]
+    expected += [row["correlation"]["theta_1"] for row in run.rows]
+    assert list(line.get_ydata()) == pytest.approx(expected)
+    end = np.corrcoef(run.weights["W_ff_1"].ravel(), run.weights["W_fb_1"].T.ravel())[0, 1]
+    assert line.get_ydata()[-1] == pytest.approx(end)
+    with pytest.raises(FigureError, match="no figure 'correlation': the metrics have no"):
+        figures.correlation(_fake_run(tmp_path / "old", "digits"))
+
+
 def test_events_are_those_of_the_metrics(run: Run) -> None:
     """Guards against work counted twice or per epoch."""
     cells, synapses = figures.events(run).axes

@@ -79,6 +79,27 @@ def test_kernels_equal_the_cpp_program_bit_for_bit(name: str) -> None:
             assert sum(expected.event_counts.values()) > 0
 
 
+def test_whole_divisions_round_down() -> None:
+    """Guards `//` and `%` in equations, which C++ rounds towards 0."""
+    system = small("bp", layers=(3, 9, 2))
+    circuit = system.circuit()
+    hidden = circuit.population("layer_1")
+    factor = "(1 + (i - 4) % 3 + (i - 4)//2 + (x - 0.5) % 0.7)"
+    text = hidden.equations.replace("clip(x, 0, inf)", f"clip(x, 0, inf)*{factor}")
+    circuit = circuit.replacing(dataclasses.replace(hidden, equations=text))
+    chunk = chunk_of(system, IMAGES, learning=False)
+    i, W = np.arange(9)[:, None] - 4, chunk.weights
+    x = W["W_0"] @ chunk.inputs["stimulus"].T + W["b_0"]
+    rates = np.maximum(x, 0) * (1 + i % 3 + i // 2 + (x - 0.5) % 0.7)
+    answer = (W["W_1"] @ np.where(np.abs(rates) > system.event_threshold, rates, 0) + W["b_1"]).T
+    how: dict[str, Any] = {"max_cycles": IMAGES, "dtype": "float64"}
+    for opened in (CudaBackend(circuit, device=EmulatedDevice(2), **how),
+                   CppBackend(circuit, **how)):  # fmt: skip
+        with opened as backend:
+            found = backend.run(chunk).readouts["answer"]
+        np.testing.assert_allclose(found, answer, rtol=0, atol=1e-12)
+
+
 @pytest.fixture(scope="module")
 def deep() -> tuple[CudaBackend, CppBackend]:
     return both("corinfomax")

@@ -66,6 +66,9 @@ def test_a_resumed_run_goes_on_with_its_events(with_events: Path, tmp_path: Path
         assert _scalars(out, tag) == expected
     angles = {row["epoch"]: row["angle_degrees"]["theta_1"] for row in rows}
     assert _scalars(out, "angle in degrees/theta_1") == pytest.approx(angles, rel=1e-6)
+    correlations = {row["epoch"]: row["correlation"]["theta_1"] for row in rows}
+    shown = _scalars(out, "correlation of weights/theta_1")
+    assert shown == pytest.approx(correlations, rel=1e-6)
     histograms = _read(out).Tensors("weights/W_ff_0")
     assert [event.step for event in histograms] == [1, 2, 3]
     counts = np.frombuffer(histograms[-1].tensor_proto.tensor_content).reshape(-1, 3)[:, 2]

@@ -56,6 +56,7 @@ METRICS = {
     "synops_per_image",
     "dense_macs_per_image",
     "angle_degrees",
+    "correlation",
 }
 SUMMARY = METRICS | {
     "system",

@@ -1,4 +1,4 @@
-"""How far from the gradient of their cost the updates of BP, FA, PC, PC-Nudge and CSM point.
+"""How far from the gradient of their cost updates of BP, FA, URFB, PC, PC-Nudge and CSM point.
 
 The gradient is that of the cost which each system's answer has. It is computed by
 backpropagation (``neurosim.models.numpy.bp`` with linear or rectified cells is proven by
@@ -20,7 +20,7 @@ from agreements import Agreement, Array, Arrays, compare, finite_differences
 
 from neurosim import load_dataset
 from neurosim.data import one_hot
-from neurosim.models.numpy import bp, csm, pc, pc_nudge
+from neurosim.models.numpy import bp, csm, pc, pc_nudge, urfb
 
 Report = Callable[[str, Agreement], None]
 
@@ -102,6 +102,47 @@ def test_forward_weights_turn_towards_the_feedback_weights(loss: str, report: Re
         angles.append(found.angle)
     assert angles[0] > 60
     assert angles[-1] < angles[0] - 20
+
+
+# ------------------------------------------------------------------ URFB and FRFB
+
+STEPS = (urfb.Step("full"),) * 3
+
+
+def urfb_change(weights: Arrays) -> Arrays:
+    """What the forward weights learn, by the hinge-like loss."""
+    x, y = some()
+    h, rates = urfb.forward(weights, STEPS, x)
+    error = urfb.output_error(rates[3], y, "hinge", 1 / 9)
+    found = urfb.changes(weights, STEPS, urfb.deltas(weights, STEPS, h, rates, error), rates)
+    return {name: change for name, change in found.items() if name[0] == "W"}
+
+
+def test_updated_feedback_turns_to_the_gradient(report: Report) -> None:
+    """Guards the page: hidden layers of URFB follow the gradient sooner than those of FRFB."""
+    rng, start = np.random.default_rng(0), {}
+    for k, (below, above) in enumerate(itertools.pairwise(LAYERS)):
+        bound = np.sqrt(6 / (below + above))
+        start[f"W_{k}"] = rng.uniform(-bound, bound, (above, below))
+        if k:
+            start[f"R_{k}"] = rng.uniform(-bound, bound, (below, above))
+    images, targets = digits()
+    angles = {}
+    for name, ratio in (("urfb", 1.0), ("frfb", 0.0)):
+        weights, angles[name] = start, []
+        for epochs in (0, 1, 10):
+            for _ in range(epochs - (epochs > 1)):
+                weights = urfb.train(
+                    weights, STEPS, images[:LEARNT], targets[:LEARNT], ratio=ratio, batch=10
+                )
+            found = urfb_change(weights)
+            true = urfb_change({n: W for n, W in weights.items() if n[0] == "W"})
+            np.testing.assert_array_equal(found.pop("W_2"), true.pop("W_2"))
+            angles[name].append(compare(found, true).angle)
+            report(f"{name}, hidden layers, {epochs} epochs", compare(found, true))
+    assert angles["urfb"][0] == angles["frfb"][0] > 60
+    assert angles["urfb"][1] < angles["frfb"][1]
+    assert angles["urfb"][2] < min(45, angles["frfb"][2] - 10)
 
 
 # ------------------------------------------------------------------ predictive coding

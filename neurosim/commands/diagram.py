@@ -28,7 +28,13 @@ def add(commands: Any) -> None:
         type=whole_number,
         nargs="+",
         metavar="N",
-        help="layer sizes from input to output (default: those of the preset for MNIST)",
+        help="layer sizes from input to output (default: those of the preset)",
+    )
+    parser.add_argument(
+        "--dataset",
+        default="mnist",
+        metavar="NAME",
+        help="data set whose preset is drawn (default: mnist)",
     )
     parser.add_argument(
         "--out",
@@ -43,6 +49,6 @@ def _run(options: argparse.Namespace) -> int:
     from neurosim.figures import circuit_diagram, save
     from neurosim.learning.named_systems import system_with_layers
 
-    system = system_with_layers(options.system, options.layers)
+    system = system_with_layers(options.system, options.layers, options.dataset)
     print(shown(save(circuit_diagram(system), options.out or Path(f"{system.name}.svg"))))
     return 0

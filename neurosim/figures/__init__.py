@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurosim.figures import style
     from neurosim.figures.activity import confusion_matrix, hidden_activity, tsne
-    from neurosim.figures.curves import angle, events, learning_curve, learning_summary
+    from neurosim.figures.curves import (
+        angle,
+        correlation,
+        events,
+        learning_curve,
+        learning_summary,
+    )
     from neurosim.figures.diagram import circuit_diagram
     from neurosim.figures.dynamics import convergence, information
     from neurosim.figures.gallery import FIGURES, draw, save, save_all
@@ -32,6 +38,7 @@ __all__ = [
     "comparison",
     "confusion_matrix",
     "convergence",
+    "correlation",
     "draw",
     "events",
     "hidden_activity",
@@ -57,6 +64,7 @@ _HOMES = {
     "comparison": "figures.groups",
     "confusion_matrix": "figures.activity",
     "convergence": "figures.dynamics",
+    "correlation": "figures.curves",
     "circuit_diagram": "figures.diagram",
     "draw": "figures.gallery",
     "events": "figures.curves",

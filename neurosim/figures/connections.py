@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from neurosim.circuit import Circuit, Population, Projection
 from neurosim.circuit.graph import Compartment, Layer, carries_both_ways, depends_on
 from neurosim.circuit.parser import identifiers, parse_statements
+from neurosim.circuit.windows import Sliding
 from neurosim.system import System
 
 __all__ = ["Connection", "LayerCells", "connections", "symbol"]
@@ -39,6 +40,10 @@ class Connection:
         For the legend: its role and the names of its weights.
     loop : int
         How many loops of the same cells onto themselves lie within this one.
+    local : bool
+        Whether its synapses lie in windows of an image.
+    weighted : bool
+        Whether its synapses have weights.
     """
 
     kind: str
@@ -48,6 +53,8 @@ class Connection:
     plastic: bool
     words: str
     loop: int = 0
+    local: bool = False
+    weighted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,9 +141,12 @@ def _projected(
         names = _delivered(projection)
         at = next((a for name in names if (a := layers[target].arrival(name))), "")
     wiring = "" if isinstance(projection.wiring, str) else projection.wired.words()
-    parts = (projection.role, wiring, _weights(circuit, projection))
-    words = ", ".join(part for part in parts if part)
-    return Connection(kind, source, target, at, projection.plastic, words or projection.name)
+    weights = _weights(circuit, projection)
+    parts = (projection.role, wiring, weights)
+    words = ", ".join(part for part in parts if part) or projection.name
+    local = isinstance(getattr(projection.wired, "whole", projection.wired), Sliding)
+    more = {"local": local, "weighted": bool(weights)}
+    return Connection(kind, source, target, at, projection.plastic, words, **more)
 
 
 def _delivered(projection: Projection) -> Iterator[str]:

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from neurosim.errors import FigureError
 from neurosim.figures import style
 from neurosim.figures.run import Run, Source, as_runs
+from neurosim.system import FeedbackPair
 
 __all__ = [
-    "angle", "counted_events", "describe", "events", "learning_curve", "learning_summary",
+    "angle", "correlation", "counted_events", "describe", "events", "learning_curve",
+    "learning_summary",
 ]  # fmt: skip
 
 #: Reads a number from one row of the metrics.
@@ -79,6 +81,50 @@ def angle(run: Source) -> Figure:
     with style.applied():
         figure, (axes,) = style.new_figure(panel=(5.6, 3.7))
         _angle_panel(axes, runs)
+        axes.set_title(describe(runs))
+    return figure
+
+
+def correlation(run: Source) -> Figure:
+    """Correlation of forward and transposed backward weights against epochs.
+
+    Parameters
+    ----------
+    run : Run, path, or several
+        Several are drawn as mean and range.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel, one line per feedback pathway; at epoch 0, that of the initial weights.
+
+    Raises
+    ------
+    FigureError
+        If the system has no separate feedback weights, or the metrics have no correlations.
+    RunFolderError
+        If no epoch is finished.
+    """
+    runs = as_runs(run)
+    _check_pairs(runs)
+    names = [pair.name for pair in runs[0].settings.system.feedback_pairs()]
+    starts = [one.untrained.correlations() for one in runs]
+    rows = [row.get("correlation", {}) for one in runs for row in one.epochs]
+    if any(values.get(name) is None for values in (*starts, *rows) for name in names):
+        raise FigureError(
+            "no figure 'correlation': the metrics have no correlations, since an older neurosim "
+            "wrote them or a weight array has equal entries; leave 'correlation' out"
+        )
+    with style.applied():
+        figure, (axes,) = style.new_figure(panel=(5.6, 3.7))
+        for number, pair in enumerate(runs[0].settings.system.feedback_pairs()):
+            first = [float(start[pair.name] or 0) for start in starts]
+            _line(axes, runs, number, _words_of(pair), _correlation_of(pair.name), first)
+        axes.axhline(0, color=style.INK, linewidth=0.8, linestyle=":")
+        style.label(axes, "", "epoch", "correlation of weights", "1")
+        axes.margins(y=0.14)
+        _count_images(axes, runs)
+        axes.legend(loc="best")
         axes.set_title(describe(runs))
     return figure
 
@@ -225,9 +271,8 @@ def _angle_panel(axes: Axes, runs: Sequence[Run]) -> None:
     pairs = runs[0].settings.system.feedback_pairs()
     start = [one.untrained.angles() for one in runs]
     for number, pair in enumerate(pairs):
-        words = f"{pair.forward} and {pair.backward} transposed"
         first = [angles[pair.name] for angles in start]
-        _line(axes, runs, number, words, _angle_of(pair.name), first)
+        _line(axes, runs, number, _words_of(pair), _angle_of(pair.name), first)
         _published(axes, runs, pair.name, number, pair.name if len(pairs) > 1 else "")
     axes.axhline(90, color=style.INK, linewidth=0.8, linestyle=":")
     axes.annotate("unrelated weights", (1, 90), xycoords=("axes fraction", "data"),
@@ -270,6 +315,14 @@ def _percent(name: str) -> _Value:
 
 def _angle_of(name: str) -> _Value:
     return lambda row: row["angle_degrees"][name]
+
+
+def _correlation_of(name: str) -> _Value:
+    return lambda row: row["correlation"][name]
+
+
+def _words_of(pair: FeedbackPair) -> str:
+    return f"{pair.forward} and {pair.backward} transposed"
 
 
 def _values(runs: Sequence[Run], value: _Value) -> tuple[NDArray[Any], NDArray[Any]]:

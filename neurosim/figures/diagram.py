@@ -25,6 +25,7 @@ from neurosim.figures.diagram_parts import (
     box,
     draw_line,
     mark_learning,
+    mark_window,
     sensory,
     write,
 )
@@ -172,6 +173,8 @@ def _draw_round(axes: Axes, x: float, y: float, cells: Population, *, sized: boo
 def _draw_connection(axes: Axes, line: Connection, look: Look, places: Places) -> None:
     points = route(line, places)
     draw_line(axes, points, look, plastic=line.plastic, both=line.kind == "both")
+    if line.local:
+        mark_window(axes, points, look.colour)
     if line.kind == "target":
         x, y = points[0]
         box(axes, (x, y + 0.26), (0.62, 0.26), line.words.partition(",")[0], style.PAPER)
@@ -200,6 +203,8 @@ def _draw_legend(
     """Write what the lines mean, in two columns."""
     rows = -(-(len(looks) + 1) // 2)
     plastic = {(line.kind, line.words) for line in lines if line.plastic}
+    local = {(line.kind, line.words) for line in lines if line.local}
+    weighted = {(line.kind, line.words) for line in lines if line.weighted}
 
     def at(number: int) -> tuple[float, float]:
         x = 0.35 + (places.right / 2 - 0.1) * (number // rows)
@@ -209,7 +214,10 @@ def _draw_legend(
         x, y = at(number)
         both = key[0] == "both"
         draw_line(axes, [(x, y), (x + 0.9, y)], look, plastic=key in plastic, both=both)
-        words = key[1] + (", both ways through one set of weights" if both else "")
+        if key in local:
+            mark_window(axes, [(x, y), (x + (0.4 if key in plastic else 0.9), y)], look.colour)
+        shared = " through one set of weights" * (key in weighted)
+        words = key[1] + (f", both ways{shared}" if both else "")
         axes.text(x + 1.05, y, words, va="center", color=style.INK, fontsize=9)
     x, y = at(len(looks))
     mark_learning(axes, (x + 0.45, y), style.INK)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +14,11 @@ from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
 
 from neurosim.figures import style
 
-__all__ = ["Look", "Point", "box", "draw_line", "mark_learning", "sensory", "write"]
+__all__ = ["Look", "Point", "box", "draw_line", "mark_learning", "mark_window", "sensory", "write"]
 
 Point = tuple[float, float]
+#: A quarter of the side of the mark of local connections.
+WINDOW_CELL = 0.065
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +166,27 @@ def mark_learning(axes: Axes, centre: Point, colour: str) -> None:
         Colour of the connection.
     """
     axes.add_patch(Circle(centre, 0.105, facecolor=style.PAPER, edgecolor=colour, lw=2, zorder=5))
+
+
+def mark_window(axes: Axes, points: Sequence[Point], colour: str) -> None:
+    """Draw an image with a window in it: the mark of a connection whose synapses are local.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    points : sequence of tuple of float
+        Corners of the connection; the mark lies on its longest stretch.
+    colour : str
+        Colour of the connection.
+    """
+    ends = max(itertools.pairwise(points), key=lambda ends: math.dist(*ends))
+    x, y = np.mean(ends, axis=0)
+    left, low, cell = x - 2 * WINDOW_CELL, y - 2 * WINDOW_CELL, WINDOW_CELL
+    axes.add_patch(Rectangle((left, low), 4 * cell, 4 * cell, facecolor=style.PAPER,
+                             edgecolor=colour, lw=1.2, zorder=5))  # fmt: skip
+    axes.add_patch(Rectangle((left + cell, low + 2 * cell), 2 * cell, 2 * cell, facecolor=colour,
+                             lw=0, zorder=5))  # fmt: skip
 
 
 def _near_end(points: Sequence[Point]) -> Point:

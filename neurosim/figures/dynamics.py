@@ -129,9 +129,20 @@ def measure_information(
     -------
     list of dict of str to CorrelativeInformation
         One per pair, from the input up; in nats.
+
+    Raises
+    ------
+    FigureError
+        If there are no weights between two layers.
     """
     system = run.settings.system
-    forward = [view.of(weights) for view in system.forward_weights()]
+    views = system.forward_weights()
+    forward = [view.of(weights) for view in views if view is not None]
+    if len(forward) < len(views):
+        raise FigureError(
+            f"no figure 'information' of {system.name}: some layers have no weights from the layer "
+            "below, such as pools; leave 'information' out"
+        )
     backward = [None, *(None if v is None else v.of(weights) for v in system.backward_weights())]
     names = [layer.population for layer in run.layers]
     return [

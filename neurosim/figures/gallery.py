@@ -53,6 +53,12 @@ FIGURES: Mapping[str, FigureKind] = {
         "Angle between forward weights and transposed feedback weights: 90 degrees are "
         "unrelated, 0 would be equal up to scale.",
     ),
+    "correlation": FigureKind(
+        curves.correlation,
+        "Correlation of forward and backward weights",
+        "Pearson correlation of all entries of forward weights and transposed feedback weights: "
+        "0 for independent ones, 1 for equal ones.",
+    ),
     "events": FigureKind(
         curves.events,
         "Graded spikes and synaptic operations",

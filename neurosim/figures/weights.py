@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from neurosim.backends.weights import existing_weights
+from neurosim.circuit.graph import WeightView
 from neurosim.errors import FigureError
 from neurosim.figures import style
 from neurosim.figures.run import Run, Source, as_run
@@ -92,7 +93,8 @@ def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
     -------
     matplotlib.figure.Figure
         Two panels: a square of cells' input weights; per class the product of
-        all forward weights, which is what a linear network would look for.
+        all forward weights, which is what a linear network would look for, and which
+        networks with pools have not.
 
     Raises
     ------
@@ -107,20 +109,21 @@ def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
     first, shape = _first_filters(one)
     count = min(rows, len(first))
     chosen = np.sort(np.random.default_rng(seed).choice(len(first), size=count, replace=False))
+    whole = _chain(one) is not None
     with style.applied():
-        figure, (cells, classes) = style.new_figure(
-            2, panel=(4.6, 4.4), gridspec_kw={"width_ratios": [1, 0.62]}
-        )
+        widths = {"width_ratios": [1, 0.62]} if whole else {}
+        figure, (cells, *others) = style.new_figure(1 + whole, panel=(4.6, 4.4), gridspec_kw=widths)
         words = f"{count} of {len(first)} cells of the first hidden layer"
         if len(one.layers) == 2:
             words = f"the {count} output cells"
         _mosaic(figure, cells, first[chosen], shape, math.ceil(math.sqrt(count)), words)
-        templates = class_templates(one)
-        columns = max(2, round(math.sqrt(len(templates) / 2.5)))
-        words = "classes, row by row from 0"
-        _mosaic(figure, classes, templates, one.image_shape, columns, words)
         cells.set_title("input weights of cells")
-        classes.set_title("class templates")
+        for classes in others:
+            templates = class_templates(one)
+            columns = max(2, round(math.sqrt(len(templates) / 2.5)))
+            words = "classes, row by row from 0"
+            _mosaic(figure, classes, templates, one.image_shape, columns, words)
+            classes.set_title("class templates")
     return figure
 
 
@@ -141,16 +144,32 @@ def class_templates(run: Source) -> NDArray[np.float64]:
     ------
     CheckpointError
         If the run has no usable checkpoint.
+    FigureError
+        If there are no weights between two layers.
     """
     one: Run = as_run(run)
-    weights, chain = one.weights, one.settings.system.forward_weights()
+    weights, chain = one.weights, _chain(one)
+    if chain is None:
+        raise FigureError(
+            f"{one.settings.system.name} has no weights between some layers, such as to a pool, so "
+            "the product of all forward weights says nothing; leave class templates out"
+        )
     return reduce(lambda left, view: view.after(left, weights), chain[-2::-1],
                   chain[-1].of(weights))  # fmt: skip
+
+
+def _chain(run: Run) -> list[WeightView] | None:
+    """Weights from layer to layer, if all layers have some."""
+    views = run.settings.system.forward_weights()
+    found = [view for view in views if view is not None]
+    return found if len(found) == len(views) else None
 
 
 def _first_filters(run: Run) -> tuple[NDArray[np.float64], tuple[int, ...]]:
     """Input weights of the first layer's cells, and the shape of the pixels they belong to."""
     view, weights = run.settings.system.forward_weights()[0], run.weights
+    if view is None:
+        raise FigureError(f"{run.settings.system.name} has no weights from the image: leave it out")
     if view.wired is None:
         return view.of(weights), run.image_shape
     array = np.asarray(weights[view.name], dtype=np.float64)

@@ -230,6 +230,17 @@ class Analyses(WeightedNetwork):
         """
         return metrics.angles(self.system.feedback_pairs(), self.weights.arrays())
 
+    def correlations(self) -> dict[str, float | None]:
+        """Pearson correlation of forward and transposed backward weights, per feedback pathway.
+
+        Returns
+        -------
+        dict of str to float or None
+            By the pair's name; 1 for weights that are each other's transpose up to a factor
+            and a shift, about 0 for independent ones, None where an array has equal entries.
+        """
+        return metrics.correlations(self.system.feedback_pairs(), self.weights.arrays())
+
 
 def _with_beta(inputs: Mapping[str, float] | None, beta: Any) -> Mapping[str, float] | None:
     """Scalar inputs, with the one that had an argument of its own."""

@@ -34,6 +34,7 @@ __all__ = [
     "angle_degrees",
     "angles",
     "correlation",
+    "correlations",
     "count_events",
     "count_synops",
     "sparsity",
@@ -147,6 +148,37 @@ def angles(
     """
     return {
         pair.name: angle_degrees(weights[pair.forward], weights[pair.backward]) for pair in pairs
+    }
+
+
+def correlations(
+    pairs: tuple[FeedbackPair, ...], weights: Mapping[str, NDArray[Any]]
+) -> dict[str, float | None]:
+    """Correlation of the weights of every feedback pathway.
+
+    Parameters
+    ----------
+    pairs : tuple of FeedbackPair
+        Which arrays belong together.
+    weights : mapping of str to ndarray
+        Weight arrays by name, of shape (n_post, n_pre) or a natural shape.
+
+    Returns
+    -------
+    dict of str to float or None
+        From -1 to 1 by the names of the pairs; None where all entries of an array are alike,
+        and it is undefined.
+
+    Raises
+    ------
+    DataError
+        If two arrays do not belong together.
+    """
+    return {
+        pair.name: correlation(weights[pair.forward], weights[pair.backward])
+        if min(np.ptp(weights[pair.forward]), np.ptp(weights[pair.backward])) > 0
+        else None
+        for pair in pairs
     }
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+from neurosim.data.registry import dataset_info
 from neurosim.errors import ParameterError, near_matches
 from neurosim.models import SYSTEMS, find_system
 from neurosim.system import System
@@ -92,8 +93,10 @@ def _made_in(reference: str) -> str:
     )
 
 
-def system_with_layers(name: str, layers: Sequence[int] | None = None) -> System:
-    """A system by name, with its preset for MNIST or for other layers.
+def system_with_layers(
+    name: str, layers: Sequence[int] | None = None, dataset: str = "mnist"
+) -> System:
+    """A system by name, with its preset for a data set or for other layers.
 
     Parameters
     ----------
@@ -101,6 +104,8 @@ def system_with_layers(name: str, layers: Sequence[int] | None = None) -> System
         Name of a system, or ``FILE.py:CLASS`` for one in a file of the user's.
     layers : sequence of int, optional
         Layer sizes from input to output.
+    dataset : str
+        Whose preset, and whose image and classes, if no layers are given.
 
     Returns
     -------
@@ -111,14 +116,19 @@ def system_with_layers(name: str, layers: Sequence[int] | None = None) -> System
     ------
     ParameterError
         If there is no such system, or the layers do not fit it.
+    DataError
+        If there is no such data set.
     """
     system = system_named(name)
     if layers is not None and len(layers) < 2:
         raise ParameterError(
             f"layers {' '.join(map(str, layers))}: give at least an input and an output layer"
         )
-    preset = system.preset("mnist", None if layers is None else tuple(layers[1:-1]))
-    sizes = (784, *preset.hidden, 10) if layers is None else tuple(layers)
+    preset = system.preset(dataset, None if layers is None else tuple(layers[1:-1]))
+    if layers is not None:
+        return system(layers=tuple(layers), **preset.parameters)
+    info = dataset_info(dataset)
+    sizes = (info.n_inputs, *preset.hidden, info.n_classes)
     return system(layers=sizes, **preset.parameters)
 
 

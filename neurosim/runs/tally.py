@@ -76,4 +76,5 @@ def epoch_row(tally: EpochTally, simulator: Simulator, test_accuracy: float) -> 
         "synops_per_image": metrics.count_synops(circuit, counts) / tally.images,
         "dense_macs_per_image": circuit.dense_macs_per_step() * circuit.cycle_steps(),
         "angle_degrees": simulator.angles(),
+        "correlation": simulator.correlations(),
     }

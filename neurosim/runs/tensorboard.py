@@ -114,6 +114,8 @@ class EventLog:
             _tag(name): value for name, value in row.items() if _tag(name) and value is not None
         }
         values |= {f"angle in degrees/{k}": v for k, v in row.get("angle_degrees", {}).items()}
+        known = {k: v for k, v in row.get("correlation", {}).items() if v is not None}
+        values |= {f"correlation of weights/{k}": v for k, v in known.items()}
         scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._add(summary=Summary(value=scalars), step=row["epoch"])
         for name, array in (weights or {}).items():

@@ -25,7 +25,7 @@ from neurosim.circuit.graph import (
     find_layers,
     signal_weight,
 )
-from neurosim.errors import CircuitError, NeurosimError
+from neurosim.errors import NeurosimError
 from neurosim.system.feedback import FeedbackPair
 from neurosim.system.parameters import parameter
 from neurosim.system.presets import Preset, find_preset
@@ -370,22 +370,17 @@ class System(abc.ABC):
         del population
         return ()
 
-    def forward_weights(self) -> tuple[WeightView, ...]:
+    def forward_weights(self) -> tuple[WeightView | None, ...]:
         """Weights from each layer to the next.
 
         Returns
         -------
-        tuple of WeightView
-            The input's first.
-
-        Raises
-        ------
-        CircuitError
-            If there are none between two layers.
+        tuple of WeightView or None
+            The input's first; None where there are none, such as to a pool.
         """
         circuit, cells = self.circuit(), self.layer_cells()
         return tuple(
-            _known(circuit, below.population, above.population)
+            signal_weight(circuit, below.population, above.population)
             for below, above in itertools.pairwise(cells)
         )
 
@@ -410,24 +405,14 @@ class System(abc.ABC):
         -------
         tuple of FeedbackPair
             ``theta_k`` for layers k and k + 1, k >= 1; none where one array carries signal
-            both ways, or nothing is sent back.
+            both ways, or there are no weights one way.
         """
         pairs = zip(self.forward_weights()[1:], self.backward_weights(), strict=True)
         return tuple(
             FeedbackPair(f"theta_{k}", forward.name, backward.name)
             for k, (forward, backward) in enumerate(pairs, start=1)
-            if backward is not None and not backward.transposed
+            if forward is not None and backward is not None and not backward.transposed
         )
-
-
-def _known(circuit: Circuit, source: str, target: str) -> WeightView:
-    view = signal_weight(circuit, source, target)
-    if view is None:
-        raise CircuitError(
-            f"circuit {circuit.name!r} has no weights from {source!r} to {target!r}; "
-            "name them in System.forward_weights"
-        )
-    return view
 
 
 def _reaches_cells(system: System, name: str) -> bool:

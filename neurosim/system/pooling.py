@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from neurosim.circuit import Pathway, Pool, Projection
 
-__all__ = ["BACK", "LARGEST", "POOLED", "max_pooling"]
+__all__ = ["BACK", "LARGEST", "POOLED", "margin_start", "max_pooling"]
 
 #: Variables that a pooling cell needs; let its onset set ``largest`` to ``"-inf"``, or to 0
 #: where silent cells stand for a rate of 0 and none is negative.
@@ -23,6 +23,44 @@ largest_post = max(largest_post, r_pre)
 """
 #: The error of a pooling cell goes to the cell that it took its rate from.
 BACK = "d_pre += delta_post*int(winner_post == i)"
+
+
+def margin_start(wiring: Pool, lowest: float) -> dict[str, str]:
+    """What pooling cells start from, if the margin around the image counts as zeros.
+
+    Parameters
+    ----------
+    wiring : Pool
+        The windows.
+    lowest : float
+        A number below all rates that may arrive.
+
+    Returns
+    -------
+    dict of str to str
+        Expressions for ``largest`` and ``winner`` at the onset. Where the largest of all
+        is a zero of the margin, no source gets the error.
+
+    Examples
+    --------
+    >>> margin_start(Pool((1, 4, 4), kernel=3, stride=2, padding=(1, 0)), -2)["largest"]
+    '-2*(1 - int(i % 2 < 1 or i % 4 < 2))'
+    >>> margin_start(Pool((1, 4, 4)), -2)["largest"]
+    '-2'
+    """
+    _, height, width = wiring.out_shape
+    rows, columns = wiring.taps()
+    clauses = []
+    for taps, length, unit, count in (
+        (columns, wiring.shape[2], 1, width),
+        (rows, wiring.shape[1], width, height),
+    ):
+        before, after = int((taps < 0).any(1).sum()), int((taps >= length).any(1).sum())
+        place = f"i % {unit * count}"
+        clauses += [f"{place} < {before * unit}"] * (before > 0)
+        clauses += [f"{place} >= {(count - after) * unit}"] * (after > 0)
+    inside = f"*(1 - int({' or '.join(clauses)}))" if clauses else ""
+    return {"largest": f"{lowest:g}{inside}", "winner": "-1"}
 
 
 def max_pooling(

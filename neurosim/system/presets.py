@@ -32,7 +32,7 @@ _STAND_IN = "mnist"
 _TABLES = ("description", "results", "variants", "presets")
 _NEEDED = ("dataset", "hidden", "epochs", "source")
 _OPTIONAL = ("batch", "rates", "parameters", "curves", "options")
-_OPTION = ("rates", "parameters", "curves")
+_OPTION = ("hidden", "rates", "parameters", "curves")
 _CURVE = ("quantity", "source", "epochs", "batches", "batches_per_epoch", "values")
 
 
@@ -68,11 +68,14 @@ class PresetOption:
         Values that replace those of the preset.
     published : tuple of PublishedCurve
         Results published for it.
+    hidden : tuple of int, optional
+        Hidden layer sizes that replace those of the preset.
     """
 
     chosen: Mapping[str, Any]
     parameters: Mapping[str, Any]
     published: tuple[PublishedCurve, ...] = ()
+    hidden: tuple[int, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +123,10 @@ class Preset:
             if all(name in values and values[name] == value
                    for name, value in option.chosen.items()):  # fmt: skip
                 parameters = {**made.parameters, **option.chosen, **option.parameters}
-                made = dataclasses.replace(made, parameters=parameters, published=option.published)
+                hidden = made.hidden if option.hidden is None else option.hidden
+                made = dataclasses.replace(
+                    made, hidden=hidden, parameters=parameters, published=option.published
+                )
         return made
 
 
@@ -164,15 +170,15 @@ def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None)
     family, note = _family(presets, dataset)
     main = family[0]
     if hidden is None:
-        source = main.source + note
-        return dataclasses.replace(_unpublished(main) if note else main, source=source)
+        return dataclasses.replace(_unpublished(main) if note else main, source=main.source + note)
     for candidate in family:
         if len(candidate.hidden) == len(hidden):
             same = "" if candidate.hidden == hidden else f", for hidden {candidate.hidden}"
             source = candidate.source + same + note
             # a published curve is that of the published network on its own data
             kept = _unpublished(candidate) if same or note else candidate
-            return dataclasses.replace(kept, hidden=hidden, source=source)
+            options = tuple(dataclasses.replace(o, hidden=None) for o in kept.options)
+            return dataclasses.replace(kept, hidden=hidden, source=source, options=options)
     parameters = _for_depth(system, main.parameters, len(hidden) + 2)
     options = tuple(
         PresetOption(option.chosen, _for_depth(system, option.parameters, len(hidden) + 2))
@@ -299,9 +305,7 @@ def read_presets(system: type[Any]) -> dict[str, tuple[Preset, ...]]:
 
 
 def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Preset:
-    hidden = entry["hidden"]
-    if not isinstance(hidden, list) or not all(_is_whole(size) for size in hidden):
-        raise _mistake(where, "hidden", hidden, "a list of layer sizes of 1 or more")
+    hidden = _sizes(where, entry)
     for key in ("epochs", "batch"):
         if not _is_whole(entry.get(key, 1)):
             raise _mistake(where, key, entry[key], "a whole number of 1 or more")
@@ -327,27 +331,28 @@ def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Pres
         _read_option(f"{where}, option {number}", owner, given, entry)
         for number, given in enumerate(entry.get("options", []), start=1)
     )
-    return Preset(tuple(hidden), entry["epochs"], parameters, source, published, options)
+    return Preset(hidden, entry["epochs"], parameters, source, published, options)
 
 
 def _read_option(
     where: str, owner: type[Any], given: Mapping[str, Any], entry: Mapping[str, Any]
 ) -> PresetOption:
     _check_keys(where, given, ("with",), _OPTION)
+    hidden = _sizes(where, given) if "hidden" in given else None
     chosen = _parameters(where, owner, _table(where, "with", given))
     parameters = {
         **_rates(where, owner, _table(where, "rates", given), entry.get("batch", 1)),
         **_parameters(where, owner, _table(where, "parameters", given)),
     }
     try:
-        owner(layers=(1, *entry["hidden"], 1), **{**chosen, **parameters})
+        owner(layers=(1, *(hidden or entry["hidden"]), 1), **{**chosen, **parameters})
     except NeurosimError as error:
         raise ParameterError(f"{where}: {error}") from error
     curves = (
         _read_curve(f"{where}, curve {number}", curve)
         for number, curve in enumerate(given.get("curves", []), start=1)
     )
-    return PresetOption(chosen, parameters, tuple(curves))
+    return PresetOption(chosen, parameters, tuple(curves), hidden)
 
 
 def _rates(
@@ -409,6 +414,13 @@ def _check_keys(where: str, entry: Any, needed: Iterable[str], optional: Iterabl
 
 def _mistake(where: str, key: str, value: Any, wanted: str) -> ParameterError:
     return ParameterError(f"{where}: {key} = {value!r}: give {wanted}")
+
+
+def _sizes(where: str, entry: Mapping[str, Any]) -> tuple[int, ...]:
+    hidden = entry["hidden"]
+    if not isinstance(hidden, list) or not all(_is_whole(size) for size in hidden):
+        raise _mistake(where, "hidden", hidden, "a list of layer sizes of 1 or more")
+    return tuple(hidden)
 
 
 def _is_whole(value: Any) -> bool:

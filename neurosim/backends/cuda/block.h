@@ -104,3 +104,14 @@ template <class T> static inline int int_(T value) { return value ? 1 : 0; }
 template <> inline int int_(float value) { return (int)value; }
 template <> inline int int_(double value) { return (int)value; }
 template <> inline int int_(int value) { return value; }
+
+// As in Python: rounded down, and a remainder with the sign of y.
+template <class T, class U> static inline auto _brian_floordiv(T x, U y) {
+    if constexpr (T(1) / T(2) == 0 && U(1) / U(2) == 0)
+        return x / y - (x % y != 0 && (x % y < 0) != (y < 0));
+    else
+        return floor(x / y);
+}
+template <class T, class U> static inline auto _brian_mod(T x, U y) {
+    return x - y * _brian_floordiv(x, y);
+}
