@@ -26,9 +26,9 @@ All those of CorInfoMax, and three of its own, each with a parameter that takes 
    (``weight_decay``). With equal rates W_ff - W_fb^T then shrinks by the decay alone. W_fb
    no longer follows the paper's backward prediction error e_A; only the cells' dynamics
    still hold that term of the objective.
-2. ``symmetric``: the rules contrast a phase nudged by +beta with one nudged by -beta, and
-   divide by 2 beta; the second sets out from where the first ends. B learns at the end of
-   the first, as in the paper. ``symmetric=False`` draws a sign of beta for each batch.
+2. ``symmetric``: after the free phase an image is nudged by -beta, then by +beta, and the
+   rules contrast these two phases over 2 beta. The second sets out from where the first
+   ends. ``symmetric=False`` draws a sign of beta for each batch, as in the paper.
 3. ``cosine_epochs``: rates fall to 0 along a cosine, once every epoch. The decay does not
    fall: it bounds the gain of the loop through W_ff and W_fb, which one product lets grow.
    ``cosine_epochs=0`` is the paper's schedule.
@@ -57,10 +57,10 @@ __all__ = ["CorInfoMaxReciprocal"]
 
 # ------------------------------------------------------------------ a nudge of both signs
 
-#: The target draws the output to it, then pushes it away.
+#: The target pushes the output away, then draws it to itself.
 NUDGE_BOTH = (
     "nudge = (int(in_nudged) - int(in_opposed))*beta : 1"
-    "  # not in the paper: +beta, then -beta (Laborieux et al. 2021)\n"
+    "  # not in the paper: -beta, then +beta (Laborieux et al. 2021)\n"
 )
 OPPOSED = """
 r_opposed : 1                                    # rate at the end of the opposed phase
@@ -69,7 +69,7 @@ e_B_opposed : 1                                  # e_B at the end of the opposed
 OPPOSED_HIDDEN = "e_A_opposed : 1                # e_A at the end of the opposed phase\n"
 #: The image is the same in all phases.
 SENSORY = blocks.SENSORY + "r_opposed = r : 1    # not in the paper: the same in all phases\n"
-LEARN_BOTH = "end_opposed and learning and (r_nudged != 0 or r_opposed != 0)"
+LEARN_BOTH = "end_nudged and learning and (r_nudged != 0 or r_opposed != 0)"
 
 # ------------------------------------------------------------------ learning
 
@@ -83,7 +83,7 @@ RECIPROCAL = "g += 1/beta*(e_B_nudged_pre*r_nudged_post - e_B_free_pre*r_free_po
 RECIPROCAL_BOTH = "g += 1/(2*beta)*(e_B_nudged_pre*r_nudged_post - e_B_opposed_pre*r_opposed_post)"
 #: A cell tells its feedback synapses that the cycle is over, if it had an error in either phase.
 LEARN_RECIPROCAL = "end_nudged and learning and (e_B_nudged != 0 or e_B_free != 0)"
-LEARN_RECIPROCAL_BOTH = "end_opposed and learning and (e_B_nudged != 0 or e_B_opposed != 0)"
+LEARN_RECIPROCAL_BOTH = "end_nudged and learning and (e_B_nudged != 0 or e_B_opposed != 0)"
 
 FORGETTING = "forgetting : 1 (shared, constant)                # decay of a batch\n"
 #: eq. 26, mean over the batch; not in the paper: decay (Kolen and Pollack 1994)
@@ -160,8 +160,7 @@ class CorInfoMaxReciprocal(CosineRates, SymmetricNudge, CorInfoMax):
         if self.symmetric:
             noted = ("r", "e_B", *(("e_A",) if k < self.depth else ()))
             restart = self._domain_texts(k)[1]
-            events["end_nudged"] = blocks.note_event("nudged", *noted, then=restart)
-            events["end_opposed"] = blocks.note_event("opposed", *noted)
+            events["end_opposed"] = blocks.note_event("opposed", *noted, then=restart)
             events["learn"] = Event("learn", LEARN_BOTH, "learn")
         if self.reciprocal and k > 1:
             when = LEARN_RECIPROCAL_BOTH if self.symmetric else LEARN_RECIPROCAL

@@ -3,8 +3,8 @@ r"""CorInfoMax with reciprocal feedback learning in plain NumPy.
 Cells, phases and B are those of ``models/numpy/corinfomax.py`` (Bozkurt, Pehlevan and
 Erdogan, NeurIPS 2023, arXiv:2306.04810), whose names of arrays are used here. The product of
 eq. 26, error of the cell above times rate of the cell below, changes W_ff and, read from its
-other end, W_fb (Kolen and Pollack 1994); both decay. The image is shown free, nudged by beta,
-and opposed, nudged by -beta; rules contrast the last two over 2 beta.
+other end, W_fb (Kolen and Pollack 1994); both decay. The image is shown free, opposed, nudged
+by -beta, and nudged by beta; rules contrast the last two over 2 beta.
 
 Layers are k = 0..P with :math:`N_k` cells; layer 0 is the image, layer P the output.
 
@@ -76,10 +76,10 @@ class ReciprocalParameters(ReferenceParameters):
 
     def contrasted(self, beta: float) -> tuple[int, int, float]:
         """The last steps of the phases that are contrasted, and what divides the difference."""
-        nudged = self.free_steps + self.nudged_steps - 1
+        first = self.free_steps + self.nudged_steps - 1
         if self.symmetric:
-            return nudged, nudged + self.nudged_steps, 2 * beta
-        return nudged, self.free_steps - 1, beta
+            return first + self.nudged_steps, first, 2 * beta
+        return first, self.free_steps - 1, beta
 
 
 def reciprocal_parameters(system: Any) -> ReciprocalParameters:
@@ -92,8 +92,8 @@ def reciprocal_parameters(system: Any) -> ReciprocalParameters:
 def simulate(
     params: ReciprocalParameters, weights: Weights, x: FloatArray, y: FloatArray, beta: float
 ) -> Trajectory:
-    """Show one image: free, nudged and, if the nudge is symmetric, opposed phase."""
-    nudges = (beta, -beta) if params.symmetric else (beta,)
+    """Show one image: free, if the nudge is symmetric opposed, and nudged phase."""
+    nudges = (-beta, beta) if params.symmetric else (beta,)
     return cim.simulate(params, weights, x, y, *nudges)
 
 
@@ -149,8 +149,7 @@ def update(
         new[f"W_fb_{k}"] = kept * weights[f"W_fb_{k}"] + rate * backward
     forgetting = params.lambda_ ** (params.batch / params.lambda_images)
     for k in range(1, depth + 1):
-        nudged = params.free_steps + params.nudged_steps - 1
-        rates = np.stack([t.r[k][nudged] for t, _, _ in shown], axis=1)
+        rates = np.stack([t.r[k][t.nudged_end] for t, _, _ in shown], axis=1)
         new[f"B_{k}"] = lateral_update(weights[f"B_{k}"], rates, forgetting)
     return new
 

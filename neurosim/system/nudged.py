@@ -91,12 +91,14 @@ class NudgedSystem(LayeredSystem):
 
 @dataclasses.dataclass(frozen=True)
 class SymmetricNudge(NudgedSystem):
-    """A system that may be nudged both ways in one cycle: free, nudged, opposed.
+    """A system that may be nudged both ways in one cycle: free, opposed, nudged.
 
     In the phase ``opposed``, as long as ``nudged``, the sign of the nudge is the other one,
     and a rule contrasts these two over 2 beta. That contrast errs in second order of beta,
     where that of ``nudged`` and ``free`` errs in first (Laborieux et al. 2021). Nothing
-    recalls the free state: ``opposed`` sets out from where ``nudged`` ends.
+    recalls the free state: ``nudged`` sets out from where ``opposed`` ends. The other order
+    would hide mistakes of a network that keeps to the state it is in: once at its target,
+    an output is pushed nowhere, and both phases end there, wherever the free one ended.
 
     Parameters
     ----------
@@ -106,12 +108,14 @@ class SymmetricNudge(NudgedSystem):
         Nudge both ways.
     """
 
-    symmetric: bool = parameter(True, "nudge both ways: free, +beta, -beta")
+    symmetric: bool = parameter(True, "nudge both ways: free, -beta, +beta")
 
     def phase_steps(self) -> dict[str, int]:
         """Lengths of the phases, with ``opposed`` where the nudge is symmetric."""
         steps = super().phase_steps()
-        return {**steps, "opposed": steps["nudged"]} if self.symmetric else steps
+        if not self.symmetric:
+            return steps
+        return {"free": steps["free"], "opposed": steps["nudged"], "nudged": steps["nudged"]}
 
     def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
         """The nudge of each training image, shape (n,), signed where it is not symmetric."""
