@@ -490,25 +490,22 @@ def test_reciprocal_feedback_turns_the_update_further(
     report: Callable[[str, Agreement], None],
 ) -> None:
     """Guards what ``corinfomax-reciprocal`` is for: errors that come down along the gradient."""
-    digits, found = load_dataset("digits"), {}
-    x, y = digits.x_test[:15], one_hot(digits.y_test[:15], 10)
-    start = cim.initial_weights((64, 16, 10), np.random.default_rng(0))
-    for learns in (False, True):
-        params = reciprocal.ReciprocalParameters(
-            epsilon=DIGITS_PARAMS.epsilon, symmetric=False, reciprocal=learns, batch=4,
-            weight_decay=(3e-6, 3e-6),
-        )  # fmt: skip
-        weights = reciprocal.train(
-            params, start, digits.x_train[:600], one_hot(digits.y_train[:600], 10),
-            (0.1, 0.07), (0.07 if learns else 0.015,), np.random.default_rng(1),
-        )  # fmt: skip
+    digits, found = load_dataset("digits"), []
+    x, y = digits.x_test[:30], one_hot(digits.y_test[:30], 10)
+    params = reciprocal.ReciprocalParameters(
+        epsilon=DIGITS_PARAMS.epsilon, symmetric=False, batch=4, weight_decay=(3e-6, 3e-6)
+    )
+    weights = cim.initial_weights((64, 16, 10), np.random.default_rng(0))
+    for images in (0, 1000):
+        shown, targets = digits.x_train[:images], one_hot(digits.y_train[:images], 10)
+        rng = np.random.default_rng(1)
+        weights = reciprocal.train(params, weights, shown, targets, (0.1, 0.07), (0.07,), rng)
         nets = [
             respond(DIGITS_PARAMS, weights, image[:, None], target[:, None])
             for image, target in zip(x, y, strict=True)
         ]
         update = {"W": sum(limit(weights, net)["W_ff_0"] for net in nets)}
         gradient = {"W": sum(descent(net)["W_ff_0"] for net in nets)}
-        found[learns] = compare(update, gradient)
-        rule = "product of W_ff" if learns else "eq. 27"
-        report(f"CorInfoMax 64-16-10, 600 digits, W_fb by {rule}, W_ff_0", found[learns])
-    assert found[True].angle < found[False].angle - 10
+        found.append(compare(update, gradient))
+        report(f"reciprocal CorInfoMax 64-16-10, {images} digits, W_ff_0", found[-1])
+    assert found[1].angle < 72 < 90 < found[0].angle
