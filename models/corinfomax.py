@@ -100,7 +100,6 @@ APICAL_OUTPUT = """
 I_A = g_A*(v_A - u) : 1                          # eq. 19, apical term, g_A = 1
 m_A = i_D + i_sst - nudge*(r - y)/g_A : 1        # eq. 14, 21
 i_D = c*z_self + g_l*r/g_A : 1                   # eq. 21, autapse D r
-nudge = int(in_nudged)*beta : 1                  # sec. 2.4, beta in the nudged phase only
 y : 1                                            # target, eq. 9a
 i_sst : 1 (linked)                               # SST partner: inhibition -O r
 g_A : 1 (shared, constant)                       # apical conductance, 1
@@ -111,10 +110,14 @@ APICAL_OUTPUT_NUDGE = """
 I_A = v_A - nudge*u : 1                          # eq. 19 with g_A = beta
 m_A = i_D + i_sst - nudge*(r - y) : 1            # beta times eq. 21
 i_D = c*z_self + g_l*r : 1                       # eq. 21, autapse, beta times D r
-nudge = int(in_nudged)*beta : 1                  # sec. 2.4, beta in the nudged phase only
 y : 1                                            # target, eq. 9a
 i_sst : 1 (linked)                               # SST partner: inhibition -O r
 """
+
+#: Of either output layer.
+NUDGE = (
+    "nudge = int(in_nudged)*beta : 1                  # sec. 2.4, beta in the nudged phase only\n"
+)
 
 # ------------------------------------------------------------------ SST interneurons
 
@@ -289,7 +292,12 @@ class CorInfoMax(LeakyDendrites, StretchedRates, NudgedSystem):
     def _apical_input(self, k: int) -> str:
         if k < self.depth:
             return APICAL_HIDDEN
-        return APICAL_OUTPUT if self.output_apical == "constant" else APICAL_OUTPUT_NUDGE
+        constant = self.output_apical == "constant"
+        return (APICAL_OUTPUT if constant else APICAL_OUTPUT_NUDGE) + self._nudge()
+
+    def _nudge(self) -> str:
+        """When the target acts on the output, and with which sign."""
+        return NUDGE
 
     def _pyramidal_links(self, k: int) -> dict[str, tuple[str, str]]:
         return {"z_lat": (f"sst_{k}", "z_lat"), "i_sst": (f"sst_{k}", "i_sst")}

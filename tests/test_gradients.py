@@ -27,6 +27,7 @@ from oracles import Problem
 from neurosim import CorInfoMax, load_dataset
 from neurosim.data import one_hot
 from neurosim.models.numpy import corinfomax as cim
+from neurosim.models.numpy import corinfomax_reciprocal as reciprocal
 from neurosim.models.numpy import ep
 
 # ------------------------------------------------------------------ equilibrium propagation
@@ -382,6 +383,17 @@ def test_updates_tend_to_the_derivative_of_eq_23_and_25_along_the_settled_rates(
     assert found[0].error / found[1].error == pytest.approx(10, rel=0.2)
 
 
+def test_a_symmetric_nudge_errs_in_second_order(report: Callable[[str, Agreement], None]) -> None:
+    """Guards what the third phase of ``corinfomax-reciprocal`` is for."""
+    weights, x, y = cim_problem(CIM_SEEDS[0], tied=False)
+    expected, found = limit(weights, respond(PARAMS, weights, x, y)), []
+    for beta in (1e-1, 1e-2):
+        both = mean(contrast(weights, x, y, beta), contrast(weights, x, y, -beta))
+        found.append(compare(both, expected))
+        report(f"CorInfoMax 4-6-5-3, mean of beta +-{beta:g} against the limit", found[-1])
+    assert found[0].error / found[1].error == pytest.approx(100, rel=0.3)
+
+
 def test_with_tied_weights_the_update_is_the_gradient_and_a_decorrelating_term() -> None:
     """Guards the statement of the page on gradient checks, term by term.
 
@@ -472,3 +484,28 @@ def test_learning_turns_the_update_towards_the_gradient(
     assert old.angle < new.angle - 5
     assert old.angle < 85
     assert max(found[stage, "W_ff_1"].angle for stage in ("new", "after 600 images")) < 45
+
+
+def test_reciprocal_feedback_turns_the_update_further(
+    report: Callable[[str, Agreement], None],
+) -> None:
+    """Guards what ``corinfomax-reciprocal`` is for: errors that come down along the gradient."""
+    digits, found = load_dataset("digits"), []
+    x, y = digits.x_test[:30], one_hot(digits.y_test[:30], 10)
+    params = reciprocal.ReciprocalParameters(
+        epsilon=DIGITS_PARAMS.epsilon, symmetric=False, batch=4, weight_decay=(3e-6, 3e-6)
+    )
+    weights = cim.initial_weights((64, 16, 10), np.random.default_rng(0))
+    for images in (0, 1000):
+        shown, targets = digits.x_train[:images], one_hot(digits.y_train[:images], 10)
+        rng = np.random.default_rng(1)
+        weights = reciprocal.train(params, weights, shown, targets, (0.1, 0.07), (0.07,), rng)
+        nets = [
+            respond(DIGITS_PARAMS, weights, image[:, None], target[:, None])
+            for image, target in zip(x, y, strict=True)
+        ]
+        update = {"W": sum(limit(weights, net)["W_ff_0"] for net in nets)}
+        gradient = {"W": sum(descent(net)["W_ff_0"] for net in nets)}
+        found.append(compare(update, gradient))
+        report(f"reciprocal CorInfoMax 64-16-10, {images} digits, W_ff_0", found[-1])
+    assert found[1].angle < 72 < 90 < found[0].angle

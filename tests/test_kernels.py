@@ -208,7 +208,8 @@ def test_launches_are_those_of_a_batch() -> None:
     plan = list(launches(3, 2, lengths, {"free", "nudged"}, batch=3, commits=0))
     assert [p for p in plan if isinstance(p, Learn)] == [
         Learn(2, True, False, 2, 1),
-        Learn(2, True, False, 2, 1),
+        # what the first phase gathered is kept
+        Learn(2, False, False, 2, 1),
         Learn(1, False, False, 3, 1),
         Learn(1, False, True, 3, 1),
     ]

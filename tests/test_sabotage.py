@@ -125,11 +125,11 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
     # ---------------------------------------------------------------- the nudge
     "sign of beta in the nudge": (
         flat,
-        text("APICAL_OUTPUT", "int(in_nudged)*beta", "-int(in_nudged)*beta"),
+        text("NUDGE", "int(in_nudged)*beta", "-int(in_nudged)*beta"),
     ),
     "target acts in the free phase too": (
         flat,
-        text("APICAL_OUTPUT", "int(in_nudged)*beta", "beta"),
+        text("NUDGE", "int(in_nudged)*beta", "beta"),
     ),
     "printed form without its apical leak": (
         printed,

@@ -30,9 +30,9 @@ Paper                  Here                   Shape                   Meaning
 
 Also: ``params``, the settings; ``k``, a layer; ``s``, steps since the phase began;
 ``sensory``, what the image sends, ``W_ff_0 @ x``, computed once; ``old``, the state before a
-step; ``trajectory``, one image step by step; ``shown``, trajectory, image and beta of each
-image of a batch; ``layers``, cells per layer, image first; ``images`` and ``targets``, one per
-row; ``rng``, the source of all draws.
+step; ``nudges``, beta of each nudged phase; ``trajectory``, one image step by step; ``shown``,
+trajectory, image and beta of each image of a batch; ``layers``, cells per layer, image first;
+``images`` and ``targets``, one per row; ``rng``, the source of all draws.
 
 Differences from the paper
 --------------------------
@@ -48,7 +48,7 @@ Examples
 >>> params = ReferenceParameters(free_steps=20, nudged_steps=5)
 >>> weights = initial_weights((4, 6, 2), np.random.default_rng(0))
 >>> x, y = np.array([0.0, 1.0, 0.5, 0.2]), np.array([0.0, 1.0])
->>> trajectory = simulate(params, weights, x, y, beta=1.0)
+>>> trajectory = simulate(params, weights, x, y, 1.0)
 >>> trajectory.r[1].shape
 (25, 6)
 >>> shown = [(trajectory, x, 1.0)]
@@ -280,12 +280,12 @@ def euler_step(
 
 
 def simulate(
-    params: ReferenceParameters, weights: Weights, x: FloatArray, y: FloatArray, beta: float
+    params: ReferenceParameters, weights: Weights, x: FloatArray, y: FloatArray, *nudges: float
 ) -> Trajectory:
-    """Show one image: free phase from silence, then nudged phase towards the target."""
+    """Show one image: free phase from silence, then a nudged phase for each given beta."""
     states: list[State] = []
     state = resting_state(weights, x)
-    for steps, nudge in ((params.free_steps, 0.0), (params.nudged_steps, beta)):
+    for steps, nudge in ((params.free_steps, 0.0), *((params.nudged_steps, b) for b in nudges)):
         # Each phase starts at potentials equal to the rates: a cell pushed below 0 or
         # above 1 in the free phase answers the nudge at once.
         state = dataclasses.replace(state, u={k: state.r[k] for k in state.u})

@@ -8,10 +8,10 @@ from __future__ import annotations
 from neurosim.system.base import Compartment, FeedbackPair, Layer, System
 from neurosim.system.dendrites import LeakyDendrites
 from neurosim.system.layered import HIDDEN, UPPER, LayeredSystem
-from neurosim.system.nudged import NudgedSystem
+from neurosim.system.nudged import NudgedSystem, SymmetricNudge
 from neurosim.system.parameters import inherited, parameter
 from neurosim.system.presets import Preset, PublishedCurve
-from neurosim.system.schedules import StepRates, StretchedRates
+from neurosim.system.schedules import CosineRates, StepRates, StretchedRates
 from neurosim.system.stages import Stage
 from neurosim.system.traces import LayerTraces, Trace
 
@@ -19,6 +19,7 @@ __all__ = [
     "HIDDEN",
     "UPPER",
     "Compartment",
+    "CosineRates",
     "FeedbackPair",
     "Layer",
     "LayerTraces",
@@ -30,6 +31,7 @@ __all__ = [
     "Stage",
     "StepRates",
     "StretchedRates",
+    "SymmetricNudge",
     "System",
     "Trace",
     "inherited",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurosim.system.layered import LayeredSystem
 from neurosim.system.parameters import parameter
 
-__all__ = ["NudgedSystem", "signed_nudges"]
+__all__ = ["NudgedSystem", "SymmetricNudge", "signed_nudges"]
 
 
 def signed_nudges(
@@ -87,3 +87,42 @@ class NudgedSystem(LayeredSystem):
     def evaluation_phases(self) -> dict[str, int]:
         """Free phase only."""
         return {**self.phase_steps(), "nudged": 0}
+
+
+@dataclasses.dataclass(frozen=True)
+class SymmetricNudge(NudgedSystem):
+    """A system that may be nudged both ways in one cycle: free, opposed, nudged.
+
+    In the phase ``opposed``, as long as ``nudged``, the sign of the nudge is the other one,
+    and a rule contrasts these two over 2 beta. That contrast errs in second order of beta,
+    where that of ``nudged`` and ``free`` errs in first (Laborieux et al. 2021). Nothing
+    recalls the free state: ``nudged`` sets out from where ``opposed`` ends. The other order
+    would hide mistakes of a network that keeps to the state it is in: once at its target,
+    an output is pushed nowhere, and both phases end there, wherever the free one ended.
+
+    Parameters
+    ----------
+    layers, batch, dt, event_threshold, beta, random_sign, free_time, nudged_time
+        See :class:`NudgedSystem`; no sign is drawn where both are shown.
+    symmetric : bool
+        Nudge both ways.
+    """
+
+    symmetric: bool = parameter(True, "nudge both ways: free, -beta, +beta")
+
+    def phase_steps(self) -> dict[str, int]:
+        """Lengths of the phases, with ``opposed`` where the nudge is symmetric."""
+        steps = super().phase_steps()
+        if not self.symmetric:
+            return steps
+        return {"free": steps["free"], "opposed": steps["nudged"], "nudged": steps["nudged"]}
+
+    def cycle_scalars(self, rng: np.random.Generator, n: int) -> dict[str, NDArray[np.float64]]:
+        """The nudge of each training image, shape (n,), signed where it is not symmetric."""
+        drawn = self.random_sign and not self.symmetric
+        return {"beta": signed_nudges(rng, n, self.beta, drawn, self.batch)}
+
+    def evaluation_phases(self) -> dict[str, int]:
+        """Free phase only."""
+        found = super().evaluation_phases()
+        return {**found, "opposed": 0} if self.symmetric else found

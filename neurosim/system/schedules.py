@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from neurosim.errors import ParameterError
 from neurosim.system.layered import LayeredSystem
 from neurosim.system.parameters import parameter
 
-__all__ = ["StepRates", "StretchedRates", "check_stretches", "stretch_factor"]
+__all__ = ["CosineRates", "StepRates", "StretchedRates", "check_stretches", "stretch_factor"]
 
 
 def check_stretches(owner: str, decay: tuple[float, ...], starts: tuple[int, ...]) -> None:
@@ -105,3 +106,29 @@ class StepRates(LayeredSystem):
     def rate_scale(self, epoch: int) -> float:
         """decay^(epoch // decay_every)."""
         return float(self.decay ** (epoch // self.decay_every))
+
+
+@dataclasses.dataclass(frozen=True)
+class CosineRates(LayeredSystem):
+    """A system whose learning rates fall to 0 along half a period of a cosine.
+
+    It stands before a class with another schedule, which ``cosine_epochs = 0`` leaves as it is.
+
+    Parameters
+    ----------
+    layers, dt, event_threshold
+        See :class:`~neurosim.system.layered.LayeredSystem`.
+    cosine_epochs : int
+        Length of the run; from this epoch on rates are 0.
+    """
+
+    # Loshchilov and Hutter, ICLR 2017, without restarts, once every epoch
+    cosine_epochs: int = parameter(
+        20, "epochs in which rates fall to 0 along a cosine; 0: another schedule", "", "[0, inf)"
+    )
+
+    def rate_scale(self, epoch: int) -> float:
+        """(1 + cos(pi epoch/cosine_epochs))/2, and 0 from epoch ``cosine_epochs`` on."""
+        if not self.cosine_epochs:
+            return super().rate_scale(epoch)
+        return (1 + math.cos(math.pi * min(epoch / self.cosine_epochs, 1))) / 2

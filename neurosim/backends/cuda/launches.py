@@ -72,6 +72,7 @@ def launches(
     """
     phases = [(name, steps) for name, steps in lengths.items() if steps]
     ended = gathered = 0
+    fresh = True
     for first, active, complete in _groups(images, lanes, batch):
         begins, steps = (2 if first == 0 else 1), 0
         for name, length in phases:
@@ -87,9 +88,9 @@ def launches(
                 yield Steps(first, ended, active, begins, count, whole=bool(steps) or not learns)
                 ended = begins = 0
             if learns:
-                fresh, batched = gathered == 0, gathered + active
-                yield Learn(active, fresh, commit, batched, commits + 1)
-                ended = active
+                yield Learn(active, fresh, commit, gathered + active, commits + 1)
+                # a batch is fresh once, in whichever phase its sums begin
+                fresh, ended = commit, active
         gathered += active
         if complete:
             gathered, commits = 0, commits + 1
