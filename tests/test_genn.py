@@ -123,6 +123,32 @@ def test_a_run_in_parts_ends_with_the_same_bits(pair: tuple[GennBackend, CppBack
 
 
 @needs_genn
+def test_a_run_that_was_interrupted_leaves_nothing_behind(
+    pair: tuple[GennBackend, CppBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards events under way and sums that are half gathered when a user presses Ctrl-C."""
+    genn, _ = pair
+    chunk = chunk_of(system_of("corinfomax"), IMAGES, learning=True)
+    expected, loaded = genn.run(chunk), genn._loaded
+    assert loaded is not None
+    step, left = loaded._model.step_time, iter(range(100))
+
+    def interrupted() -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        step()
+
+    monkeypatch.setattr(loaded._model, "step_time", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        genn.run(chunk)
+    monkeypatch.undo()
+    got = genn.run(chunk)
+    assert_bitwise_equal(got.weights, expected.weights)
+    assert_bitwise_equal(got.readouts, expected.readouts)
+    assert got.event_counts == expected.event_counts
+
+
+@needs_genn
 def test_two_back_ends_of_one_circuit_do_not_mix(pair: tuple[GennBackend, CppBackend]) -> None:
     """Guards GeNN's memory, which belongs to a library, and not to a model."""
     genn, _ = pair
@@ -250,7 +276,7 @@ def test_a_machine_without_pygenn_is_told_how_to_install_it(
 ) -> None:
     """Guards a traceback in place of a line, and a table that promises what is not there."""
     monkeypatch.setitem(sys.modules, "pygenn", None)
-    words = r"needs PyGeNN 5.*pip install https://github.com/genn-team/genn/archive.*--backend cpp"
+    words = r"needs PyGeNN 5.*pip install .*genn/archive/refs/tags/5.*--backend cpp"
     with pytest.raises(BuildError, match=words):
         find_pygenn()
     with pytest.raises(BuildError, match=words):

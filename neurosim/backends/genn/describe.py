@@ -47,13 +47,15 @@ def describe(circuit: Circuit, dtype: np.dtype[Any]) -> dict[str, Any]:
     twice = any(_may_sense_later(circuit, *pair) for pair in pathways)
     synapses = [write_synapses(circuit, projection, groups) for projection in circuit.projections]
     heard = {(_sender(*pair), pair[1].event) for pair in pathways}
-    arrivals = {name for made in synapses for name in made.arrives.values()}
+    # what events of one side add to belongs to the other
+    arrivals = {(made.target, made.arrives.get("pre")) for made in synapses}
+    arrivals |= {(made.source, made.arrives.get("post")) for made in synapses}
     neurons = []
     for name in sorted(set(groups.values())):
         made = GennNeurons(
             name,
             max(p.size for p in circuit.populations if groups[p.name] == name),
-            sorted(variable for variable in arrivals if groups[variable.split("__")[0]] == name),
+            sorted(variable for owner, variable in arrivals if owner == name and variable),
             {flag_name(*event): "int" for event in sorted(heard) if groups[event[0]] == name},
         )
         write_cells(circuit, built, dtype, made, kept_by_pathways(circuit), twice=twice)

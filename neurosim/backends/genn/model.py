@@ -10,9 +10,10 @@ from neurosim.errors import BuildError
 
 __all__ = ["NAME", "find_pygenn", "make_model", "processor"]
 
+#: PyGeNN is not on PyPI, and its build knows no newer setuptools.
 INSTALL = (
-    "pip install https://github.com/genn-team/genn/archive/refs/tags/5.4.0.zip (it needs g++, "
-    "make and libffi-dev, and CUDA_PATH for a GPU)"
+    "pip install 'setuptools<82' pybind11 psutil pkgconfig && pip install --no-build-isolation "
+    "https://github.com/genn-team/genn/archive/refs/tags/5.4.0.zip"
 )
 #: Name of every model: GeNN builds it in a folder ``circuit_CODE``.
 NAME = "circuit"
