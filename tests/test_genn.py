@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +17,11 @@ from oracles import assert_bitwise_equal
 
 from neurosim import Simulator
 from neurosim.backends import accepting, survey
+from neurosim.backends.brian.preferences import brian2_settings
 from neurosim.backends.chunks import ChunkResult
 from neurosim.backends.cpp.backend import CppBackend
 from neurosim.backends.genn.backend import GennBackend
+from neurosim.backends.genn.describe import describe
 from neurosim.backends.genn.expressions import GennRenderer
 from neurosim.backends.genn.limits import check_circuit
 from neurosim.backends.genn.loaded import rounds
@@ -226,6 +230,38 @@ def test_expressions_are_written_in_genns_language() -> None:
         render("erf(x)")
 
 
+@pytest.mark.parametrize(
+    ("name", "twice"), [("corinfomax-sparse", False), ("pc", True), ("bp", False)]
+)
+def test_a_circuit_becomes_plain_data(name: str, twice: bool) -> None:
+    """Guards what GeNN refuses, on machines without it: names, types, and what is never set."""
+    with brian2_settings(np.dtype("float64")):
+        described = describe(small(name).circuit(), np.dtype("float64"))
+    assert json.loads(json.dumps(described)) == described
+    assert described["twice"] is twice
+    types = {n: kind for made in described["neurons"] for n, kind in made["variables"].items()}
+    assert set(types.values()) == {"int", "scalar"}
+    delivered = {variable for made in described["neurons"] for variable in made["delivered"]}
+    for made in described["synapses"]:
+        for side in ("pre", "post"):
+            assert set(made["reads"][side]) <= set(types)
+            assert bool(made["events"][side]) == bool(made["code"][side])
+        assert set(made["arrives"].values()) <= delivered <= set(types)
+    for text in (made["code"] for made in described["neurons"]):
+        assert text.count("{") == text.count("}")
+        # GeNN takes no names that begin so
+        assert not re.search(r"(?<![\w.])_\w", text)
+    sizes = {made["name"]: made["size"] for made in described["neurons"]}
+    if name == "corinfomax-sparse":
+        # cells, interneurons and the one that all read are one population
+        assert sizes == {"lagrange_1": 19, "lagrange_2": 5, "sensory": 21}
+
+
+def test_all_systems_but_one_are_taken() -> None:
+    """Guards the table of docs/gpu.md."""
+    assert set(SYSTEMS) - set(TAKEN) == {"reciprocal-feedback"}
+
+
 def changed(circuit: Circuit, name: str, **changes: Any) -> Circuit:
     """The circuit with one projection changed."""
     return circuit.replacing(dataclasses.replace(circuit.projection(name), **changes))
@@ -261,6 +297,9 @@ def test_what_genn_cannot_do_is_named() -> None:
         "takes a remainder": computing("odd = i % 2 : 1\n"),
         "calls 'exprel'": computing("e_ = exprel(u) : 1\n"),
         "for all its cells together": computing("all_ : 1 (shared)\n"),
+        "to the cell 'lagrange_1'": changed(
+            small("corinfomax-sparse").circuit(), "sum_1", equations="w : 1"
+        ),
         "computes 'v'": changed(
             circuit, "w_0", equations=circuit.projection("w_0").equations + "v = 2*w : 1\n"
         ),
