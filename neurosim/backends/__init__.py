@@ -17,11 +17,12 @@ __all__ = ["BACKENDS", "DTYPES", "Backend", "accepting", "backend_class", "check
 _CLASSES = {
     "cpp": "neurosim.backends.cpp.backend:CppBackend",
     "cuda": "neurosim.backends.cuda.backend:CudaBackend",
+    "genn": "neurosim.backends.genn.backend:GennBackend",
     "runtime": "neurosim.backends.runtime.backend:RuntimeBackend",
 }
 
 #: What refuses circuits, without the packages that a back end runs them with.
-_LIMITS = {"cuda": "neurosim.backends.cuda.limits:check_circuit"}
+_LIMITS = {name: f"neurosim.backends.{name}.limits:check_circuit" for name in ("cuda", "genn")}
 
 #: Names of the back ends.
 BACKENDS = tuple(_CLASSES)

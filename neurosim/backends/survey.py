@@ -82,10 +82,14 @@ def installed() -> dict[str, str]:
     """
     from neurosim.backends.cpp.compiler import compiler_version
     from neurosim.backends.cuda.nvrtc import find_nvrtc
+    from neurosim.backends.genn.model import find_pygenn, processor
 
     def nvrtc() -> str:
         found = find_nvrtc()
         return f"{found.version[0]}.{found.version[1]}"
+
+    def genn() -> str:
+        return f"pygenn {find_pygenn().__version__}, for {processor()}"
 
     driver = ctypes.util.find_library("cuda")
     return {
@@ -95,6 +99,7 @@ def installed() -> dict[str, str]:
         or "not installed: pip install 'neurosim[cuda]'",
         "NVRTC (CUDA compiler)": _said(nvrtc),
         "NVIDIA driver": driver or "not installed",
+        "PyGeNN": _said(genn),
     }
 
 

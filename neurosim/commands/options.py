@@ -148,8 +148,8 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.toml",
         help="settings from a file, e.g. the config.toml of a run",
     )
-    group.add_argument("--backend", help="cpp (compiled, default), cuda (a GPU) or runtime "
-                       "(no compiler needed); see neurosim backends")  # fmt: skip
+    group.add_argument("--backend", help="cpp (compiled, default), cuda (a GPU), genn or "
+                       "runtime (no compiler needed); see neurosim backends")  # fmt: skip
     group.add_argument("--dtype", help="float32 (default) or float64")
 
 

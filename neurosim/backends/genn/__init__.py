@@ -1,0 +1,1 @@
+"""Back end that translates a circuit to a model of GeNN."""
