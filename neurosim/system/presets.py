@@ -15,6 +15,7 @@ from neurosim.circuit.finite import is_finite
 from neurosim.data.registry import DATASETS
 from neurosim.errors import DataError, NeurosimError, ParameterError, near_matches
 from neurosim.system.parameters import describe_parameters, find_parameter
+from neurosim.system.table_entries import TableEntry, read_entry
 from neurosim.system.values import parse_value
 
 __all__ = [
@@ -31,8 +32,8 @@ _STAND_IN = "mnist"
 
 _TABLES = ("description", "results", "variants", "presets")
 _NEEDED = ("dataset", "hidden", "epochs", "source")
-_OPTIONAL = ("batch", "rates", "parameters", "curves", "options")
-_OPTION = ("rates", "parameters", "curves")
+_OPTIONAL = ("batch", "rates", "parameters", "curves", "options", "table")
+_OPTION = ("rates", "parameters", "curves", "table")
 _CURVE = ("quantity", "source", "epochs", "batches", "batches_per_epoch", "values")
 
 
@@ -68,11 +69,14 @@ class PresetOption:
         Values that replace those of the preset.
     published : tuple of PublishedCurve
         Results published for it.
+    table : TableEntry or None
+        What a table of the paper says of it.
     """
 
     chosen: Mapping[str, Any]
     parameters: Mapping[str, Any]
     published: tuple[PublishedCurve, ...] = ()
+    table: TableEntry | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +97,8 @@ class Preset:
         Results published for exactly these settings, if there are any.
     options : tuple of PresetOption
         Settings for other values of a parameter that stands for a method, such as a loss.
+    table : TableEntry or None
+        What a table of the paper says of exactly these settings.
     """
 
     hidden: tuple[int, ...]
@@ -101,6 +107,7 @@ class Preset:
     source: str
     published: tuple[PublishedCurve, ...] = ()
     options: tuple[PresetOption, ...] = ()
+    table: TableEntry | None = None
 
     def given(self, values: Mapping[str, Any]) -> Preset:
         """The preset for a system with some values of its parameters.
@@ -120,7 +127,9 @@ class Preset:
             if all(name in values and values[name] == value
                    for name, value in option.chosen.items()):  # fmt: skip
                 parameters = {**made.parameters, **option.chosen, **option.parameters}
-                made = dataclasses.replace(made, parameters=parameters, published=option.published)
+                made = dataclasses.replace(
+                    made, parameters=parameters, published=option.published, table=option.table
+                )
         return made
 
 
@@ -184,8 +193,9 @@ def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None)
 
 def _unpublished(preset: Preset) -> Preset:
     """A preset without the results that belong to another network or other data."""
-    options = tuple(dataclasses.replace(option, published=()) for option in preset.options)
-    return dataclasses.replace(preset, published=(), options=options)
+    bare: dict[str, Any] = {"published": (), "table": None}
+    options = tuple(dataclasses.replace(option, **bare) for option in preset.options)
+    return dataclasses.replace(preset, **bare, options=options)
 
 
 def _family(
@@ -327,7 +337,8 @@ def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Pres
         _read_option(f"{where}, option {number}", owner, given, entry)
         for number, given in enumerate(entry.get("options", []), start=1)
     )
-    return Preset(tuple(hidden), entry["epochs"], parameters, source, published, options)
+    table = read_entry(where, entry.get("table"))
+    return Preset(tuple(hidden), entry["epochs"], parameters, source, published, options, table)
 
 
 def _read_option(
@@ -347,7 +358,7 @@ def _read_option(
         _read_curve(f"{where}, curve {number}", curve)
         for number, curve in enumerate(given.get("curves", []), start=1)
     )
-    return PresetOption(chosen, parameters, tuple(curves))
+    return PresetOption(chosen, parameters, tuple(curves), read_entry(where, given.get("table")))
 
 
 def _rates(
