@@ -25,6 +25,7 @@ FLOORS = (
     "neurosim.recording",
     "neurosim.learning",
     "neurosim.runs",
+    "neurosim.pretrained",
     "neurosim.figures",
     "neurosim.reproduce",
     "neurosim.viewer",
