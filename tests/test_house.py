@@ -28,6 +28,7 @@ FLOORS = (
     "neurosim.pretrained",
     "neurosim.figures",
     "neurosim.reproduce",
+    "neurosim.search",
     "neurosim.viewer",
     "neurosim.commands",
     "neurosim.cli",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import call, metrics_of
+from command_line import call
 
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
 from neurosim.models import SYSTEMS
@@ -217,38 +217,30 @@ def test_rows_are_trained_once_and_go_on(tmp_path: Path, monkeypatch: pytest.Mon
         reproduce_rows(rows, seeds=0, out=tmp_path, runs=tmp_path)
 
 
-def test_the_command_trains_what_is_missing(
+def test_the_command_writes_results_and_their_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards the whole way: runs, their files, the page; and a second seed that begins anew."""
-    from neurosim.runs import seeds as workers
-    from neurosim.runs.settings import read_config_file, resolve
-    from neurosim.runs.training import resume_training, start_training
+    """Guards the whole way: options, runs, files of results, the page of all of them."""
+    asked: list[Any] = []
 
-    def run_workers(commands: dict[Path, list[str]], *given: Any) -> list[str]:
-        for folder, options in commands.items():
-            if "--resume" in options:
-                epochs = int(options[options.index("--epochs") + 1])
-                resume_training(folder, epochs=epochs, progress=False)
-                continue
-            config = read_config_file(Path(options[options.index("--config") + 1]))
-            seed = int(options[options.index("--seed") + 1])
-            start_training(resolve({"seed": seed}, config), folder, progress=False)
-        return []
+    def train(settings: Any, seeds: int, folder: Path, **how: Any) -> None:
+        asked.append((settings.epochs, settings.dtype, seeds, how))
+        make_runs(folder, f"digits/{settings.system.name}", {s: [0.9, 0.95] for s in range(seeds)})
 
-    # processes take seconds to begin
-    monkeypatch.setattr(workers, "run_workers", run_workers)
-    out, runs = tmp_path / "out", tmp_path / "runs"
-    words = ["reproduce", "digits", "--rows", "digits/pc-nudge", "--out", out, "--runs", runs]
-    call(*words, "--seeds", 1, "--epochs", 1, "--quiet")
-    first = metrics_of(runs / "digits-pc-nudge" / "seed-0")
-    said = call(*words, "--seeds", 2, "--epochs", 2, "--quiet").out
-    assert metrics_of(runs / "digits-pc-nudge" / "seed-0")[:1] == first
-    (result,) = read_results(out)
-    assert (result.seeds, result.epochs) == ([0, 1], 2)
-    assert result.contents == "as published"
-    assert {"neurosim", "git_commit", "processor"} <= {*result.environments[0]}
+    monkeypatch.setattr(module, "train_missing_seeds", train)
+    out, words = tmp_path / "out", ["--out", tmp_path / "out", "--runs", tmp_path / "runs"]
+    call("reproduce", "digits", "--rows", "digits/ep", *words, "--seeds", 2, "--epochs", 2)
+    said = call("reproduce", "digits", "--rows", "digits/pc", *words, "--jobs", 2, "--quiet").out
+    assert asked == [
+        (2, "float32", 2, {"jobs": 1, "threads": None, "progress": True}),
+        (20, "float32", 3, {"jobs": 2, "threads": None, "progress": False}),
+    ]
+    assert [(r.row, r.seeds) for r in read_results(out)] == [
+        ("digits/ep", [0, 1]), ("digits/pc", [0, 1, 2]),
+    ]  # fmt: skip
     assert str(out / "results.md") in said
+    page = (out / "results.md").read_text()
+    assert "| digits/ep | 64-100-10 | 1 | 2 | 2 of 20 | 95.00 ± 0.00 |" in page
     assert (out / "images" / "results-digits.png").stat().st_size > 5000
 
 
