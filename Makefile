@@ -50,6 +50,7 @@ bench-gpu: $(VENV)/.gpu  ## measure an NVIDIA GPU beside PyTorch on it and this 
 docs: $(VENV)/.dev       ## regenerate the pages and pictures made from the models
 	$(BIN)/python scripts/draw_circuit.py
 	$(BIN)/python docs/make_model_pages.py
+	$(BIN)/python docs/make_results_pages.py
 
 clean:           ## remove the environment and build products (not the runs)
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info

@@ -161,6 +161,12 @@ def test_runs_of_other_settings_are_no_result(tmp_path: Path) -> None:
     (tmp_path / "s" / "seed-1").rename(runs / "seed-1")
     with pytest.raises(RunFolderError, match="differ in more than their seed"):
         result_of(row_named("mnist/ep"), runs)
+    for name, given in (("a", {"parameters": {"decay": 0.5}}), ("b", {"train_images": 50})):
+        changed = make_runs(tmp_path / name, "mnist/ep", {0: [0.9]}, **given)
+        with pytest.raises(RunFolderError, match="are not those of mnist/ep"):
+            result_of(row_named("mnist/ep"), changed)
+    with pytest.raises(RunFolderError, match="are not those of mnist/csm"):
+        result_of(row_named("mnist/csm"), make_runs(tmp_path / "c", "mnist/ep", {0: [0.9]}))
 
 
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:
@@ -191,6 +197,14 @@ def test_the_page_marks_differences_and_names_origins(tmp_path: Path) -> None:
     measured, marks = accuracy.get_lines()
     assert measured.get_ydata()[-1] == pytest.approx(97.6)
     assert dict(zip(*marks.get_data(), strict=True))[50] == 97.61
+
+
+def test_the_page_of_the_repository_is_up_to_date() -> None:
+    """Guards numbers typed by hand, and results without a page: `make docs` renews it."""
+    from test_docs import load_script
+
+    for path, text in load_script(ROOT / "docs" / "make_results_pages.py").pages().items():
+        assert path.read_text(encoding="utf-8") == text, "run `make docs`"
 
 
 # ------------------------------------------------------------------ training

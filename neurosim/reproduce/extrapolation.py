@@ -19,8 +19,9 @@ _GPU = "one GPU"
 _TEXT = """\
 # What a table costs
 
-Computing {title} anew ({source}), from the time of one image of each row, measured on {processor}
-on {date}. The times of a machine of your own:
+{title} ({source}): what computing all rows anew takes, from the time of one image of each row
+on {processor}, {date}. It is the time of the processor, on one thread; where other work was
+running, it may have taken part of the caches. The times of a machine of your own:
 
 ```sh
 neurosim reproduce --measure
@@ -88,7 +89,7 @@ def render_costs(costs: Costs, table: str) -> str:
     ways = _ways(costs, rows)
     head = ("row", *(f"{way}, ms" for way in ways), "evaluation, ms", "one seed, one core")
     return _TEXT.format(
-        title=TABLES[table].title.lower(),
+        title=TABLES[table].title,
         source=TABLES[table].source,
         processor=costs.processor,
         date=costs.date,

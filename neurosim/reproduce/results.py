@@ -17,6 +17,7 @@ from neurosim.runs.comparison import published_angles, published_curve
 from neurosim.runs.folder import RunFolder, make_folder, write_result
 from neurosim.runs.groups import Group, Spread, load_groups, run_folders
 from neurosim.runs.rows import json_object
+from neurosim.runs.settings import RunSettings
 
 __all__ = ["Difference", "Result", "compared", "read_results", "result_of", "write_row"]
 
@@ -157,7 +158,8 @@ def result_of(row: Row, folder: Path) -> Result:
     Raises
     ------
     RunFolderError
-        If there is no finished epoch, or the runs are of several kinds of images.
+        If there is no finished epoch, the runs are of several kinds of images, or their
+        settings are not those of the row.
     """
     groups = load_groups([folder])
     if len(groups) > 1:
@@ -166,6 +168,7 @@ def result_of(row: Row, folder: Path) -> Result:
             f"{', '.join(group.label for group in groups)}; give another --runs"
         )
     (group,) = groups
+    _check_settings(row, group.settings, folder)
     folders = run_folders([folder])
     configs = [RunFolder(path).read_config() for path in folders]
     environments = [dict(config.get("environment", {})) for config in configs]
@@ -194,6 +197,17 @@ def result_of(row: Row, folder: Path) -> Result:
         command=f"neurosim reproduce {row.table} --rows {row.name} --seeds {len(group.rows)}"
         + ("" if group.epochs == row.epochs else f" --epochs {group.epochs}"),
     )
+
+
+def _check_settings(row: Row, found: RunSettings, folder: Path) -> None:
+    """Refuse runs of another network, rule or choice of images than the row's."""
+    wanted = row.settings()
+    cut = (found.train_images, found.test_images) != (None, None)
+    if (found.dataset, found.system) != (wanted.dataset, wanted.system) or cut:
+        changes = found.describe_changes() or "other layers, data or images"
+        raise RunFolderError(
+            f"the runs in {folder} are not those of {row.name} ({changes}); give another --runs"
+        )
 
 
 def _courses(group: Group) -> dict[str, list[list[float]]]:

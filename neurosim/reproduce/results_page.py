@@ -19,14 +19,25 @@ _NONE = "-"
 #: Epochs of which the page shows a value.
 _SHOWN = (1, 2, 3, 5, 10, 20, 30, 40, 50, 60)
 
+#: What the page tells of an environment, and what stands before it.
+_NOTED = {
+    "neurosim": "neurosim ",
+    "brian2": "Brian2 ",
+    "numpy": "NumPy ",
+    "python": "Python ",
+    "compiler": "",
+    "processor": "",
+}
+
 _INTRODUCTION = f"""\
 {HEAD}
 
 # Results
 
 What the rows of published tables give here: means over seeds ± their standard deviation
-(n - 1). Batch, rates, sizes and length of training are the published ones, a run that fails to
-learn counts as it is, and the accuracy is that after the last epoch.
+(n - 1). Batch, rates and sizes are the published ones, or where nothing is published those of
+the preset; a run that fails to learn counts as it is, and the accuracy is that after the last
+epoch. Times are those of a clock, with whatever else the machine had to do.
 
 **Differences** are those of the means. A full run is compared with the table, a shorter one
 with the published curve at the same epoch. A difference in bold is larger than {MARKED:g} standard
@@ -186,15 +197,19 @@ def _commands(results: Sequence[Result]) -> Iterable[str]:
 
 
 def _origin(result: Result) -> str:
-    words = "; ".join(
-        f"neurosim {one.get('neurosim', '?')}, commit {one.get('git_commit', '?')[:12]}"
-        f"{'-dirty' if one.get('git_commit', '').endswith('-dirty') else ''}, "
-        f"Brian2 {one.get('brian2', '?')}, NumPy {one.get('numpy', '?')}, "
-        f"Python {one.get('python', '?')}, {one.get('compiler', '?')}, "
-        f"{one.get('processor', one.get('platform', '?'))}"
-        for one in result.environments
-    )
-    return f"Back end {result.backend}, {result.dtype}; {words}:"
+    """What a result was computed with; commits that differ in nothing else stand together."""
+    commits: dict[str, list[str]] = {}
+    for one in result.environments:
+        words = ", ".join(f"{label}{one[name]}" for name, label in _NOTED.items() if one.get(name))
+        commits.setdefault(words, []).append(_commit(one.get("git_commit", "none")))
+    origins = "; ".join(f"{', '.join(noted)}, {words}" for words, noted in commits.items())
+    return f"Back end {result.backend}, {result.dtype}; {origins}:"
+
+
+def _commit(noted: str) -> str:
+    if noted == "none":
+        return "no commit noted"
+    return f"commit {noted[:12]}{' with changes' * noted.endswith('-dirty')}"
 
 
 def _markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

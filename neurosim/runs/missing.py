@@ -145,5 +145,5 @@ def _refuse_other_settings(folder: Path, wanted: RunSettings) -> None:
     )
     if same != dataclasses.replace(wanted, seed=found.seed):
         raise RunFolderError(
-            f"{folder} holds runs with other settings than the ones given; give another --out"
+            f"{folder} holds runs with other settings than the ones given; give another folder"
         )

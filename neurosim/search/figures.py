@@ -37,14 +37,20 @@ def draw_history(summary: Mapping[str, Any]) -> Figure:
     numbers, values = np.array(complete).T
     with style.applied():
         figure, (axes,) = style.new_figure(1)
-        axes.plot(numbers, np.maximum.accumulate(values), label="best so far",
-                  **style.series(1, markers=False))  # fmt: skip
+        axes.plot(
+            numbers,
+            np.maximum.accumulate(values),
+            label="best so far",
+            drawstyle="steps-post",
+            **style.series(1, markers=False),
+        )
         axes.plot(numbers, values, label="complete", **{**style.series(0), "linestyle": "none"})
         if pruned:
             axes.plot(*np.array(pruned).T, label="pruned", **style.PUBLISHED)
         # trials that learnt nothing would leave no room for the others
         lowest = np.quantile(values, 0.1)
-        axes.set_ylim(bottom=max(0.0, lowest - 0.5 * (values.max() - lowest) - 0.1))
+        room = 0.5 * (values.max() - lowest) + 0.1
+        axes.set_ylim(max(0.0, lowest - 2 * room), values.max() + room)
         axes.legend(loc="lower right")
         title = f"{summary['system']}, {summary['dataset']}, {summary['epochs']} epochs"
         style.label(axes, title, "trial", "validation accuracy", "%")
