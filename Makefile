@@ -53,6 +53,7 @@ docs: $(VENV)/.dev       ## regenerate the pages and pictures made from the mode
 	$(BIN)/python scripts/draw_circuit.py
 	$(BIN)/python scripts/draw_circuit.py --system urfb --dataset cifar10
 	$(BIN)/python docs/make_model_pages.py
+	$(BIN)/python docs/make_results_pages.py
 
 clean:           ## remove the environment and build products (not the runs)
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from neurosim.data import load_dataset as load_dataset
     from neurosim.errors import NeurosimError as NeurosimError
     from neurosim.learning.simulator import Simulator as Simulator
+    from neurosim.pretrained import load_pretrained as load_pretrained
     from neurosim.recording import open_recording as open_recording
     from neurosim.recording import save_recording as save_recording
     from neurosim.recording import select_layer as select_layer
@@ -31,6 +32,7 @@ _HOMES = {
     "NeurosimError": "neurosim.errors",
     "Simulator": "neurosim.learning.simulator",
     "load_dataset": "neurosim.data",
+    "load_pretrained": "neurosim.pretrained",
     "open_recording": "neurosim.recording",
     "save_recording": "neurosim.recording",
     "select_layer": "neurosim.recording",

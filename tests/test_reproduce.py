@@ -11,7 +11,7 @@ import pytest
 from command_line import call
 
 from neurosim import load_dataset
-from neurosim.reproduce import STUDIES, reciprocal
+from neurosim.reproduce import STUDIES, costs, reciprocal
 from neurosim.reproduce import urfb_linear as linear
 
 #: Of the same equations in a program of its own: log10 errors every 200 steps, correlations.
@@ -23,6 +23,12 @@ KNOWN = {
 }
 #: Of backpropagation after 0, 50, 100, 200, 400, 600 and 1000 steps.
 BACK = (8.4, 7.6, 6.5, 4.7, 2.1, -0.2, -4.7)
+
+
+@pytest.fixture(autouse=True)
+def own_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times that the command notes are not those of the user."""
+    monkeypatch.setattr(costs, "cache_folder", lambda: tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +88,7 @@ def test_the_command_writes_figure_and_numbers(
     numbers = json.loads((tmp_path / "urfb-linear.json").read_text())
     assert set(numbers) == {"ε = 0", "ε = 0.25", "ε = 0.5", "ε = 1", "BP"}
     assert str(tmp_path) in written
+    assert costs.Costs.own().studies["urfb-linear"] > 0
     assert "did you mean 'urfb-linear'" in call("reproduce", "urfb-liner").complaint
     assert "needs no data" in call("reproduce", "urfb-linear", "--data-dir", tmp_path).complaint
 

@@ -487,8 +487,9 @@ def test_environment_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
     found = environment()
     assert set(found) == {
-        "neurosim", "brian2", "numpy", "python", "platform", "compiler", "git_commit",
+        "neurosim", "brian2", "numpy", "python", "platform", "processor", "compiler", "git_commit",
     }  # fmt: skip
+    assert re.search(r", \d+ cores?$", found["processor"])
     assert found["numpy"] == np.__version__
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert re.match(r"\d+\.\d+", found["neurosim"])

@@ -1,4 +1,4 @@
-"""What can be reproduced: a name, where it is from, what it costs, and how it is made."""
+"""Figures that can be reproduced: a name, where it is from, and how it is made."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ class Study:
         What it shows.
     source : str
         Paper and figure.
-    cost : str
-        What it takes, in words.
     module : str
         Whose function ``make(out)`` writes files and returns their paths.
     takes_data : bool
@@ -39,7 +37,6 @@ class Study:
     name: str
     title: str
     source: str
-    cost: str
     module: str
     takes_data: bool = False
 
@@ -78,7 +75,6 @@ STUDIES: Mapping[str, Study] = {
             "urfb-linear",
             "updated and fixed random feedback in a linear network",
             "Amit, Deep learning with asymmetric connections and Hebbian updates, 2019, fig. 12",
-            "seconds",
             "neurosim.reproduce.urfb_linear",
         ),
         Study(
@@ -86,7 +82,6 @@ STUDIES: Mapping[str, Study] = {
             "feedback weights that learn the pseudoinverse, and learning through them",
             "Cameron, Chen, Sejnowski, A biologically-plausible learning rule using reciprocal "
             "feedback connections, figs. 1A and 2B",
-            "a minute, and two with MNIST, which --data-dir names",
             "neurosim.reproduce.reciprocal",
             takes_data=True,
         ),

@@ -18,7 +18,7 @@ from neurosim.runs.seeds import (
 from neurosim.runs.settings import RunSettings, resolve
 from neurosim.runs.workers import check_jobs
 
-__all__ = ["train_missing"]
+__all__ = ["train_missing", "train_missing_seeds"]
 
 
 def train_missing(
@@ -70,16 +70,55 @@ def train_missing(
     # check all systems before the first one is trained
     wanted = _by_name(systems, settings)
     for name, one in wanted.items():
-        folder = out / name
-        if holds_seeds(folder):
-            _refuse_other_settings(folder, one)
-            add_seeds(folder, range(seeds))
-            resume_seeds(
-                folder, jobs=jobs, epochs=one.epochs, data_dir=one.data_dir, progress=progress
-            )
-        else:
-            train_seeds(one, range(seeds), folder, jobs=jobs, progress=progress)
+        train_missing_seeds(one, seeds, out / name, jobs=jobs, progress=progress)
     return [out / name for name in wanted]
+
+
+def train_missing_seeds(
+    settings: RunSettings,
+    seeds: int,
+    folder: Path,
+    *,
+    jobs: int = 1,
+    threads: int | None = None,
+    progress: bool = True,
+) -> None:
+    """Train one system with several seeds; runs that are there already are kept.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        Settings of all runs; their seed is not used.
+    seeds : int
+        Runs, seeds 0 to ``seeds - 1``.
+    folder : Path
+        Runs go to ``folder/seed-N``; finished ones found there are kept, even if longer,
+        stopped or shorter ones go on.
+    jobs : int
+        Most processes at one time.
+    threads : int, optional
+        Threads of each process; by default the cores are divided among them.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ParameterError
+        If jobs or threads are out of range.
+    RunFolderError
+        If the folder holds runs with other settings, or cannot be written.
+    NeurosimError
+        If a run fails.
+    Interrupted
+        After a signal, once every run has written its checkpoint.
+    """
+    how: dict[str, Any] = {"jobs": jobs, "threads": threads, "progress": progress}
+    if not holds_seeds(folder):
+        train_seeds(settings, range(seeds), folder, **how)
+        return
+    _refuse_other_settings(folder, settings)
+    add_seeds(folder, range(seeds))
+    resume_seeds(folder, epochs=settings.epochs, data_dir=settings.data_dir, **how)
 
 
 def _by_name(systems: Sequence[str], settings: Mapping[str, Any]) -> dict[str, RunSettings]:
@@ -106,5 +145,5 @@ def _refuse_other_settings(folder: Path, wanted: RunSettings) -> None:
     )
     if same != dataclasses.replace(wanted, seed=found.seed):
         raise RunFolderError(
-            f"{folder} holds runs with other settings than the ones given; give another --out"
+            f"{folder} holds runs with other settings than the ones given; give another folder"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from neurosim.backends.cpp.compiler import compiler_version
 
-__all__ = ["environment"]
+__all__ = ["environment", "processor"]
 
 # Git sets these variables for a hook; they point at the repository of the hook.
 _GIT_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
@@ -25,9 +25,10 @@ def environment() -> dict[str, str]:
     -------
     dict of str to str
         Versions under ``neurosim``, ``brian2``, ``numpy`` and ``python``;
-        ``platform``; ``compiler``, the first line of the C++ compiler's
-        version or ``"none found"``; ``git_commit`` of the source checkout,
-        with ``-dirty`` if it is modified, or ``"none"``.
+        ``platform``; ``processor``, its name and the cores that may be used;
+        ``compiler``, the first line of the C++ compiler's version or
+        ``"none found"``; ``git_commit`` of the source checkout, with
+        ``-dirty`` if it is modified, or ``"none"``.
     """
     return {
         "neurosim": _own_version(),
@@ -35,9 +36,31 @@ def environment() -> dict[str, str]:
         "numpy": _version("numpy"),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "processor": processor(),
         "compiler": compiler_version(),
         "git_commit": _git_commit(Path(__file__).resolve()),
     }
+
+
+def processor() -> str:
+    """Name of the processor and how many of its cores this process may use.
+
+    Returns
+    -------
+    str
+        Such as ``"AMD EPYC 7763, 2 cores"``.
+    """
+    cores = len(os.sched_getaffinity(0))
+    return f"{_processor_name()}, {cores} core{'s' * (cores != 1)}"
+
+
+def _processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, names), platform.machine() or "unknown processor")
 
 
 def _own_version() -> str:

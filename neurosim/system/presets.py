@@ -15,6 +15,7 @@ from neurosim.circuit.finite import is_finite
 from neurosim.data.registry import DATASETS
 from neurosim.errors import DataError, NeurosimError, ParameterError, near_matches
 from neurosim.system.parameters import describe_parameters, find_parameter
+from neurosim.system.table_entries import TableEntry, read_entry
 from neurosim.system.values import parse_value
 
 __all__ = [
@@ -31,8 +32,8 @@ _STAND_IN = "mnist"
 
 _TABLES = ("description", "results", "variants", "presets")
 _NEEDED = ("dataset", "hidden", "epochs", "source")
-_OPTIONAL = ("batch", "rates", "parameters", "curves", "options")
-_OPTION = ("hidden", "rates", "parameters", "curves")
+_OPTIONAL = ("batch", "rates", "parameters", "curves", "options", "table")
+_OPTION = ("hidden", "rates", "parameters", "curves", "table")
 _CURVE = ("quantity", "source", "epochs", "batches", "batches_per_epoch", "values")
 
 
@@ -70,12 +71,15 @@ class PresetOption:
         Results published for it.
     hidden : tuple of int, optional
         Hidden layer sizes that replace those of the preset.
+    table : TableEntry or None
+        What a table of the paper says of it.
     """
 
     chosen: Mapping[str, Any]
     parameters: Mapping[str, Any]
     published: tuple[PublishedCurve, ...] = ()
     hidden: tuple[int, ...] | None = None
+    table: TableEntry | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +100,8 @@ class Preset:
         Results published for exactly these settings, if there are any.
     options : tuple of PresetOption
         Settings for other values of a parameter that stands for a method, such as a loss.
+    table : TableEntry or None
+        What a table of the paper says of exactly these settings.
     """
 
     hidden: tuple[int, ...]
@@ -104,6 +110,7 @@ class Preset:
     source: str
     published: tuple[PublishedCurve, ...] = ()
     options: tuple[PresetOption, ...] = ()
+    table: TableEntry | None = None
 
     def given(self, values: Mapping[str, Any]) -> Preset:
         """The preset for a system with some values of its parameters.
@@ -125,7 +132,11 @@ class Preset:
                 parameters = {**made.parameters, **option.chosen, **option.parameters}
                 hidden = made.hidden if option.hidden is None else option.hidden
                 made = dataclasses.replace(
-                    made, hidden=hidden, parameters=parameters, published=option.published
+                    made,
+                    hidden=hidden,
+                    parameters=parameters,
+                    published=option.published,
+                    table=option.table,
                 )
         return made
 
@@ -190,8 +201,9 @@ def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None)
 
 def _unpublished(preset: Preset) -> Preset:
     """A preset without the results that belong to another network or other data."""
-    options = tuple(dataclasses.replace(option, published=()) for option in preset.options)
-    return dataclasses.replace(preset, published=(), options=options)
+    bare: dict[str, Any] = {"published": (), "table": None}
+    options = tuple(dataclasses.replace(option, **bare) for option in preset.options)
+    return dataclasses.replace(preset, **bare, options=options)
 
 
 def _family(
@@ -331,7 +343,8 @@ def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Pres
         _read_option(f"{where}, option {number}", owner, given, entry)
         for number, given in enumerate(entry.get("options", []), start=1)
     )
-    return Preset(hidden, entry["epochs"], parameters, source, published, options)
+    table = read_entry(where, entry.get("table"))
+    return Preset(hidden, entry["epochs"], parameters, source, published, options, table)
 
 
 def _read_option(
@@ -352,7 +365,8 @@ def _read_option(
         _read_curve(f"{where}, curve {number}", curve)
         for number, curve in enumerate(given.get("curves", []), start=1)
     )
-    return PresetOption(chosen, parameters, tuple(curves), hidden)
+    table = read_entry(where, given.get("table"))
+    return PresetOption(chosen, parameters, tuple(curves), hidden, table)
 
 
 def _rates(

@@ -1,0 +1,353 @@
+"""``neurosim reproduce TABLE``: rows, what is trained, files of results, pages, costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import call
+
+from neurosim.errors import NeurosimError, ParameterError, RunFolderError
+from neurosim.models import SYSTEMS
+from neurosim.reproduce import TABLES, chosen_rows, costs, measuring, rows_of
+from neurosim.reproduce import reproducing as module
+from neurosim.reproduce.costs import Cost, Costs, duration
+from neurosim.reproduce.extrapolation import makespan, render_costs
+from neurosim.reproduce.listing import listing
+from neurosim.reproduce.reproducing import reproduce_rows
+from neurosim.reproduce.results import compared, read_results, result_of, write_row
+from neurosim.reproduce.results_figures import draw_courses, write_pages
+from neurosim.reproduce.tables import UnknownRowError
+from neurosim.runs.interrupts import Interrupted
+from neurosim.system.table_entries import read_entry
+
+ROOT = Path(__file__).parent.parent
+
+
+def row_named(name: str) -> Any:
+    (row,) = (row for table in TABLES for row in rows_of(table) if row.name == name)
+    return row
+
+
+def make_runs(folder: Path, name: str, accuracies: dict[int, list[float]], **given: Any) -> Path:
+    """Runs of a row as training leaves them, without the training."""
+    for seed, course in accuracies.items():
+        run = folder / f"seed-{seed}"
+        run.mkdir(parents=True)
+        settings = row_named(name).settings(seed=seed, **given)
+        (run / "config.toml").write_text(settings.to_config({"git_commit": "c0ffee"}))
+        rows = [
+            {
+                "epoch": epoch,
+                "train_accuracy": accuracy + 0.01,
+                "test_accuracy": accuracy,
+                "ms_per_image": 0.5,
+                "train_seconds": 30.0,
+                "graded_spikes_per_image": 100.0,
+                "synops_per_image": 1000.0,
+                "dense_macs_per_image": 50_000,
+                "angle_degrees": {"theta_1": 70.0 + seed} if "corinfomax" in name else {},
+            }
+            for epoch, accuracy in enumerate(course, start=1)
+        ]
+        (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+# ------------------------------------------------------------------ rows
+
+
+def test_rows_are_those_of_the_published_table() -> None:
+    """Guards sizes that differ between systems, losses, and deviations of the test accuracy."""
+    rows = {row.name: row for row in rows_of("table1")}
+    assert rows["mnist/corinfomax"].entry.value == 97.622
+    assert rows["mnist/bp/loss=ce"].entry.deviation == 0.126
+    assert rows["mnist/bp/loss=ce"].settings().system.loss == "ce"
+    assert rows["mnist/bp"].settings().system.loss == "mse"
+    assert rows["mnist/pc"].settings().system.layers == (784, 600, 600, 10)
+    assert rows["cifar10/ep"].settings().system.layers == (3072, 500, 10)
+    assert all(row.epochs == 50 for row in rows.values())
+    assert all(row.settings().system.batch == 20 for row in rows.values())
+    assert {row.system for row in rows_of("digits")} == {*SYSTEMS}
+
+
+@pytest.mark.parametrize("name", [row.name for row in rows_of("table1")])
+def test_a_row_runs_with_the_published_settings(name: str) -> None:
+    """Guards a row whose curve would not be shown because its settings are others."""
+    row = row_named(name)
+    settings = row.settings()
+    curves = {curve.quantity: curve.points for curve in settings.published()}
+    assert curves["test_accuracy"][50] == pytest.approx(row.entry.value, abs=0.21)
+    assert not settings.check_output
+
+
+def test_rows_are_chosen_by_name_and_by_data_set() -> None:
+    chosen = chosen_rows("table1", ["mnist/ep", "fashion-mnist", "mnist/bp"])
+    names = [row.name for row in chosen]
+    assert names[:2] == ["mnist/bp", "mnist/ep"]
+    assert {row.dataset for row in chosen[2:]} == {"fashion-mnist"}
+    with pytest.raises(UnknownRowError, match="did you mean 'mnist/corinfomax'"):
+        chosen_rows("table1", ["mnist/corinfomx"])
+    with pytest.raises(UnknownRowError, match="unknown table"):
+        rows_of("table2")
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ({"name": "table1", "value": 97.0}, "write table"),
+        ({"name": "table1", "value": 97.0, "deviatoin": 0.1}, "did you mean 'deviation'"),
+        ({"name": "", "value": 97.0, "deviation": 0.1}, "give text"),
+        ({"name": "table1", "value": 9700.0, "deviation": 0.1}, "per cent"),
+        ({"name": "table1", "value": True, "deviation": 0.1}, "per cent"),
+        (97.0, "write table"),
+    ],
+)
+def test_mistakes_in_an_entry_are_named(entry: Any, complaint: str) -> None:
+    with pytest.raises(ParameterError, match=complaint):
+        read_entry("file, preset 1", entry)
+
+
+# ------------------------------------------------------------------ results
+
+
+def test_a_result_holds_what_the_runs_gave(tmp_path: Path) -> None:
+    runs = make_runs(tmp_path / "r", "mnist/corinfomax", {0: [0.9, 0.95], 3: [0.92, 0.97, 0.98]})
+    result = result_of(row_named("mnist/corinfomax"), runs)
+    assert (result.seeds, result.epochs, result.table_epochs) == ([0, 3], 2, 50)
+    assert result.value == pytest.approx(96.0)
+    assert result.deviation == pytest.approx(2**0.5)
+    assert result.courses["test_accuracy"] == [[90, 95], [92, 97]]
+    assert result.courses["angle_degrees"] == [[70, 70], [73, 73]]
+    assert result.published["test_accuracy"]["2"] == 95.75
+    assert result.train_seconds == [60, 60]
+    assert result.environments == [{"git_commit": "c0ffee"}]
+    assert result.command.endswith("--rows mnist/corinfomax --seeds 2 --epochs 2")
+    write_row(result, tmp_path / "out", "mnist-corinfomax")
+    assert read_results(tmp_path / "out") == [result]
+
+
+def test_a_full_run_is_compared_with_the_table_and_a_short_one_with_the_curve(
+    tmp_path: Path,
+) -> None:
+    """Guards the published deviation, which belongs to the last epoch alone."""
+    row = row_named("mnist/ep")
+    full = result_of(row, make_runs(tmp_path / "a", row.name, {0: [0.9] * 49 + [0.974]}))
+    found = compared(full)
+    assert (found.published, found.published_deviation) == (97.616, 0.081)
+    assert found.deviations == pytest.approx((97.4 - 97.616) / 0.081, abs=1e-4)
+    assert found.marked
+    short = {seed: [0.5, 0.9637 + 0.001 * seed] for seed in (0, 1, 2)}
+    found = compared(result_of(row, make_runs(tmp_path / "b", row.name, short)))
+    assert (found.published, found.published_deviation) == (96.37, None)
+    assert found.difference == pytest.approx(0.1)
+    assert found.deviations == pytest.approx(1.0)
+    assert not found.marked
+    # one seed has no deviation, and after six epochs nothing is published
+    single = compared(result_of(row, make_runs(tmp_path / "c", row.name, {0: [0.1]})))
+    assert single.deviations is None
+    assert not single.marked
+    six = result_of(row, make_runs(tmp_path / "d", row.name, {0: [0.9] * 6}))
+    assert compared(six) is None
+
+
+def test_runs_of_other_settings_are_no_result(tmp_path: Path) -> None:
+    runs = make_runs(tmp_path / "r", "mnist/ep", {0: [0.9]})
+    make_runs(tmp_path / "s", "mnist/ep", {1: [0.9]}, dtype="float64")
+    (tmp_path / "s" / "seed-1").rename(runs / "seed-1")
+    with pytest.raises(RunFolderError, match="differ in more than their seed"):
+        result_of(row_named("mnist/ep"), runs)
+    for name, given in (("a", {"parameters": {"decay": 0.5}}), ("b", {"train_images": 50})):
+        changed = make_runs(tmp_path / name, "mnist/ep", {0: [0.9]}, **given)
+        with pytest.raises(RunFolderError, match="are not those of mnist/ep"):
+            result_of(row_named("mnist/ep"), changed)
+    with pytest.raises(RunFolderError, match="are not those of mnist/csm"):
+        result_of(row_named("mnist/csm"), make_runs(tmp_path / "c", "mnist/ep", {0: [0.9]}))
+
+
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    (tmp_path / "table1").mkdir()
+    (tmp_path / "table1" / "mnist-ep.json").write_text('{"row": "mnist/ep"}')
+    with pytest.raises(RunFolderError, match=r"mnist-ep\.json holds no result"):
+        read_results(tmp_path)
+
+
+def test_the_page_marks_differences_and_names_origins(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name, last in (("mnist/ep", 0.974), ("mnist/corinfomax", 0.976)):
+        row = row_named(name)
+        runs = make_runs(tmp_path / row.file_name, name, {0: [0.9] * 49 + [last]})
+        write_row(result_of(row, runs), out, row.file_name)
+    results = read_results(out)
+    assert [result.row for result in results] == ["mnist/corinfomax", "mnist/ep"]
+    page, *pictures = write_pages(results, out / "results.md", out / "images")
+    text = page.read_text()
+    assert "| 97.40 | 97.62 ± 0.08 | **-0.22 (2.7 sd)** |" in text
+    assert "| 97.60 | 97.62 ± 0.12 | -0.02 (0.2 sd) |" in text
+    assert "commit c0ffee" in text
+    assert "neurosim reproduce table1 --rows mnist/corinfomax,mnist/ep --seeds 1" in text
+    assert [picture.name for picture in pictures] == [
+        "results-table1.png", "results-table1-angles.png",
+    ]  # fmt: skip
+    (accuracy,) = draw_courses(results[:1], "test_accuracy").axes
+    measured, marks = accuracy.get_lines()
+    assert measured.get_ydata()[-1] == pytest.approx(97.6)
+    assert dict(zip(*marks.get_data(), strict=True))[50] == 97.61
+
+
+def test_the_page_of_the_repository_is_up_to_date() -> None:
+    """Guards numbers typed by hand, and results without a page: `make docs` renews it."""
+    from test_docs import load_script
+
+    for path, text in load_script(ROOT / "docs" / "make_results_pages.py").pages().items():
+        assert path.read_text(encoding="utf-8") == text, "run `make docs`"
+
+
+# ------------------------------------------------------------------ training
+
+
+def test_rows_are_trained_once_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards a command that begins anew, and a row whose failure loses the others."""
+    asked = []
+
+    def train(settings: Any, seeds: int, folder: Path, **how: Any) -> None:
+        asked.append((folder.name, settings.epochs, seeds))
+        if folder.name == "digits-bp":
+            raise NeurosimError("learning diverged")
+        make_runs(folder, f"digits/{settings.system.name}", {s: [0.9] for s in range(seeds)})
+
+    monkeypatch.setattr(module, "train_missing_seeds", train)
+    rows = chosen_rows("digits", ["digits/bp", "digits/ep"])
+    with pytest.raises(NeurosimError, match="1 of 2 rows failed: digits/bp: learning diverged"):
+        reproduce_rows(rows, seeds=2, epochs=1, out=tmp_path / "out", runs=tmp_path / "runs")
+    assert asked == [("digits-bp", 1, 2), ("digits-ep", 1, 2)]
+    (result,) = read_results(tmp_path / "out")
+    assert (result.row, result.seeds) == ("digits/ep", [0, 1])
+    with pytest.raises(ParameterError, match="--seeds 0"):
+        reproduce_rows(rows, seeds=0, out=tmp_path, runs=tmp_path)
+
+
+def test_the_command_writes_results_and_their_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards the whole way: options, runs, files of results, the page of all of them."""
+    asked: list[Any] = []
+
+    def train(settings: Any, seeds: int, folder: Path, **how: Any) -> None:
+        asked.append((settings.epochs, settings.dtype, seeds, how))
+        make_runs(folder, f"digits/{settings.system.name}", {s: [0.9, 0.95] for s in range(seeds)})
+
+    monkeypatch.setattr(module, "train_missing_seeds", train)
+    out, words = tmp_path / "out", ["--out", tmp_path / "out", "--runs", tmp_path / "runs"]
+    call("reproduce", "digits", "--rows", "digits/ep", *words, "--seeds", 2, "--epochs", 2)
+    said = call("reproduce", "digits", "--rows", "digits/pc", *words, "--jobs", 2, "--quiet").out
+    assert asked == [
+        (2, "float32", 2, {"jobs": 1, "threads": None, "progress": True}),
+        (20, "float32", 3, {"jobs": 2, "threads": None, "progress": False}),
+    ]
+    assert [(r.row, r.seeds) for r in read_results(out)] == [
+        ("digits/ep", [0, 1]), ("digits/pc", [0, 1, 2]),
+    ]  # fmt: skip
+    assert str(out / "results.md") in said
+    page = (out / "results.md").read_text()
+    assert "| digits/ep | 64-100-10 | 1 | 2 | 2 of 20 | 95.00 ± 0.00 |" in page
+    assert (out / "images" / "results-digits.png").stat().st_size > 5000
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*given: Any, **how: Any) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(module, "train_missing_seeds", stop)
+    ended = call("reproduce", "digits", "--rows", "digits/ep", "--out", tmp_path)
+    assert ended.status == 128 + signal.SIGINT
+    assert "the same command goes on" in ended.err
+
+
+def test_options_of_tables_are_refused_for_figures(tmp_path: Path) -> None:
+    refused = call("reproduce", "urfb-linear", "--seeds", "3", "--out", tmp_path)
+    assert "--seeds is for tables" in refused.complaint
+    assert "name the table, too" in call("reproduce", "--measure", "--rows", "a").complaint
+
+
+# ------------------------------------------------------------------ costs
+
+
+def test_costs_are_kept_and_those_of_another_machine_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "cache_folder", lambda: tmp_path)
+    row = row_named("mnist/ep")
+    assert Costs.own().of(row) is None
+    timed = {row.name: {"cpp, 1 thread": Cost(0.2, 0.1), "cpp, 2 threads": Cost(0.1, 0.1)}}
+    Costs.own().adding(timed, {"urfb-linear": 7.0}).write(costs.own_file())
+    own = Costs.own()
+    assert own.of(row) == Cost(0.2, 0.1)
+    # 60 000 images to learn and 10 000 to answer
+    assert own.of(row).seconds(row, 2) == pytest.approx(2 * (60_000 * 0.2e-3 + 10_000 * 0.1e-3))
+    text = listing(own, Costs("other", "", {"mnist/bp": {"cpp, 1 thread": Cost(1, 1)}}, {}))
+    listed = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert "11 min" in listed["mnist/ep"]
+    assert "58 min*" in listed["mnist/bp"]
+    assert "not measured" in listed["mnist/pc"]
+    assert "(7.0 s)" in listed["urfb-linear:"]
+    monkeypatch.setattr(costs, "processor", lambda: "another")
+    assert Costs.own().of(row) is None
+    costs.own_file().write_text("{}")
+    with pytest.raises(RunFolderError, match="holds no times"):
+        Costs.own()
+
+
+def test_a_row_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards times per image that depend on how many were shown."""
+    monkeypatch.setattr(measuring, "SECONDS", 0.02)
+    ((row, how, cost),) = measuring.measure(chosen_rows("digits", ["digits/pc-nudge"]))
+    assert (row.name, how, cost.images) == ("digits/pc-nudge", "cpp, 1 thread", "real")
+    assert 0.001 < cost.train_ms < 10
+    assert 0.001 < cost.evaluate_ms < 10
+
+
+def test_random_images_stand_in_for_normalised_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    from neurosim.errors import DataError
+
+    def absent(name: str, **how: Any) -> None:
+        raise DataError("not there")
+
+    monkeypatch.setattr(measuring, "load_dataset", absent)
+    monkeypatch.setattr(measuring, "measure_row", lambda row, *given: Cost(1, 1))
+    rows = [row_named("mnist/ep"), row_named("cifar10/ep")]
+    found = list(measuring.measure(rows))
+    assert {(row.name, cost.images) for row, _, cost in found} == {("cifar10/ep", "drawn")}
+    drawn = measuring._drawn(measuring.dataset_info("cifar10"))
+    assert drawn.x_train.std() == pytest.approx(0.33, abs=0.02)
+
+
+def test_durations_have_two_digits() -> None:
+    shown = [duration(s) for s in (0.4, 9.96, 89, 90, 5400, 172_799, 172_800, 1e7)]
+    assert shown == ["0.4 s", "10 s", "89 s", "1.5 min", "1.5 h", "48 h", "2.0 days", "116 days"]
+
+
+def test_whole_runs_are_divided_among_workers() -> None:
+    """Guards a total divided by workers: a run is no shorter on a hundred of them."""
+    assert makespan([3.0, 3.0, 2.0, 2.0, 2.0], 2) == 7.0
+    assert makespan([5.0, 1.0, 1.0], 100) == 5.0
+    assert makespan([1.0] * 10, 3) == 4.0
+    assert makespan([2.0, 2.0], 1) == 4.0
+
+
+def test_the_page_of_costs_says_what_was_not_measured() -> None:
+    timed = {
+        row.name: {"cpp, 1 thread": Cost(0.1, 0.1), "cpp, 2 threads": Cost(0.06, 0.06)}
+        for row in rows_of("table1")
+    }
+    text = render_costs(Costs("a processor", "2026-01-31", timed, {}), "table1")
+    assert "a processor" in text
+    assert "one GPU | not measured" in text
+    del timed["mnist/ep"]
+    partial = Costs("a processor", "2026-01-31", timed, {})
+    assert "mnist/ep" in render_costs(partial, "table1").partition("not measured")[2]
+    assert dataclasses.replace(partial, rows={}).of(row_named("mnist/bp")) is None
