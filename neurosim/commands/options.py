@@ -14,6 +14,7 @@ from neurosim.errors import ParameterError
 __all__ = [
     "add_circuit_options",
     "add_data_folder",
+    "add_reading_options",
     "number_list",
     "path",
     "settings_from",
@@ -115,7 +116,9 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--dataset",
-        help="mnist (default), fashion-mnist, kmnist, cifar10, or digits (embedded, no download)",
+        metavar="NAME",
+        help="mnist (default), fashion-mnist, kmnist, cifar10, or digits (embedded, no download); "
+        "or data of your own: FILE.npz, or a folder of images",
     )
     group.add_argument(
         "--hidden",
@@ -151,6 +154,34 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--backend", help="cpp (compiled, default), cuda (a GPU) or runtime "
                        "(no compiler needed); see neurosim backends")  # fmt: skip
     group.add_argument("--dtype", help="float32 (default) or float64")
+    add_reading_options(parser)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how data of one's own are read."""
+    group = parser.add_argument_group("data of your own")
+    group.add_argument(
+        "--scale",
+        metavar="HOW",
+        help="range (lowest training value becomes 0, highest 1), LOW,HIGH (these become 0 and 1) "
+        "or none (default: bytes by 255, other numbers must be scaled)",
+    )
+    group.add_argument(
+        "--test-share",
+        metavar="X",
+        help="share of each class for testing, where there is no test set (default: 0.2)",
+    )
+    group.add_argument(
+        "--image-size", metavar="H,W", help="size in pixels to bring the images of a folder to"
+    )
+    group.add_argument(
+        "--colour", metavar="KIND", help="grey or rgb: what to convert the images of a folder to"
+    )
+    group.add_argument(
+        "--preset-from",
+        metavar="NAME",
+        help="data set whose settings serve (default: --dataset, or mnist for data of your own)",
+    )
 
 
 def add_data_folder(parser: Any) -> None:

@@ -265,7 +265,9 @@ def _draw_gallery(folder: Path) -> None:
 def _default_out(settings: Any) -> Path:
     from neurosim.runs.folder import default_run_folder
 
-    return default_run_folder(Path("runs"), settings.system.name, settings.dataset, datetime.now())
+    return default_run_folder(
+        Path("runs"), settings.system.name, settings.data_name, datetime.now()
+    )
 
 
 def _report(summary: dict[str, Any], folder: Path) -> None:
