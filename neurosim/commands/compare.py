@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.commands.options import (
+    NumberLists,
     add_data_folder,
     add_reading_options,
+    numbers,
     path,
     shown,
     whole_number,
@@ -66,8 +68,9 @@ def add(commands: Any) -> None:
     group.add_argument("--dataset", help="data set (default: mnist)")
     add_data_folder(group)
     group.add_argument(
-        "--hidden", type=whole_number, nargs="+", metavar="N", help="sizes of the hidden layers"
-    )
+        "--hidden", type=numbers, action=NumberLists, nargs="+", metavar="N",
+        help="sizes of the hidden layers",
+    )  # fmt: skip
     group.add_argument(
         "--epochs", type=whole_number, metavar="N", help="epochs (default: each preset's)"
     )

@@ -12,10 +12,12 @@ from typing import Any
 from neurosim.errors import ParameterError
 
 __all__ = [
+    "NumberLists",
     "add_circuit_options",
     "add_data_folder",
     "add_reading_options",
     "number_list",
+    "numbers",
     "path",
     "settings_from",
     "shown",
@@ -106,6 +108,37 @@ def number_list(text: str) -> list[int]:
     return numbers
 
 
+class NumberLists(argparse.Action):
+    """Numbers in either notation, ``0 1 2`` or ``0,1,2``, also ranges such as ``0-9``."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        """Keep one list."""
+        del parser, option
+        setattr(namespace, self.dest, [number for numbers in values for number in numbers])
+
+
+def numbers(text: str) -> list[int]:
+    """Convert one word of an option that takes several whole numbers.
+
+    Parameters
+    ----------
+    text : str
+        What the user wrote.
+
+    Returns
+    -------
+    list of int
+        One number, or those of a list with commas and ranges.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is something else.
+    """
+    listed = "," in text or "-" in text[1:]
+    return number_list(text) if listed else [whole_number(text)]
+
+
 def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose system, data set, parameters and back end."""
     group = parser.add_argument_group("what to simulate")
@@ -122,7 +155,8 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--hidden",
-        type=whole_number,
+        type=numbers,
+        action=NumberLists,
         nargs="+",
         metavar="N",
         help="sizes of the hidden layers (default: the preset's)",
