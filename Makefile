@@ -49,11 +49,12 @@ bench: $(VENV)/.dev      ## measure speed against other implementations
 bench-gpu: $(VENV)/.gpu  ## measure an NVIDIA GPU beside PyTorch on it and this CPU
 	$(BIN)/python -m benchmarks.gpu $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
-docs: $(VENV)/.dev       ## regenerate the pages and pictures made from the models
+docs: $(VENV)/.docs      ## regenerate the pages made from the models, and the site (build/site/html)
 	$(BIN)/python scripts/draw_circuit.py
 	$(BIN)/python scripts/draw_circuit.py --system urfb --dataset cifar10
 	$(BIN)/python docs/make_model_pages.py
 	$(BIN)/python docs/make_results_pages.py
+	$(BIN)/python docs/make_site.py
 
 clean:           ## remove the environment and build products (not the runs)
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage *.egg-info
@@ -76,6 +77,10 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 	$(check_tools)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,lint]"
 	touch $@ $(VENV)/.train
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	touch $@
 
 $(VENV)/.gpu: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[cuda]"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from neurosim.data import Dataset as Dataset
     from neurosim.data import load_dataset as load_dataset
     from neurosim.errors import NeurosimError as NeurosimError
+    from neurosim.learning.classifier import NeurosimClassifier as NeurosimClassifier
     from neurosim.learning.simulator import Simulator as Simulator
     from neurosim.pretrained import load_pretrained as load_pretrained
     from neurosim.recording import open_recording as open_recording
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # systems are names as well; they are found in models/, not listed.
 _HOMES = {
     "Dataset": "neurosim.data",
+    "NeurosimClassifier": "neurosim.learning.classifier",
     "NeurosimError": "neurosim.errors",
     "Simulator": "neurosim.learning.simulator",
     "load_dataset": "neurosim.data",

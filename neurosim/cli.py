@@ -4,27 +4,79 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
+import importlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from neurosim._version import __version__
 from neurosim.commands import COMMANDS
-from neurosim.errors import NeurosimError
+from neurosim.errors import NeurosimError, near_matches
 
 __all__ = ["build_parser", "main"]
 
+#: Least time between two epochs that a file or a pipe is told of; ``log.txt`` has them all.
+_BETWEEN_EPOCHS_S = 5.0
+
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, with what may have been meant."""
 
     def error(self, message: str) -> NoReturn:
+        wrong = re.search(r"invalid choice: '([^']*)'", message)
+        if wrong:
+            message = f"invalid command {wrong[1]!r}; {near_matches(wrong[1], self.words())}"
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def words(self) -> list[str]:
+        """Commands, or options if there are none."""
+        return [name for name in self.choices() if name] or [*self._option_string_actions]
+
+    def choices(self) -> dict[str, argparse.ArgumentParser]:
+        """Parsers of the commands, by name."""
+        found = (a.choices for a in self._actions if isinstance(a, argparse._SubParsersAction))
+        return {name: parser for choices in found for name, parser in choices.items()}
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse all arguments; those of a command that it does not know are its own error."""
+        options, strange = self.parse_known_args(args, namespace)
+        if strange:
+            command = self.choices().get(getattr(options, "command", ""), self)
+            words = [*command._option_string_actions]
+            close = difflib.get_close_matches(strange[0].partition("=")[0], words, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            command.error(f"unrecognized arguments: {' '.join(strange)}{hint}")
+        return options
+
+
+class _Version(argparse.Action):
+    """Print versions and places, imported only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from neurosim.commands.versions import versions
+
+        print(versions(), end="")
+        parser.exit()
+
+
+class _Completion(argparse.Action):
+    """Print a script by which a shell completes commands and options."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, shell: Any, __: Any = None) -> None:
+        try:
+            shtab = importlib.import_module("shtab")
+        except ImportError:
+            parser.error("--completion needs a package: pip install shtab")
+        if shell not in shtab.SUPPORTED_SHELLS:
+            parser.error(f"--completion {shell}: {near_matches(shell, shtab.SUPPORTED_SHELLS)}")
+        print(shtab.complete(parser, shell))
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,7 +91,15 @@ def build_parser() -> argparse.ArgumentParser:
         prog="neurosim",
         description="Event-driven simulation of biologically plausible deep learning in Brian2.",
     )
-    parser.add_argument("--version", action="version", version=f"neurosim {__version__}")
+    parser.add_argument(
+        "--version", nargs=0, action=_Version, help="print versions, compiler and cache folder"
+    )
+    parser.add_argument(
+        "--completion",
+        metavar="SHELL",
+        action=_Completion,
+        help='print the completion of bash, zsh or tcsh: eval "$(neurosim --completion bash)"',
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
@@ -65,7 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _replace_closed_streams()
     _replace_unknown_characters()
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help()
+        return 0
+    options = parser.parse_args(arguments)
     _show_messages(quiet=getattr(options, "quiet", False))
     signal.signal(signal.SIGTERM, _stop)
     try:
@@ -131,9 +195,25 @@ def _show_messages(*, quiet: bool) -> None:
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     handler.setFormatter(logging.Formatter("neurosim: %(message)s"))
-    # on a terminal the progress bar shows the epochs
-    handler.addFilter(lambda record: not (record.name == "neurosim.epochs" and sys.stderr.isatty()))
+    handler.addFilter(_SomeEpochs())
     log.addHandler(handler)
+
+
+class _SomeEpochs(logging.Filter):
+    """Passes epochs that are seconds apart; none on a terminal, where the progress bar has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown = -_BETWEEN_EPOCHS_S
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a message is shown."""
+        if record.name != "neurosim.epochs":
+            return True
+        if sys.stderr.isatty() or record.created - self._shown < _BETWEEN_EPOCHS_S:
+            return False
+        self._shown = record.created
+        return True
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import pty
 import re
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import termios
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,8 @@ from command_line import (
 )
 
 from neurosim.backends import accepting
-from neurosim.cli import build_parser
+from neurosim.backends.cpp.library import cache_folder
+from neurosim.cli import _SomeEpochs, build_parser
 from neurosim.commands import COMMANDS
 from neurosim.data import DATASETS
 from neurosim.learning.checkpoint import load_checkpoint
@@ -103,14 +106,14 @@ def test_help_imports_nothing_slow(page: str) -> None:
     assert not imported_by(*PAGES[page], "--help") & {*SLOW_PACKAGES, "numpy", "tqdm"}
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["train", "--epochs", "x"]])
+@pytest.mark.parametrize("arguments", [["trian"], ["train", "--epochs", "x"]])
 def test_complaints_about_options_import_nothing_slow(arguments: list[str]) -> None:
     """Guards a wait of seconds for being told of a slip."""
     imported = imported_by("-m", "neurosim", *arguments)
     assert not imported & {*SLOW_PACKAGES, "numpy", "tqdm"}
 
 
-@pytest.mark.parametrize("arguments", [["systems", "--parameters"], ["datasets"]])
+@pytest.mark.parametrize("arguments", [["systems", "--parameters"], ["datasets"], ["--version"]])
 def test_lists_import_nothing_slow(arguments: list[str]) -> None:
     """Guards a wait of seconds for a list of names."""
     assert not imported_by("-m", "neurosim", *arguments) & SLOW_PACKAGES
@@ -145,6 +148,50 @@ def test_help_names_every_option_on_narrow_screens(monkeypatch: pytest.MonkeyPat
     assert max(map(len, result.out.splitlines())) <= 80
     for dataset in DATASETS:
         assert dataset in result.out
+
+
+def test_the_program_alone_shows_its_help() -> None:
+    """Guards a newcomer's first command."""
+    shown = call()
+    assert (shown.status, shown.out) == (0, call("--help").out)
+
+
+@pytest.mark.parametrize(
+    "words", [["500", "300"], ["500,300"], ["500,", "300"]], ids=lambda words: " ".join(words)
+)
+def test_lists_of_numbers_have_one_notation(words: list[str]) -> None:
+    """Guards options of which one takes spaces and another commas."""
+    if words[0].endswith(","):
+        assert "ranges like" in refusal("train", "--hidden", *words)
+        return
+    parsed = build_parser().parse_args(["train", "--hidden", *words, "--seeds", "0-2", "7"])
+    assert (parsed.hidden, parsed.seeds) == ([500, 300], [0, 1, 2, 7])
+
+
+def test_completion_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards a traceback; where the package is, the script names the commands."""
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert "pip install shtab" in refusal("--completion", "bash")
+    shells = types.SimpleNamespace(
+        SUPPORTED_SHELLS=["bash", "zsh"], complete=lambda parser, shell: f"{shell} {parser.prog}"
+    )
+    monkeypatch.setitem(sys.modules, "shtab", shells)
+    assert call("--completion", "zsh").out == "zsh neurosim\n"
+    assert "did you mean 'bash'" in refusal("--completion", "bsh")
+
+
+def test_a_pipe_is_told_of_some_epochs() -> None:
+    """Guards sixty lines in a log of a batch system, and silence for an hour."""
+    shown = _SomeEpochs()
+
+    def passes(name: str, second: float) -> bool:
+        record = logging.LogRecord(name, logging.INFO, "", 0, "", None, None)
+        record.created = second
+        return shown.filter(record)
+
+    seconds = (0.0, 1.0, 4.9, 5.0, 9.0, 10.5)
+    assert [passes("neurosim.epochs", s) for s in seconds] == [1, 0, 0, 1, 0, 1]
+    assert passes("neurosim", 10.6)
 
 
 def test_help_names_the_true_defaults() -> None:
@@ -203,7 +250,10 @@ def test_all_entries_are_one_program() -> None:
         for entry in entries
     }
     assert len(versions) == 1
-    assert re.fullmatch(r"neurosim \d+\.\d+\.\d+\n", versions.pop())
+    told = versions.pop()
+    assert re.match(r"neurosim \d+\.\d+\.\d+\nBrian2: +\d+\.\d+", told)
+    assert re.search(r"^compiler: .*\d", told, flags=re.M)
+    assert f"cache:    {cache_folder()}\n" in told
     script = [sys.executable, "scripts/train_mnist.py", "--help"]
     shown = subprocess.run(script, capture_output=True, text=True, cwd=ROOT).stdout
     assert (
@@ -252,9 +302,11 @@ def test_datasets_lists_every_one() -> None:
 # Complaints -------------------------------------------------------------------------------------
 
 COMPLAINTS = {
-    "no command": ([], "the following arguments are required: COMMAND; see neurosim --help"),
-    "unknown command": (["trian"], "invalid choice: 'trian'"),
-    "unknown option": (["train", "--epocs", "3"], "unrecognized arguments: --epocs 3"),
+    "unknown command": (["trian"], "invalid command 'trian'; did you mean 'train'?"),
+    "unknown option": (
+        ["train", "--epocs", "3"],
+        "unrecognized arguments: --epocs 3; did you mean --epochs?",
+    ),
     "stray word": (["train", "digits"], "unrecognized arguments: digits"),
     "epochs no number": ([*DIGITS, "--epochs", "x"], "--epochs: give a whole number, not 'x'"),
     "epochs a fraction": ([*DIGITS, "--epochs", "1.5"], "give a whole number, not '1.5'"),

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 
 from neurosim.backends import BACKENDS, DTYPES
 from neurosim.cli import build_parser
-from neurosim.data import DATASETS
+from neurosim.data import DATASETS, READING_OPTIONS
 from neurosim.errors import DataError, NeurosimError, ParameterError
 from neurosim.models import SYSTEMS
 from neurosim.runs.settings import RUN_DEFAULTS, RunSettings, read_config_file, resolve
@@ -204,7 +204,7 @@ def test_saved_settings_name_every_parameter(config_file: Path) -> None:
     reread(resolved, config_file, brian2="2.9.0")
     saved = read_config_file(config_file)
     assert set(saved["parameters"]) == set(describe_parameters(resolved.system))
-    unset = {"data_dir", "train_images", "test_images"}
+    unset = {"data_dir", "train_images", "test_images", "preset_from", *READING_OPTIONS}
     assert set(saved) == {*RUN_DEFAULTS, "parameters"} - unset
 
 

@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import add_data_folder, path, shown, whole_number
+from neurosim.commands.options import (
+    NumberLists,
+    add_data_folder,
+    add_reading_options,
+    numbers,
+    path,
+    shown,
+    whole_number,
+)
 from neurosim.errors import ParameterError
 
 __all__ = ["add"]
@@ -25,7 +33,10 @@ where the settings are the published ones.
 """
 
 #: Settings of runs to be trained.
-_RUN_OPTIONS = ("dataset", "data_dir", "hidden", "epochs", "train_images", "test_images")
+_RUN_OPTIONS = (
+    "dataset", "data_dir", "hidden", "epochs", "train_images", "test_images",
+    "scale", "test_share", "image_size", "colour", "preset_from",
+)  # fmt: skip
 
 
 def add(commands: Any) -> None:
@@ -57,8 +68,9 @@ def add(commands: Any) -> None:
     group.add_argument("--dataset", help="data set (default: mnist)")
     add_data_folder(group)
     group.add_argument(
-        "--hidden", type=whole_number, nargs="+", metavar="N", help="sizes of the hidden layers"
-    )
+        "--hidden", type=numbers, action=NumberLists, nargs="+", metavar="N",
+        help="sizes of the hidden layers",
+    )  # fmt: skip
     group.add_argument(
         "--epochs", type=whole_number, metavar="N", help="epochs (default: each preset's)"
     )
@@ -67,6 +79,7 @@ def add(commands: Any) -> None:
     group.add_argument(
         "--jobs", type=whole_number, metavar="N", help="processes side by side (default: 1)"
     )
+    add_reading_options(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
     parser.set_defaults(run=_run)
 
@@ -103,8 +116,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _default_out(options: argparse.Namespace) -> Path:
+    from neurosim.data import short_name
+
     return (
-        Path("runs") / f"compare-{options.dataset or 'mnist'}"
+        Path("runs") / f"compare-{short_name(options.dataset or 'mnist')}"
         if options.systems
         else Path("runs/compare")
     )

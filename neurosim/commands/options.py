@@ -12,9 +12,12 @@ from typing import Any
 from neurosim.errors import ParameterError
 
 __all__ = [
+    "NumberLists",
     "add_circuit_options",
     "add_data_folder",
+    "add_reading_options",
     "number_list",
+    "numbers",
     "path",
     "settings_from",
     "shown",
@@ -105,6 +108,37 @@ def number_list(text: str) -> list[int]:
     return numbers
 
 
+class NumberLists(argparse.Action):
+    """Numbers in either notation, ``0 1 2`` or ``0,1,2``, also ranges such as ``0-9``."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        """Keep one list."""
+        del parser, option
+        setattr(namespace, self.dest, [number for numbers in values for number in numbers])
+
+
+def numbers(text: str) -> list[int]:
+    """Convert one word of an option that takes several whole numbers.
+
+    Parameters
+    ----------
+    text : str
+        What the user wrote.
+
+    Returns
+    -------
+    list of int
+        One number, or those of a list with commas and ranges.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is something else.
+    """
+    listed = "," in text or "-" in text[1:]
+    return number_list(text) if listed else [whole_number(text)]
+
+
 def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose system, data set, parameters and back end."""
     group = parser.add_argument_group("what to simulate")
@@ -115,11 +149,14 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--dataset",
-        help="mnist (default), fashion-mnist, kmnist, cifar10, or digits (embedded, no download)",
+        metavar="NAME",
+        help="mnist (default), fashion-mnist, kmnist, cifar10, or digits (embedded, no download); "
+        "or data of your own: FILE.npz, or a folder of images",
     )
     group.add_argument(
         "--hidden",
-        type=whole_number,
+        type=numbers,
+        action=NumberLists,
         nargs="+",
         metavar="N",
         help="sizes of the hidden layers (default: the preset's)",
@@ -151,6 +188,34 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--backend", help="cpp (compiled, default), cuda (a GPU), genn or "
                        "runtime (no compiler needed); see neurosim backends")  # fmt: skip
     group.add_argument("--dtype", help="float32 (default) or float64")
+    add_reading_options(parser)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how data of one's own are read."""
+    group = parser.add_argument_group("data of your own")
+    group.add_argument(
+        "--scale",
+        metavar="HOW",
+        help="range (lowest training value becomes 0, highest 1), LOW,HIGH (these become 0 and 1) "
+        "or none (default: bytes by 255, other numbers must be scaled)",
+    )
+    group.add_argument(
+        "--test-share",
+        metavar="X",
+        help="share of each class for testing, where there is no test set (default: 0.2)",
+    )
+    group.add_argument(
+        "--image-size", metavar="H,W", help="size in pixels to bring the images of a folder to"
+    )
+    group.add_argument(
+        "--colour", metavar="KIND", help="grey or rgb: what to convert the images of a folder to"
+    )
+    group.add_argument(
+        "--preset-from",
+        metavar="NAME",
+        help="data set whose settings serve (default: --dataset, or mnist for data of your own)",
+    )
 
 
 def add_data_folder(parser: Any) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.commands.options import (
+    NumberLists,
     add_circuit_options,
     add_data_folder,
+    numbers,
     path,
     settings_from,
     shown,
@@ -89,7 +91,8 @@ def add(commands: Any) -> None:
     )
     group.add_argument(
         "--seeds",
-        type=whole_number,
+        type=numbers,
+        action=NumberLists,
         nargs="+",
         metavar="N",
         help="several runs, one per seed, in folders of their own below --out",
@@ -265,7 +268,9 @@ def _draw_gallery(folder: Path) -> None:
 def _default_out(settings: Any) -> Path:
     from neurosim.runs.folder import default_run_folder
 
-    return default_run_folder(Path("runs"), settings.system.name, settings.dataset, datetime.now())
+    return default_run_folder(
+        Path("runs"), settings.system.name, settings.data_name, datetime.now()
+    )
 
 
 def _report(summary: dict[str, Any], folder: Path) -> None:
@@ -281,7 +286,9 @@ def _report(summary: dict[str, Any], folder: Path) -> None:
         + (f"; forward/backward angle {angles} degrees\n" if angles else "\n")
         + f"\nresults: {shown(folder)}"
         "  (summary.json, metrics.jsonl, config.toml, checkpoint.npz)\n"
-        "next:    neurosim train --help\n"
+        f"next:    neurosim view {shown(folder)}   (look inside its neurons)\n"
+        f"         neurosim plot {shown(folder)}   (figures)\n"
+        "         neurosim train --help\n"
         "         neurosim train --dataset digits --event-threshold 0.1   (fewer events)\n"
         "         neurosim train                                          (MNIST)"
     )

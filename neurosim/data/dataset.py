@@ -39,6 +39,10 @@ class Dataset:
     contents : str
         What checksums say of the files: ``"as published"``, ``"not checked"``, or which
         part holds something else.
+    classes : tuple of str
+        Labels by class number, if they are known.
+    scaling : str
+        What was done to the pixels of data of one's own.
 
     Raises
     ------
@@ -54,6 +58,8 @@ class Dataset:
     n_classes: int
     image_shape: tuple[int, ...]
     contents: str = NOT_CHECKED
+    classes: tuple[str, ...] = ()
+    scaling: str = ""
 
     def __post_init__(self) -> None:
         """Check every array against the others."""
@@ -111,6 +117,17 @@ class Dataset:
             total.update(str(array.shape).encode())
             total.update(array.data)
         return total.hexdigest()
+
+    def notes(self) -> dict[str, Any]:
+        """What a run records of its data.
+
+        Returns
+        -------
+        dict of str to object
+            Contents and, of data of one's own, classes and scaling.
+        """
+        known = {"contents": self.contents, "scaling": self.scaling, "classes": list(self.classes)}
+        return {name: value for name, value in known.items() if value}
 
     def _check_array(self, field: str, array: Any, dtype: np.dtype[Any], n_dims: int) -> None:
         if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != n_dims:

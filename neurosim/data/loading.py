@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 
 from neurosim.data.contents import describe_contents
 from neurosim.data.dataset import Dataset
+from neurosim.data.own import describe_own, is_own, load_own
+from neurosim.data.reading import Reading
 from neurosim.data.registry import DatasetInfo, dataset_info
 from neurosim.data.sources import read_raw_images
 from neurosim.errors import DataError
 
-__all__ = ["default_data_dir", "load_dataset"]
+__all__ = ["default_data_dir", "describe_dataset", "load_dataset"]
 
 
 def default_data_dir() -> Path:
@@ -36,23 +39,66 @@ def default_data_dir() -> Path:
         ) from error
 
 
+def describe_dataset(
+    name: str | Path, *, data_dir: Path | None = None, reading: Reading | None = None
+) -> DatasetInfo:
+    """Shape, classes and numbers of images of a data set, without reading its images.
+
+    Parameters
+    ----------
+    name : str or Path
+        As for :func:`load_dataset`.
+    data_dir : Path, optional
+        As for :func:`load_dataset`.
+    reading : Reading, optional
+        How data of one's own are read.
+
+    Returns
+    -------
+    DatasetInfo
+        Its description.
+
+    Raises
+    ------
+    DataError
+        If the name is unknown, data of one's own are absent or not laid out as they must be, or
+        options are given to a data set that has none.
+    """
+    how = reading or Reading()
+    if is_own(name):
+        return describe_own(name, data_dir, how)
+    info = dataset_info(str(name))
+    for option in how.given():
+        raise DataError(
+            f"{option} is for data of your own, and {info.name} has its own; leave it out"
+        )
+    return info
+
+
 def load_dataset(
-    name: str,
+    name: str | Path,
     *,
     data_dir: Path | None = None,
     train_images: int | None = None,
     test_images: int | None = None,
     seed: int = 0,
+    scale: str | tuple[float, float] | None = None,
+    test_share: float | None = None,
+    image_size: tuple[int, int] | None = None,
+    colour: str | None = None,
 ) -> Dataset:
     """Load a data set, downloading it first if it is not there.
 
     Parameters
     ----------
-    name : str
-        A key of :data:`neurosim.data.DATASETS`.
+    name : str or Path
+        A key of :data:`neurosim.data.DATASETS`; or data of your own: a ``.npz`` file with
+        ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or with ``x`` and ``y``; or a folder
+        of images with a folder per class, or with two such folders, ``train`` and ``test``.
     data_dir : Path, optional
         Where data sets are kept, in torchvision's layout; the user's cache
-        folder by default. Unused by ``digits``.
+        folder by default. Unused by ``digits``. Data of your own are looked for there by their
+        last name.
     train_images : int, optional
         Keep this many training images, the first of the shuffled set. By default all
         of them are kept, in stored order.
@@ -61,6 +107,8 @@ def load_dataset(
     seed : int, optional
         Seed of the shuffle before ``train_images`` are taken; it has no effect if all
         are kept.
+    scale, test_share, image_size, colour : optional
+        How data of your own are read; see :class:`neurosim.data.reading.Reading`.
 
     Returns
     -------
@@ -72,7 +120,7 @@ def load_dataset(
     ------
     DataError
         If the name is unknown, a number is out of range, or the data are
-        absent, damaged or unreadable.
+        absent, damaged, unreadable, or not laid out as they must be.
 
     Examples
     --------
@@ -80,11 +128,25 @@ def load_dataset(
     >>> digits.x_train.shape, digits.x_test.shape
     ((100, 64), (360, 64))
     """
-    info = dataset_info(name)
     _check_number("seed", seed, 0)
     for option, count in (("train_images", train_images), ("test_images", test_images)):
         if count is not None:
             _check_number(option, count, 1)
+    reading = Reading.of(
+        {"scale": scale, "test_share": test_share, "image_size": image_size, "colour": colour}
+    )
+    if is_own(name):
+        whole = load_own(name, data_dir, reading)
+        train = _choose_train(len(whole.y_train), train_images, seed)
+        test = _choose_test(len(whole.y_test), test_images)
+        return dataclasses.replace(
+            whole,
+            x_train=whole.x_train[train],
+            y_train=whole.y_train[train],
+            x_test=whole.x_test[test],
+            y_test=whole.y_test[test],
+        )
+    info = describe_dataset(name, reading=reading)
     folder = _data_folder(data_dir) if info.needs_files else None
     raw = read_raw_images(info, folder)
     train = _choose_train(len(raw.train_labels), train_images, seed)

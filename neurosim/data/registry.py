@@ -151,5 +151,8 @@ def dataset_info(name: str) -> DatasetInfo:
     3072
     """
     if name not in DATASETS:
-        raise DataError(f"there is no data set {name!r}; {near_matches(str(name), DATASETS)}")
+        raise DataError(
+            f"there is no data set {name!r}; {near_matches(str(name), DATASETS)}; or data of your "
+            "own, FILE.npz or a folder of images"
+        )
     return DATASETS[name]

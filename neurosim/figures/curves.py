@@ -302,7 +302,7 @@ def describe(runs: Sequence[Run]) -> str:
     s = runs[0].settings
     layers = "-".join(map(str, s.system.layers))
     seeds = f"seed {s.seed}" if len(runs) == 1 else f"{len(runs)} runs, mean and range"
-    return f"{s.system.name}, {s.dataset}, {layers}, {seeds}"
+    return f"{s.system.name}, {s.data_name}, {layers}, {seeds}"
 
 
 def _value(name: str) -> _Value:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.circuit.graph import Layer
-from neurosim.data import DATASETS, Dataset
+from neurosim.data import Dataset
 from neurosim.errors import RunFolderError
 from neurosim.learning.simulator import Simulator
 from neurosim.runs.folder import RunFolder
@@ -164,7 +164,7 @@ class Run:
         """Shape of an image, channels first, found without reading the data set."""
         if "data" in self.__dict__:
             return self.data.image_shape
-        return DATASETS[self.settings.dataset].image_shape
+        return self.settings.data_info().image_shape
 
     @property
     def layers(self) -> tuple[Layer, ...]:

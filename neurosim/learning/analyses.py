@@ -14,6 +14,7 @@ from neurosim.backends import open_backend
 from neurosim.circuit.readouts import STATE_CHANGE, readout_name, with_state_changes
 from neurosim.errors import DataError
 from neurosim.learning import metrics
+from neurosim.learning.labelled import labelled_weights
 from neurosim.learning.network import WeightedNetwork
 from neurosim.recording import MEMORY_LIMIT, record_images
 from neurosim.recording.cycles import plan_presentation, presentation_chunks
@@ -218,6 +219,18 @@ class Analyses(WeightedNetwork):
             .reshape(len(images), -1)
             for name, values in flat.items()
         }
+
+    def labelled_weights(self) -> Any:
+        """All weights as labelled arrays.
+
+        Returns
+        -------
+        xarray.Dataset
+            One variable per array, whose axes are named after the populations that receive
+            and send; see :func:`~neurosim.learning.labelled.labelled_weights`. A copy.
+        """
+        copies = {name: array.copy() for name, array in self.weights.arrays().items()}
+        return labelled_weights(self.circuit, copies)
 
     def angles(self) -> dict[str, float]:
         """Angle between forward and backward weights, per feedback pathway.

@@ -24,11 +24,7 @@ __all__ = [
     "output_range",
     "plain_array",
     "range_complaint",
-    "scale_complaint",
 ]
-
-#: Images lie between 0 and 1, or around 0; values beyond this were probably not scaled.
-_UNSCALED = 10
 
 
 def as_images(x: ArrayLike, width: int) -> NDArray[Any]:
@@ -165,28 +161,6 @@ def batch_complaint(system: System) -> str:
         f"batches of {system.batch} images are {times:.3g} times the published {usual}; rates are "
         f"those of one image, so an update is {times:.3g} times as long and learning may fail: "
         "lower the rates, or take a smaller batch"
-    )
-
-
-def scale_complaint(images: NDArray[Any]) -> str:
-    """What to warn of if images were probably not scaled.
-
-    Parameters
-    ----------
-    images : ndarray
-        Checked images.
-
-    Returns
-    -------
-    str
-        A sentence, or nothing.
-    """
-    largest = max(float(images.max()), -float(images.min()))
-    if largest <= _UNSCALED:
-        return ""
-    return (
-        f"the images hold values up to {largest:g}; rates lie between 0 and 1, so the "
-        "network will hardly learn: divide by 255, or by the largest value"
     )
 
 

@@ -17,6 +17,7 @@ from neurosim.backends.weights import existing_weights
 from neurosim.circuit import Circuit
 from neurosim.circuit.phases import phase_lengths
 from neurosim.circuit.readouts import with_readouts
+from neurosim.data.scaling import scale_complaint
 from neurosim.errors import CircuitError, DataError, ParameterError
 from neurosim.learning.inputs import (
     as_images,
@@ -25,7 +26,6 @@ from neurosim.learning.inputs import (
     check_lengths,
     output_range,
     range_complaint,
-    scale_complaint,
 )
 from neurosim.learning.locks import OwnLock
 from neurosim.learning.weights import WeightStore

@@ -41,7 +41,7 @@ def log_settings(settings: RunSettings, out: Path) -> None:
     log.info(
         "%s on %s, %s, %s epochs -> %s",
         settings.system.title,
-        settings.dataset,
+        settings.data_name,
         layers,
         settings.epochs,
         out,

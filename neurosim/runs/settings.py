@@ -15,11 +15,21 @@ from typing import Any
 
 import tomli_w
 
-from neurosim.backends import BACKENDS, DTYPES
-from neurosim.data import DATASETS, Dataset, dataset_info, load_dataset
-from neurosim.errors import DataError, ParameterError, near_matches
+from neurosim.data import (
+    DATASETS,
+    READING_OPTIONS,
+    Dataset,
+    DatasetInfo,
+    Reading,
+    describe_dataset,
+    is_own,
+    load_dataset,
+    short_name,
+)
+from neurosim.errors import ParameterError, near_matches
 from neurosim.learning.named_systems import reference_of, system_named
 from neurosim.models import SYSTEMS
+from neurosim.runs.checks import check_run
 from neurosim.system import Preset, PublishedCurve, System
 from neurosim.system.earlier import of_any_version
 from neurosim.system.parameters import describe_parameters
@@ -40,11 +50,13 @@ RUN_DEFAULTS: dict[str, Any] = {
     "backend": "cpp",
     "dtype": "float32",
     "check_output": True,
+    "preset_from": None,
+    **dict.fromkeys(READING_OPTIONS),
 }
 
-#: No memory holds the weights of more cells than this in a layer.
-_LARGEST_LAYER = 1_000_000
-_WHOLE_NUMBERS = {"epochs": 1, "train_images": 1, "test_images": 1, "seed": 0}
+#: Whose settings serve for data of one's own, unless another data set is named.
+_USUAL_PRESET = "mnist"
+
 #: Tables of a saved configuration that inform the reader and set nothing.
 _INFORMATIVE = frozenset({"data", "environment", "preset"})
 
@@ -58,7 +70,7 @@ class RunSettings:
     system : System
         The model with all its parameters.
     dataset : str
-        Name of the data set.
+        Name of the data set, or path of data of one's own.
     data_dir : Path or None
         Where its files lie; None for the user's cache folder.
     epochs : int
@@ -73,6 +85,11 @@ class RunSettings:
         Where the preset values come from, in plain words.
     check_output : bool
         Stop when the output gives one answer to every image.
+    preset_from : str or None
+        Data set whose settings serve; None for those of ``dataset``, or for data of one's own
+        those of MNIST.
+    reading : Reading
+        How data of one's own are read.
     """
 
     system: System
@@ -86,6 +103,28 @@ class RunSettings:
     dtype: str
     preset: str
     check_output: bool = True
+    preset_from: str | None = None
+    reading: Reading = dataclasses.field(default_factory=Reading)
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data set for titles and folders."""
+        return short_name(self.dataset)
+
+    def data_info(self) -> DatasetInfo:
+        """Shape, classes and numbers of images of the data set.
+
+        Returns
+        -------
+        DatasetInfo
+            Of data of one's own: read from the file or folder.
+
+        Raises
+        ------
+        DataError
+            If there is no such data set.
+        """
+        return describe_dataset(self.dataset, data_dir=self.data_dir, reading=self.reading)
 
     @property
     def images_per_epoch(self) -> int:
@@ -94,11 +133,11 @@ class RunSettings:
         Raises
         ------
         DataError
-            If ``train_images`` is None and the data set is none of neurosim's own.
+            If ``train_images`` is None and there is no such data set.
         """
         if self.dataset not in DATASETS and self.train_images is not None:
             return self.train_images
-        everything = dataset_info(self.dataset).n_train
+        everything = self.data_info().n_train
         return min(self.train_images or everything, everything)
 
     def load_data(self) -> Dataset:
@@ -120,12 +159,14 @@ class RunSettings:
             train_images=self.train_images,
             test_images=self.test_images,
             seed=self.seed,
+            **self.reading.given(),
         )
 
     def _preset(self) -> Preset:
         """The preset of these layers and of the method that the parameters choose."""
         names = describe_parameters(self.system)
-        preset = self.system.preset(self.dataset, self.system.layers[1:-1])
+        source = _preset_of(self.dataset, self.preset_from)
+        preset = self.system.preset(source, self.system.layers[1:-1])
         return preset.given({name: getattr(self.system, name) for name in names})
 
     def changed_parameters(self) -> dict[str, Any]:
@@ -163,13 +204,15 @@ class RunSettings:
         # a user's changed copy of a system has no published results
         if SYSTEMS.get(system.name) is not type(system) or self.dataset not in DATASETS:
             return ()
-        preset = self._preset()
+        preset = dataclasses.replace(self, preset_from=None)._preset()
         same = type(system)(layers=system.layers, **preset.parameters) == system
         whole = self.images_per_epoch == DATASETS[self.dataset].n_train
         return preset.published if same and whole and self.test_images is None else ()
 
     def to_config(
-        self, environment: Mapping[str, str] | None = None, contents: str | None = None
+        self,
+        environment: Mapping[str, str] | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> str:
         """The settings as TOML text that :func:`read_config_file` understands.
 
@@ -177,8 +220,8 @@ class RunSettings:
         ----------
         environment : mapping of str to str, optional
             Versions, for the reader.
-        contents : str, optional
-            What the data files hold, for the reader; see ``Dataset.contents``.
+        data : mapping of str to object, optional
+            What the data files hold, for the reader; see ``Dataset.notes``.
 
         Returns
         -------
@@ -197,6 +240,8 @@ class RunSettings:
             "backend": self.backend,
             "dtype": self.dtype,
             "check_output": self.check_output,
+            "preset_from": self.preset_from,
+            **{name: _plain(value) for name, value in self.reading.given().items()},
         }
         # TOML has no null: the preset or the data set decides settings that are absent
         tables: dict[str, Any] = {name: value for name, value in run.items() if value is not None}
@@ -204,8 +249,8 @@ class RunSettings:
             name: _plain(getattr(self.system, name)) for name in describe_parameters(self.system)
         }
         tables["preset"] = {"source": self.preset}
-        if contents is not None:
-            tables["data"] = {"contents": contents}
+        if data is not None:
+            tables["data"] = dict(data)
         if environment is not None:
             tables["environment"] = dict(environment)
         return tomli_w.dumps(tables)
@@ -307,22 +352,25 @@ def resolve(
     """
     given = {name: value for name, value in command_line.items() if value is not None}
     run = {**RUN_DEFAULTS, **(config_file or {}), **given}
-    _check_run(run)
+    check_run(run)
     system_class = system_named(run["system"])
-    dataset = DATASETS[run["dataset"]]
+    data_dir = _data_dir(run["data_dir"])
+    name = _dataset_name(run["dataset"])
+    reading = Reading.of({option: run[option] for option in READING_OPTIONS})
+    dataset = describe_dataset(name, data_dir=data_dir, reading=reading)
     hidden = None if run["hidden"] is None else tuple(run["hidden"])
     changed = {
         name: parse_value(system_class, name, value)
         for source in (config_file or {}, given)
         for name, value in source.get("parameters", {}).items()
     }
-    preset = system_class.preset(run["dataset"], hidden).given(changed)
+    preset = system_class.preset(_preset_of(name, run["preset_from"]), hidden).given(changed)
     parameters = {**preset.parameters, **changed}
     layers = (dataset.n_inputs, *preset.hidden, dataset.n_classes)
     return RunSettings(
         system=system_class(layers=layers, **parameters),
-        dataset=run["dataset"],
-        data_dir=_data_dir(run["data_dir"]),
+        dataset=name,
+        data_dir=data_dir,
         epochs=preset.epochs if run["epochs"] is None else run["epochs"],
         train_images=run["train_images"],
         test_images=run["test_images"],
@@ -331,7 +379,19 @@ def resolve(
         dtype=run["dtype"],
         preset=preset.source,
         check_output=run["check_output"],
+        preset_from=run["preset_from"],
+        reading=reading,
     )
+
+
+def _preset_of(dataset: str, named: str | None) -> str:
+    """The data set whose settings serve."""
+    return named or (_USUAL_PRESET if is_own(dataset) else dataset)
+
+
+def _dataset_name(given: str) -> str:
+    """A data set's name; a whole path, because a run may be resumed in another folder."""
+    return str(Path(given).expanduser().absolute()) if is_own(given) else given
 
 
 def _data_dir(given: str | Path | None) -> Path | None:
@@ -345,50 +405,3 @@ def _data_dir(given: str | Path | None) -> Path | None:
             "whole path"
         )
     return Path(folder).absolute()
-
-
-def _check_run(run: Mapping[str, Any]) -> None:
-    if not isinstance(run["system"], str):
-        raise ParameterError(f"system = {run['system']!r}: give the name of a system")
-    _check_data(run["dataset"], run["data_dir"])
-    for name, allowed in (("backend", BACKENDS), ("dtype", DTYPES)):
-        if run[name] not in allowed:
-            raise ParameterError(
-                f"unknown {name} {run[name]!r}; {near_matches(str(run[name]), allowed)}"
-            )
-    if not isinstance(run["check_output"], bool):
-        raise ParameterError(f"check_output = {run['check_output']!r}: give true or false")
-    for name, least in _WHOLE_NUMBERS.items():
-        value = run[name]
-        if value is not None and not _is_whole(value, least):
-            raise ParameterError(f"{name} = {value!r}: give a whole number of {least} or more")
-    hidden = run["hidden"]
-    if hidden is not None and not (
-        isinstance(hidden, (list, tuple))
-        and all(_is_whole(size, 1) and size <= _LARGEST_LAYER for size in hidden)
-    ):
-        raise ParameterError(
-            f"hidden = {hidden!r}: give layer sizes from 1 to {_LARGEST_LAYER}, e.g. hidden = [500]"
-        )
-
-
-def _check_data(dataset: Any, data_dir: Any) -> None:
-    if not isinstance(dataset, str) or dataset not in DATASETS:
-        raise DataError(f"unknown data set {dataset!r}; {near_matches(str(dataset), DATASETS)}")
-    if data_dir is not None and not _is_path(data_dir):
-        raise ParameterError(f"data_dir = {data_dir!r}: give the path of a folder as text")
-
-
-def _is_path(value: Any) -> bool:
-    """Whether a value names a path that a configuration file can hold."""
-    if not isinstance(value, (str, Path)) or "\0" in str(value):
-        return False
-    try:
-        str(value).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -72,7 +72,7 @@ def start_training(
     data = settings.load_data()
     with RunFolder.create(out) as folder, messages_in(folder):
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
-        folder.write_config(settings.to_config(environment(), data.contents))
+        folder.write_config(settings.to_config(environment(), data.notes()))
         log_settings(settings, out)
         run.save()
         if tensorboard:
@@ -138,7 +138,7 @@ def resume_training(
             _check_backend(settings)
         log_other_versions(config.get("environment"))
         if any(value is not None for value in given.values()):
-            folder.write_config(settings.to_config(environment(), data.contents))
+            folder.write_config(settings.to_config(environment(), data.notes()))
         if run.simulator.epoch < settings.epochs:
             log.info(
                 "resumed in epoch %d after image %d",

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from neurosim.backends import backend_class
 from neurosim.data import Dataset, one_hot
 from neurosim.errors import CheckpointError, DivergenceError, ParameterError
 from neurosim.learning.checkpoint import Checkpoint, plain_state, save_checkpoint
@@ -241,8 +240,6 @@ class TrainingRun:
 
     def _build(self) -> None:
         """Compile the program; nothing is lost if a signal stops this at once."""
-        if "compiled" in backend_class(self.settings.backend).features:
-            log.info("preparing the C++ program (compiled once per circuit, in seconds) ...")
         try:
             self.simulator.backend  # noqa: B018 - built when first looked at
         except KeyboardInterrupt as stop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from neurosim.runs.worker import worker_command
 __all__ = ["check_jobs", "finished_epochs", "run_workers", "worker_options"]
 
 _POLL_SECONDS = 0.3
+
+log = logging.getLogger("neurosim")
 
 
 def check_jobs(jobs: int) -> None:
@@ -138,9 +141,13 @@ def run_workers(
             while waiting or running:
                 while waiting and len(running) < jobs:
                     folder = waiting.pop(0)
+                    log.info("%s: training to epoch %d", folder.name, epochs)
                     running[folder] = _start(commands[folder])
                 time.sleep(_POLL_SECONDS)
+                before = set(running)
                 failures += _reap(running)
+                for folder in sorted(before - set(running)):
+                    log.info("%s: ended", folder.name)
                 _show(bar, folders, epochs)
     except BaseException:
         # an interrupt, or damaged metrics: nobody would wait for the workers

@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -35,6 +36,8 @@ from neurosim.circuit import Circuit
 from neurosim.errors import BuildError
 
 __all__ = ["Library", "cache_folder", "open_library", "program_folder", "program_key"]
+
+log = logging.getLogger("neurosim")
 
 _SOURCE, _BINARY, _LAYOUT = "program.cpp", "program.so", "layout.json"
 #: How the names of folders of builds under way begin.
@@ -238,8 +241,10 @@ def program_folder(
                 started = time.perf_counter()
                 _check_programs_may_run(programs)
                 _remove_abandoned(folder)
+                log.info("compiling the program of this circuit (once; kept in %s) ...", programs)
                 _build(folder, make)
                 seconds = time.perf_counter() - started
+                log.info("compiled in %.0f s", seconds)
             yield folder, seconds
     except OSError as error:
         raise BuildError(

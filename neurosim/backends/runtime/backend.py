@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import brian2 as b2
@@ -86,6 +87,8 @@ class RuntimeBackend(Backend):
     ) -> None:
         super().__init__(circuit, dtype=dtype, max_cycles=max_cycles, record=record, cells=cells)
         self._closed = False
+        self._makers: dict[str, Callable[[BuiltNetwork], Any]] = {}
+        self._added: dict[str, Any] = {}
         started = time.perf_counter()
         with brian2_settings(self.dtype):
             self._build()
@@ -96,8 +99,69 @@ class RuntimeBackend(Backend):
             self.circuit, self.max_cycles, record=self._record, cells=self._cells
         )
         add_ties(self.circuit, self._built)
+        self._added = {}
+        for name in self._makers:
+            self._make(name)
         self._process = os.getpid()
         self._usable = True
+
+    def _make(self, name: str) -> None:
+        made = self._makers[name](self._built)
+        if not isinstance(made, b2.BrianObject):
+            raise BuildError(
+                f"what {name!r} makes is a {type(made).__name__}; give a function of the built "
+                "network that returns one Brian2 object, such as a StateMonitor"
+            )
+        self._built.network.add(made)
+        self._added[name] = made
+
+    # ------------------------------------------------------------ for a look at Brian2
+
+    @property
+    def built(self) -> BuiltNetwork:
+        """Brian2's network, and its groups and synapses by the names of the circuit.
+
+        Raises
+        ------
+        BuildError
+            If this back end is closed.
+        """
+        if self._closed:
+            raise BuildError("this back end is closed; open another one")
+        return self._built
+
+    @property
+    def added(self) -> Mapping[str, Any]:
+        """Objects that :meth:`add` has made, by name."""
+        return MappingProxyType(self._added)
+
+    def add(self, name: str, make: Callable[[BuiltNetwork], Any]) -> None:
+        """Add a Brian2 object of your own, such as a monitor, to the network.
+
+        Parameters
+        ----------
+        name : str
+            Where :attr:`added` has it.
+        make : callable
+            Makes the object from the built network. It is called now, and again whenever
+            the network has to be built anew.
+
+        Raises
+        ------
+        BuildError
+            If the name is taken, the back end closed, or no Brian2 object comes back.
+        """
+        with brian2_settings(self.dtype):
+            if self._closed:
+                raise BuildError("this back end is closed; open another one")
+            if name in self._makers:
+                raise BuildError(f"there is an object {name!r} already; give another name")
+            self._makers[name] = make
+            try:
+                self._make(name)
+            except BaseException:
+                del self._makers[name]
+                raise
 
     def run(self, chunk: Chunk, *, lanes: int | None = None, threads: int = 1) -> ChunkResult:
         """Run a chunk; see :meth:`neurosim.backends.interface.Backend.run`.
@@ -161,6 +225,7 @@ class RuntimeBackend(Backend):
         """Let the Brian2 objects go; harmless a second time."""
         with brian2_settings(self.dtype):
             self._closed = True
+            self._added, self._makers = {}, {}
             self.__dict__.pop("_built", None)
 
     # ------------------------------------------------------------ before a run
