@@ -11,7 +11,7 @@ from neurosim.system.layered import HIDDEN, UPPER, LayeredSystem
 from neurosim.system.nudged import NudgedSystem
 from neurosim.system.parameters import inherited, parameter
 from neurosim.system.presets import Preset, PublishedCurve
-from neurosim.system.schedules import StepRates, StretchedRates
+from neurosim.system.schedules import DroppedRates, StepRates, StretchedRates
 from neurosim.system.stages import Stage
 from neurosim.system.traces import LayerTraces, Trace
 
@@ -19,6 +19,7 @@ __all__ = [
     "HIDDEN",
     "UPPER",
     "Compartment",
+    "DroppedRates",
     "FeedbackPair",
     "Layer",
     "LayerTraces",
