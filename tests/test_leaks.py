@@ -204,6 +204,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ep": {"layers": (4, 5, 3)},
     "pc": {"layers": (4, 5, 3)},
     "pc-nudge": {"layers": (4, 5, 3)},
+    "phsic": {"layers": (4, 6, 3), "groups": 3},
     "reciprocal-feedback": {"layers": (4, 5, 3)},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,12 @@ from neurosim.system.optimizers import OPTIMIZERS, optimized
 INPUTS, OUTPUTS, BATCH, UPDATES = 4, 3, 5, 100
 SOURCE = "r : 1\n"
 TARGET = "s : 1\ny : 1\n"
-TORCH = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+VALUES: dict[str, dict[str, float]] = {"momentum": {"momentum": 0.8, "decay": 0.01}}
+TORCH = {
+    "sgd": torch.optim.SGD,
+    "momentum": functools.partial(torch.optim.SGD, momentum=0.8, weight_decay=0.01),
+    "adam": torch.optim.Adam,
+}
 
 
 def delta_rule(name: str) -> Circuit:
@@ -54,7 +60,7 @@ def delta_rule(name: str) -> Circuit:
         name=f"delta_{name}", dt=1.0, phases=(Phase("show", 1),),
         inputs=(CycleInput("stimulus", INPUTS), CycleInput("target", OUTPUTS)),
         populations=(source, Population("cells", OUTPUTS, TARGET, events)),
-        projections=(optimized(synapses, name, 0.02),),
+        projections=(optimized(synapses, name, 0.02, **VALUES.get(name, {})),),
         readouts=(Readout("answer", "cells", "end", "s"),), answer="answer",
     )  # fmt: skip
 

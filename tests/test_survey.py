@@ -60,7 +60,10 @@ def test_the_table_has_a_line_for_every_system(capsys: pytest.CaptureFixture[str
     assert lines[0].split() == ["system", *BACKENDS]
     rows = dict(line.split(maxsplit=1) for line in lines[1 : len(SYSTEMS) + 1])
     assert set(rows) == set(SYSTEMS)
-    assert {name for name, row in rows.items() if "refused" in row} == {"reciprocal-feedback"}
+    assert {name for name, row in rows.items() if "refused" in row} == {
+        "phsic",
+        "reciprocal-feedback",
+    }
     assert all("not here" in rows[name] for name in KERNEL_SYSTEMS)
     assert all(row.endswith("runs") for row in rows.values())
     assert lines.count("cuda: nothing here: mend it") == 1

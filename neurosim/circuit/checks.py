@@ -10,6 +10,7 @@ from neurosim.circuit.declarations import check_declarations
 from neurosim.circuit.gathering import check_gathering
 from neurosim.circuit.kept import check_kept
 from neurosim.circuit.lookup import Named, find_part
+from neurosim.circuit.meetings import check_meetings
 from neurosim.circuit.memory import check_memory
 from neurosim.circuit.parser import parse_equations, parse_statements
 from neurosim.circuit.parts import (
@@ -57,6 +58,7 @@ def check_circuit(circuit: Assembly) -> None:
     check_kept(circuit)
     check_memory(circuit)
     _check_readouts(circuit)
+    check_meetings(circuit)
 
 
 def _check_unique(circuit: Assembly) -> None:

@@ -43,7 +43,7 @@ def compiled_structure(circuit: Assembly) -> dict[str, Any]:
         part["parameters"] = sorted(part["parameters"])
     for weight in described["weights"]:
         del weight["growth"], weight["kind"]
-    described["phases"] = [phase.name for phase in circuit.phases]
+    described["phases"] = [[phase.name, *["meets"] * phase.meets] for phase in circuit.phases]
     return described
 
 

@@ -63,10 +63,14 @@ class Phase:
         ``in_<name>`` and ``end_<name>`` become usable in equations.
     steps : int
         Length in time steps, from 1 to :data:`MAX_CYCLE_STEPS`.
+    meets : bool
+        Where a circuit learns, the phase runs once for every image of the batch, which cells
+        meet one after the other; see :attr:`Population.meets`. At most one phase does so.
     """
 
     name: str
     steps: int
+    meets: bool = False
 
     def __post_init__(self) -> None:
         check_part_name("phase", self.name)

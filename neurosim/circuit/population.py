@@ -108,6 +108,13 @@ class Population:
         ``gathers`` by their names, parameters, ``batch`` and ``commits``.
     rates : tuple of str
         Parameters that are learning rates, which a schedule scales.
+    meets : mapping of str to str
+        Variables that hold, in a phase in which images meet, what the same cell has at the
+        image met: by the name of the variable the one that is seen there, as it was when the
+        phase began. Without learning no image is met.
+    averages : mapping of str to str
+        Variables that become, at the end of that phase, the mean of another variable of the
+        cell over the images of the batch.
     """
 
     name: str
@@ -123,6 +130,8 @@ class Population:
     gathers: tuple[str, ...] = ()
     commit: str = ""
     rates: tuple[str, ...] = ()
+    meets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    averages: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_part_name("population", self.name)

@@ -28,8 +28,8 @@ class Connection:
     ----------
     kind : str
         ``"up"``, ``"down"``, ``"both"``, ``"self"``, ``"out"`` (from a layer to
-        other cells), ``"in"`` (from other cells to a layer), ``"link"`` or
-        ``"target"``.
+        other cells), ``"in"`` (from other cells to a layer), ``"among"`` other cells,
+        ``"link"`` or ``"target"``.
     source, target : str
         Populations; the source of a target is the input's name.
     arrives : str
@@ -134,8 +134,10 @@ def _projected(
         rise = places.index(target) - places.index(source)
         kind = "self" if rise == 0 else "up" if rise > 0 else "down"
         kind = "both" if carries_both_ways(projection) and rise else kind
+    elif target in layers:
+        kind = "in"
     else:
-        kind = "out" if source in layers else "in"
+        kind = "out" if source in layers else "among"
     at = ""
     if target in layers:
         names = _delivered(projection)

@@ -45,6 +45,7 @@ _LOOKS = {
     "both": (Look("#111111", "-"), Look("#111111", _DASH)),
     "self": (Look("#AA4499", _DASHDOT), Look("#771166", _DASH)),
     "out": (Look(style.COLOURS[2], _DOT), Look("#005c43", (0, (2, 2)))),
+    "among": (Look(style.COLOURS[1], _DOT), Look("#8a3c00", _DASHDOT)),
     "in": (Look("#882255", _DASHDOT), Look("#5a1638", _DASH)),
     "link": (Look(style.COLOURS[2], "-", "bar"), Look("#005c43", _DASHDOT, "bar")),
     "target": (Look("#B8860B", (0, (2, 2))),),

@@ -57,13 +57,18 @@ class Places:
         self.low = (self._below - 0.7 if self.shared else min(heights) - 0.78) - 1.29
 
     def _company(self, layer: str) -> list[Population]:
-        """Cells that are connected with one layer only, by projections or links."""
+        """Cells that are connected with one layer only, by projections or links, or with those."""
         layers = {item.population for item in self.layers}
+        others = [p for p in self.circuit.populations if p.name not in layers]
+        near = {p.name: self._partners(p) & layers for p in others}
+        beside = {name for name, partners in near.items() if partners == {layer}}
+        alone = {name for name, partners in near.items() if len(partners) == 1}
         return [
-            population
-            for population in self.circuit.populations
-            if population.name not in layers and self._partners(population) & layers == {layer}
-        ]
+            p for p in others
+            if p.name in beside
+            or (not near[p.name] and self._partners(p) & alone and
+                self._partners(p) & alone <= beside)
+        ]  # fmt: skip
 
     def _partners(self, population: Population) -> set[str]:
         """Populations that a population sends to, hears of, reads, or is read by."""

@@ -99,6 +99,15 @@ def _in(line: Connection, at: Places) -> list[Point]:
     return [(x - 0.36, y), (target + 1.2, y), (target + 1.2, height), (edge, height)]
 
 
+def _among(line: Connection, at: Places) -> list[Point]:
+    """Between cells that are no layers."""
+    (x0, y0), (x1, y1) = at.of_cells(line.source), at.of_cells(line.target)
+    side = 0.36 if y1 > y0 else -0.36
+    if x0 == x1:
+        return [(x0, y0 + side), (x1, y1 - side)]
+    return [(x0 + 0.36, y0), (x1, y0), (x1, y1 - side)]
+
+
 def _link(line: Connection, at: Places) -> list[Point]:
     x, y = at.of_cells(line.source)
     target = at.x[line.target]
@@ -127,6 +136,7 @@ _ROUTES: Mapping[str, Callable[[Connection, Places], list[Point]]] = {
     "self": _self,
     "out": _out,
     "in": _in,
+    "among": _among,
     "link": _link,
     "target": _target,
 }

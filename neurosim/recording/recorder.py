@@ -75,7 +75,8 @@ class Recorder:
         for part in self.layers:
             for population, names in part.variables().items():
                 wanted.setdefault(population, {}).update(dict.fromkeys(names))
-                cells[population] = self.neurons[part.layer].tolist()
+                alone = self.network.circuit.population(population).size == 1
+                cells[population] = [0] if alone else self.neurons[part.layer].tolist()
         return open_backend(
             backend,
             self.network.circuit,
@@ -136,5 +137,6 @@ class Recorder:
         values = rows.reshape(images, -1, rows.shape[1])
         if trace.change:
             # the very subtraction the synapses do, so these are the values that travelled
-            return np.diff(values, axis=1, prepend=values.dtype.type(0))
-        return values
+            values = np.diff(values, axis=1, prepend=values.dtype.type(0))
+        # one cell beside the layer counts for all of its cells
+        return np.broadcast_to(values, (*values.shape[:2], len(self.neurons[part.layer])))

@@ -11,7 +11,7 @@ from neurosim.system.layered import HIDDEN, UPPER, LayeredSystem
 from neurosim.system.nudged import NudgedSystem, SymmetricNudge
 from neurosim.system.parameters import inherited, parameter
 from neurosim.system.presets import Preset, PublishedCurve
-from neurosim.system.schedules import CosineRates, StepRates, StretchedRates
+from neurosim.system.schedules import CosineRates, DroppedRates, StepRates, StretchedRates
 from neurosim.system.stages import Stage
 from neurosim.system.traces import LayerTraces, Trace
 
@@ -20,6 +20,7 @@ __all__ = [
     "UPPER",
     "Compartment",
     "CosineRates",
+    "DroppedRates",
     "FeedbackPair",
     "Layer",
     "LayerTraces",

@@ -187,6 +187,16 @@ class LayeredSystem(System):
         times = self.phase_times.items()
         return {phase: whole_steps(getattr(self, name), self.dt) for phase, name in times}
 
+    def phases(self) -> tuple[Phase, ...]:
+        """The cycle of an image.
+
+        Returns
+        -------
+        tuple of Phase
+            Of :meth:`phase_steps`, in which no images meet unless a model says otherwise.
+        """
+        return tuple(Phase(name, steps) for name, steps in self.phase_steps().items())
+
     @abc.abstractmethod
     def populations(self) -> tuple[Population, ...]:
         """Cells: the relay of the image, the layers, and whatever else there is.
@@ -234,7 +244,7 @@ class LayeredSystem(System):
         return Circuit(
             name=self.name,
             dt=self.dt,
-            phases=tuple(Phase(name, steps) for name, steps in self.phase_steps().items()),
+            phases=self.phases(),
             inputs=(
                 CycleInput("stimulus", self.layers[0]),
                 CycleInput("target", self.layers[-1]),

@@ -65,11 +65,25 @@ ADAM = Optimizer(
     {"decay_m": 0.9, "decay_v": 0.999, "smallest": 1e-8},
 )
 
+MOMENTUM_EQUATIONS = """
+m : 1                                            # running sum of the change
+momentum : 1 (shared, constant)                  # part of it that stays
+decay : 1 (shared, constant)                     # of the weight, per unit of the rate
+"""
+#: Sutskever et al., ICML 2013, in the form of PyTorch: the rate multiplies the running sum
+MOMENTUM_COMMIT = """
+m = momentum*m + g/batch - decay*w
+w += eta*m
+"""
+MOMENTUM = Optimizer(
+    _RATE + MOMENTUM_EQUATIONS, MOMENTUM_COMMIT, ("m",), {"momentum": 0.9, "decay": 0.0}
+)
+
 #: Optimisers by the name that a system's parameter gives them.
-OPTIMIZERS: Mapping[str, Optimizer] = {"sgd": SGD, "adam": ADAM}
+OPTIMIZERS: Mapping[str, Optimizer] = {"sgd": SGD, "momentum": MOMENTUM, "adam": ADAM}
 
 
-def optimized(projection: Projection, name: str, rate: float) -> Projection:
+def optimized(projection: Projection, name: str, rate: float, **values: float) -> Projection:
     """A projection that commits what it gathers by an optimiser.
 
     Parameters
@@ -80,6 +94,8 @@ def optimized(projection: Projection, name: str, rate: float) -> Projection:
         A key of :data:`OPTIMIZERS`.
     rate : float
         Learning rate of an update; the schedule scales it.
+    **values : float
+        Other parameters of the optimiser, such as ``momentum``; those that it lacks are left out.
 
     Returns
     -------
@@ -92,19 +108,21 @@ def optimized(projection: Projection, name: str, rate: float) -> Projection:
         If there is no such optimiser.
     """
     chosen = _chosen(name)
+    given = {other: values.get(other, value) for other, value in chosen.parameters.items()}
     return dataclasses.replace(
         projection,
         equations=projection.equations + chosen.equations,
         commit=chosen.commit,
         states=chosen.states,
-        parameters={**projection.parameters, **chosen.parameters, "eta": rate},
+        parameters={**projection.parameters, **given, "eta": rate},
         rate="eta",
     )
 
 
 def optimized_cells(
-    population: Population, name: str, rate: float, *, variable: str, gathered: str
-) -> Population:
+    population: Population, name: str, rate: float, *, variable: str, gathered: str,
+    **values: float,
+) -> Population:  # fmt: skip
     r"""A population that commits what its cells gather by an optimiser.
 
     Parameters
@@ -119,6 +137,8 @@ def optimized_cells(
         The weight that changes.
     gathered : str
         The variable that holds the descent direction at the end of every image.
+    **values : float
+        As for :func:`optimized`.
 
     Returns
     -------
@@ -158,7 +178,7 @@ def optimized_cells(
         f"{own(line.code)}  # {line.comment}" if line.comment else own(line.code)
         for line in parse_equations(chosen.equations)
     )
-    parameters = {own(other): value for other, value in chosen.parameters.items()}
+    parameters = {own(o): values.get(o, value) for o, value in chosen.parameters.items()}
     return dataclasses.replace(
         population,
         equations=f"{population.equations.rstrip()}\n{code}\n",

@@ -9,7 +9,14 @@ from neurosim.errors import ParameterError
 from neurosim.system.layered import LayeredSystem
 from neurosim.system.parameters import parameter
 
-__all__ = ["CosineRates", "StepRates", "StretchedRates", "check_stretches", "stretch_factor"]
+__all__ = [
+    "CosineRates",
+    "DroppedRates",
+    "StepRates",
+    "StretchedRates",
+    "check_stretches",
+    "stretch_factor",
+]
 
 
 def check_stretches(owner: str, decay: tuple[float, ...], starts: tuple[int, ...]) -> None:
@@ -132,3 +139,25 @@ class CosineRates(LayeredSystem):
         if not self.cosine_epochs:
             return super().rate_scale(epoch)
         return (1 + math.cos(math.pi * min(epoch / self.cosine_epochs, 1))) / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class DroppedRates(LayeredSystem):
+    """A system whose learning rates fall by a factor after some epochs.
+
+    Parameters
+    ----------
+    layers, dt, event_threshold
+        See :class:`~neurosim.system.layered.LayeredSystem`.
+    drop, drop_at
+        The factor, and the numbers of epochs after which it applies once more.
+    """
+
+    drop: float = parameter(0.25, "factor of the rates after each of drop_at", "", "(0, 1]")
+    drop_at: tuple[int, ...] = parameter(
+        (50, 75, 90), "epochs after which rates fall", "", "[1, inf)"
+    )
+
+    def rate_scale(self, epoch: int) -> float:
+        """``drop`` for every epoch of ``drop_at`` that has passed."""
+        return float(self.drop ** sum(epoch >= passed for passed in self.drop_at))

@@ -41,7 +41,8 @@ class Trace:
         Unit of the values; ``"1"`` if they have none.
     population : str
         Where the variable lives, if not in the layer's own population: one with as
-        many cells, cell for cell the partner of the layer's.
+        many cells, cell for cell the partner of the layer's, or of one cell, which is
+        recorded for all of them alike.
     change : bool
         Record the change of the variable from step to step, from 0 at the onset. Of
         the value last sent, which the onset sets to 0, this is the graded spike: the

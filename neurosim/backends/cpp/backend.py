@@ -35,6 +35,7 @@ from neurosim.backends.weights import Weights, join_weights, split_weights
 from neurosim.circuit import Circuit, Projection, Wiring
 from neurosim.circuit.gathering import gathered_variables, learning_parts
 from neurosim.circuit.kept import cell_weights, kept_by_events, sum_name
+from neurosim.circuit.meetings import meeting_phase
 from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError
 
@@ -304,7 +305,8 @@ class CppBackend(LaneBackend[Library]):
         library = self._opened()
         started = time.perf_counter()
         in_order = bool(kept_by_events(self.circuit))
-        in_flight = images_in_flight(chunk, lanes, threads, in_order=in_order)
+        meets = meeting_phase(self.circuit) is not None
+        in_flight = images_in_flight(chunk, lanes, threads, in_order=in_order, meets=meets)
         check_lane_memory(in_flight, library.layout.lane_bytes)
         shared = self._shared(library.layout, chunk, lengths)
         memory = aligned_zeros((in_flight, library.layout.lane_bytes), np.uint8)

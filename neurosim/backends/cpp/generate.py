@@ -20,6 +20,7 @@ from neurosim.backends.cpp.cell_commits import cell_commit
 from neurosim.backends.cpp.fields import Field, Fields, shared_cells
 from neurosim.backends.cpp.gathering import gathering
 from neurosim.backends.cpp.geometry import Geometry, Rows
+from neurosim.backends.cpp.meetings import meetings
 from neurosim.backends.cpp.pieces import LaneCodeObject, Piece, collect
 from neurosim.backends.cpp.slides import geometry_of
 from neurosim.backends.cpp.wired import wired_learning, wired_signal
@@ -243,7 +244,8 @@ class Assembly:
             self._learning.append((function, projection.name, rows, False))
         else:
             text = self._in_lane(name, function, part, piece)
-            (self._after if self._learning else self._before).append(function)
+            # what a learning event does to its cells comes after what its synapses gather
+            (self._after if self._learning or self._gathers else self._before).append(function)
         self._functions.append(text)
 
     def _at_once(self, function: str, part: Any, piece: Piece, projection: Projection) -> str:
@@ -310,8 +312,7 @@ class Assembly:
         self, function: str, part: Any, piece: Piece, projection: Projection, pathway: Pathway
     ) -> str:
         stored, wiring = stored_variables(projection), projection.wiring
-        silent = adds_nothing(pathway.code, stored)
-        given = self._fields, function, piece, part
+        silent, given = adds_nothing(pathway.code, stored), (self._fields, function, piece, part)
         if isinstance(wiring, str):
             return synapses.signal(*given, wiring=wiring, zero_is_silent=silent)
         geometry = self._geometry(projection)
@@ -324,6 +325,7 @@ class Assembly:
 
     def program(self) -> Program:
         """Everything written, as one source."""
+        between = meetings(self._fields, self._circuit, self._real)
         lane, shared = self._fields.lane.values(), self._fields.shared.values()
         text = [
             (_FOLDER / "lanes.h").read_text(),
@@ -347,6 +349,7 @@ class Assembly:
                     f"share({rows}, part, parts), share({rows}, part + 1, parts), "
                     "commit, batch, commits);"
                     for name, owner, rows in self._cell_commits)),
+            *between,
             (_FOLDER / "host.inc").read_text(),
         ]  # fmt: skip
         return Program("\n".join(text), tuple(lane), tuple(shared), self._how())

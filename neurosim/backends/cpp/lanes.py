@@ -35,7 +35,7 @@ def check_lanes(lanes: int | None, threads: int) -> None:
 
 
 def images_in_flight(
-    chunk: Chunk, lanes: int | None, threads: int, *, in_order: bool = False
+    chunk: Chunk, lanes: int | None, threads: int, *, in_order: bool = False, meets: bool = False
 ) -> int:
     """Lanes of a run.
 
@@ -50,6 +50,9 @@ def images_in_flight(
     in_order : bool
         Whether learning must see the images one after the other, because events of cells
         set what lasts from image to image: then one is in flight, whatever was asked for.
+    meets : bool
+        Whether the images of a batch meet when it is learnt: then all of them are in flight,
+        whatever was asked for.
 
     Returns
     -------
@@ -61,6 +64,8 @@ def images_in_flight(
     if in_order and chunk.learning:
         return 1
     together = min(chunk.batch, chunk.cycles) if chunk.learning else chunk.cycles
+    if meets and chunk.learning:
+        return together
     if lanes is not None:
         usual = lanes
     elif chunk.learning:

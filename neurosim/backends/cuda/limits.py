@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from neurosim.circuit import Circuit
 from neurosim.circuit.gathering import learns_at_once
 from neurosim.circuit.kept import cell_weights
+from neurosim.circuit.meetings import meeting_phase
 from neurosim.circuit.noise import draws_noise
 from neurosim.errors import CircuitError, ParameterError
 
@@ -46,6 +47,12 @@ def check_circuit(circuit: Circuit) -> None:
                 f"projection {projection.name!r} is wired {projection.wiring!r}, which the back "
                 f"end 'cuda' does not know (it knows {', '.join(_WIRINGS)}); {_WAY_OUT}"
             )
+    phase = meeting_phase(circuit)
+    if phase is not None:
+        raise CircuitError(
+            f"images of a batch meet in phase {phase.name!r} of circuit {circuit.name!r}, which "
+            f"the back end 'cuda' does not do; {_WAY_OUT}"
+        )
     for weight in cell_weights(circuit):
         raise CircuitError(
             f"population {weight.population!r} keeps {weight.variable!r} from image to image, "

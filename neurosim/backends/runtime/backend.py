@@ -33,10 +33,12 @@ from neurosim.backends.chunks import (
     parameter_values,
 )
 from neurosim.backends.interface import CHUNK_IMAGES, Backend, Chunk, ChunkResult
+from neurosim.backends.runtime.meetings import Meetings
 from neurosim.backends.weights import Weights, existing_synapses, join_weights, split_weights
 from neurosim.circuit import Circuit
 from neurosim.circuit.gathering import commits, gathered_variables, learning_parts
 from neurosim.circuit.kept import cell_weights, sum_name
+from neurosim.circuit.meetings import meeting_phase
 from neurosim.circuit.readouts import noted_readouts
 from neurosim.errors import BuildError, CircuitError
 
@@ -99,6 +101,8 @@ class RuntimeBackend(Backend):
             self.circuit, self.max_cycles, record=self._record, cells=self._cells
         )
         add_ties(self.circuit, self._built)
+        meets = meeting_phase(self.circuit) is not None
+        self._meetings = Meetings(self.circuit, self._built) if meets else None
         self._added = {}
         for name in self._makers:
             self._make(name)
@@ -186,7 +190,7 @@ class RuntimeBackend(Backend):
         self._set_values(chunk)
         self._set_learning(chunk)
         started = time.perf_counter()
-        self._advance(chunk.cycles * sum(lengths.values()))
+        self._advance(self._steps(chunk, lengths))
         return ChunkResult(
             weights=self._weights(chunk.weights),
             readouts=self._readouts(chunk.cycles, lengths),
@@ -197,6 +201,12 @@ class RuntimeBackend(Backend):
             seconds=time.perf_counter() - started,
             trajectories=self._trajectories(),
         )
+
+    def _steps(self, chunk: Chunk, lengths: Mapping[str, int]) -> int:
+        """Time steps of a run; where images meet, some phases run more than once."""
+        if self._meetings is None:
+            return chunk.cycles * sum(lengths.values())
+        return self._meetings.prepare(lengths, chunk.cycles, chunk.batch, chunk.learning)
 
     def _advance(self, steps: int) -> None:
         duration = steps * self.circuit.dt * b2.ms
