@@ -5,15 +5,23 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurosim.circuit.finite import is_finite
 from neurosim.data.registry import DATASETS
 from neurosim.errors import DataError, NeurosimError, ParameterError, near_matches
+from neurosim.system.file_entries import (
+    check_keys,
+    is_whole,
+    layer_sizes,
+    mistake,
+    numbers_of,
+    table_of,
+    text_of,
+)
 from neurosim.system.parameters import describe_parameters, find_parameter
 from neurosim.system.table_entries import TableEntry, read_entry
 from neurosim.system.values import parse_value
@@ -303,29 +311,29 @@ def read_presets(system: type[Any]) -> dict[str, tuple[Preset, ...]]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ParameterError(f"{path} cannot be read: {error}") from error
-    _check_keys(f"{path}", tables, (), _TABLES)
+    check_keys(f"{path}", tables, (), _TABLES)
     found: dict[str, tuple[Preset, ...]] = {}
     entries = tables.get("presets", [])
     if not isinstance(entries, list) or not entries:
         raise ParameterError(f"{path}: presets = {entries!r}: write at least one [[presets]] table")
     for number, entry in enumerate(entries, start=1):
         where = f"{path}, preset {number}"
-        _check_keys(where, entry, _NEEDED, _OPTIONAL)
-        dataset = _text(where, "dataset", entry)
+        check_keys(where, entry, _NEEDED, _OPTIONAL)
+        dataset = text_of(where, "dataset", entry)
         found[dataset] = (*found.get(dataset, ()), _read_preset(where, owner, entry))
     return found
 
 
 def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Preset:
-    hidden = _sizes(where, entry)
+    hidden = layer_sizes(where, entry)
     for key in ("epochs", "batch"):
-        if not _is_whole(entry.get(key, 1)):
-            raise _mistake(where, key, entry[key], "a whole number of 1 or more")
-    source = _text(where, "source", entry)
+        if not is_whole(entry.get(key, 1)):
+            raise mistake(where, key, entry[key], "a whole number of 1 or more")
+    source = text_of(where, "source", entry)
     parameters = {
         **({"batch": entry["batch"]} if "batch" in entry else {}),
-        **_rates(where, owner, _table(where, "rates", entry), entry.get("batch", 1)),
-        **_parameters(where, owner, _table(where, "parameters", entry)),
+        **_rates(where, owner, table_of(where, "rates", entry), entry.get("batch", 1)),
+        **_parameters(where, owner, table_of(where, "parameters", entry)),
     }
     try:
         # every check of the system, in a network of this depth
@@ -334,7 +342,7 @@ def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Pres
         raise ParameterError(f"{where}: {error}") from error
     curves = entry.get("curves", [])
     if not isinstance(curves, list):
-        raise _mistake(where, "curves", curves, "[[presets.curves]] tables")
+        raise mistake(where, "curves", curves, "[[presets.curves]] tables")
     published = tuple(
         _read_curve(f"{where}, curve {number}", curve)
         for number, curve in enumerate(curves, start=1)
@@ -350,12 +358,12 @@ def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Pres
 def _read_option(
     where: str, owner: type[Any], given: Mapping[str, Any], entry: Mapping[str, Any]
 ) -> PresetOption:
-    _check_keys(where, given, ("with",), _OPTION)
-    hidden = _sizes(where, given) if "hidden" in given else None
-    chosen = _parameters(where, owner, _table(where, "with", given))
+    check_keys(where, given, ("with",), _OPTION)
+    hidden = layer_sizes(where, given) if "hidden" in given else None
+    chosen = _parameters(where, owner, table_of(where, "with", given))
     parameters = {
-        **_rates(where, owner, _table(where, "rates", given), entry.get("batch", 1)),
-        **_parameters(where, owner, _table(where, "parameters", given)),
+        **_rates(where, owner, table_of(where, "rates", given), entry.get("batch", 1)),
+        **_parameters(where, owner, table_of(where, "parameters", given)),
     }
     try:
         owner(layers=(1, *(hidden or entry["hidden"]), 1), **{**chosen, **parameters})
@@ -381,7 +389,7 @@ def _rates(
             raise ParameterError(f"{where}, rates: {error}") from error
         if not per_layer:
             raise ParameterError(f"{where}: rates.{name} is no per-layer parameter")
-        made[name] = tuple(rate / batch for rate in _numbers(where, f"rates.{name}", values))
+        made[name] = tuple(rate / batch for rate in numbers_of(where, f"rates.{name}", values))
     return made
 
 
@@ -393,72 +401,21 @@ def _parameters(where: str, owner: type[Any], given: Mapping[str, Any]) -> dict[
 
 
 def _read_curve(where: str, entry: Any) -> PublishedCurve:
-    _check_keys(where, entry, ("quantity", "source", "values"), _CURVE)
-    values = _numbers(where, "values", entry["values"])
+    check_keys(where, entry, ("quantity", "source", "values"), _CURVE)
+    values = numbers_of(where, "values", entry["values"])
     if "batches_per_epoch" in entry:
         per_epoch = entry["batches_per_epoch"]
-        if not _is_whole(per_epoch):
-            raise _mistake(where, "batches_per_epoch", per_epoch, "a whole number of 1 or more")
-        batches = _numbers(where, "batches", entry.get("batches"))
+        if not is_whole(per_epoch):
+            raise mistake(where, "batches_per_epoch", per_epoch, "a whole number of 1 or more")
+        batches = numbers_of(where, "batches", entry.get("batches"))
         epochs: Sequence[float] = [count / per_epoch for count in batches]
     else:
-        epochs = _numbers(where, "epochs", entry.get("epochs"))
+        epochs = numbers_of(where, "epochs", entry.get("epochs"))
     if len(epochs) != len(values) or list(epochs) != sorted(set(epochs)):
         raise ParameterError(
             f"{where}: {len(values)} values, {len(epochs)} epochs; give one rising epoch per value"
         )
     points = dict(zip(epochs, values, strict=True))
-    return PublishedCurve(_text(where, "quantity", entry), points, _text(where, "source", entry))
-
-
-# ------------------------------------------------------------------ checks
-
-
-def _check_keys(where: str, entry: Any, needed: Iterable[str], optional: Iterable[str]) -> None:
-    if not isinstance(entry, Mapping):
-        raise ParameterError(f"{where}: {entry!r} is no table")
-    allowed = (*needed, *optional)
-    for key in entry:
-        if key not in allowed:
-            raise ParameterError(f"{where}: unknown key {key!r}; {near_matches(key, allowed)}")
-    for key in needed:
-        if key not in entry:
-            raise ParameterError(f"{where}: {key} is missing")
-
-
-def _mistake(where: str, key: str, value: Any, wanted: str) -> ParameterError:
-    return ParameterError(f"{where}: {key} = {value!r}: give {wanted}")
-
-
-def _sizes(where: str, entry: Mapping[str, Any]) -> tuple[int, ...]:
-    hidden = entry["hidden"]
-    if not isinstance(hidden, list) or not all(_is_whole(size) for size in hidden):
-        raise _mistake(where, "hidden", hidden, "a list of layer sizes of 1 or more")
-    return tuple(hidden)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _text(where: str, key: str, entry: Mapping[str, Any]) -> str:
-    value = entry[key]
-    if not isinstance(value, str) or not value.strip():
-        raise _mistake(where, key, value, "text")
-    return value
-
-
-def _table(where: str, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    value = entry.get(key, {})
-    if not isinstance(value, Mapping):
-        raise _mistake(where, key, value, "a table, e.g. { g_l = 0.3 }")
-    return value
-
-
-def _numbers(where: str, key: str, values: Any) -> list[float]:
-    if not isinstance(values, list) or not all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) and is_finite(value)
-        for value in values
-    ):
-        raise _mistake(where, key, values, "a list of numbers")
-    return values
+    return PublishedCurve(
+        text_of(where, "quantity", entry), points, text_of(where, "source", entry)
+    )
