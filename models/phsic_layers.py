@@ -171,7 +171,21 @@ class KernelLayers(DroppedRates):
         return (k - 1) * (5 if self.grouped else 1)
 
     def learning_cells(self, part: str, k: int) -> dict[str, Any]:
-        """What learning adds to cells of a layer; see :meth:`_cells`."""
+        """What learning adds to cells of a layer.
+
+        Parameters
+        ----------
+        part : {"sensory", "hidden", "group", "modulator"}
+            Which cells.
+        k : int
+            Number of the layer.
+
+        Returns
+        -------
+        dict
+            ``equations`` and ``events``; ``links``, names of variables of the modulator;
+            ``kept``, what cells keep for the next image, by name; ``meets`` and ``averages``.
+        """
         del part, k
         return {}
 
@@ -192,11 +206,7 @@ class KernelLayers(DroppedRates):
         self, part: str, k: int, equations: str, *events: Event, role: str, size: int = 0,
         links: tuple[str, ...] = (), **shown: str,
     ) -> Population:  # fmt: skip
-        """Cells of layer k or beside it, with what learning adds to them.
-
-        That is ``equations`` and ``events``, ``links``, names of variables of the modulator;
-        ``kept``, what cells keep for the next image; ``meets`` and ``averages``.
-        """
+        """Cells of layer k or beside it, with what learning adds to them."""
         more = self.learning_cells(part, k)
         kept, links = more.get("kept", {}), (*links, *more.get("links", ()))
         equations += more.get("equations", "")

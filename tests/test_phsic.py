@@ -147,6 +147,18 @@ def test_the_pairs_of_a_batch_add_up_to_its_gradient(kind: tuple[str, str]) -> N
     np.testing.assert_allclose(total / m**2, batch, rtol=0, atol=1e-14 + 1e-12 * abs(batch).max())
 
 
+def test_the_more_pairs_the_nearer_to_the_gradient() -> None:
+    """Guards the claim that single pairs are right on average and noisy one by one."""
+    W, x, y, rule = one_layer(("gauss", "divisive"), images=64)
+    layer = activity(W, x, rule)
+    full = {"W": batch_change(layer, x, y, rule)}
+    angles = [compare({"W": batch_change(layer, x, y, rule, reach)}, full).angle
+              for reach in (1, 4, 16, 63)]  # fmt: skip
+    assert angles[0] > angles[1] > angles[2] > angles[3]
+    assert angles[0] > 20
+    assert angles[3] < 1e-5
+
+
 @pytest.mark.parametrize("n", [2, 3, 10])
 def test_the_label_kernel_is_the_cosine_of_centred_labels(n: int) -> None:
     """Guards the value for two classes that differ, -1/(n - 1)."""

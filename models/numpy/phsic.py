@@ -135,13 +135,18 @@ def batch_mean(layer: Layer, y: FloatArray, rule: Rule) -> float:
     return float((rule.gamma * label_kernel(y) - 2 * kernel(layer.q, rule)).mean())
 
 
-def batch_change(layer: Layer, x: FloatArray, y: FloatArray, rule: Rule) -> FloatArray:
+def batch_change(
+    layer: Layer, x: FloatArray, y: FloatArray, rule: Rule, reach: int = 0
+) -> FloatArray:
     """Minus the gradient of the objective, eq. 40, over all pairs of a batch.
 
-    Every image has a factor for each cell, which reads all other images of the batch.
+    Every image has a factor for each cell, which reads all other images of the batch; with a
+    ``reach`` only those that were shown at most so many images before or after it.
     """
     K, Ky, q, m = kernel(layer.q, rule), label_kernel(y), layer.q, layer.q.shape[1]
-    S = (rule.gamma * (Ky - Ky.mean()) - 2 * (K - K.mean())) / m**2
+    lag = abs(np.subtract.outer(np.arange(m), np.arange(m)))
+    pairs = (lag > 0) & (lag <= reach) if reach else np.ones((m, m), dtype=bool)
+    S = pairs * (rule.gamma * (Ky - Ky.mean()) - 2 * (K - K.mean())) / pairs.sum()
     if rule.kernel == "gauss":
         S = S * K
         factor = -2 / rule.sigma**2 * (q * S.sum(axis=1) - q @ S.T)
