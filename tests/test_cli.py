@@ -323,7 +323,7 @@ COMPLAINTS = {
     "system": ([*DIGITS, "--system", "corinfomin"], "did you mean 'corinfomax'?"),
     "back end": (
         [*DIGITS, "--backend", "gpu"],
-        "'gpu'; allowed: cpp, cuda, runtime",
+        "'gpu'; allowed: cpp, cuda, genn, runtime",
     ),
     "precision": ([*DIGITS, "--dtype", "float16"], "Allowed: float32, float64"),
     "parameter": ([*DIGITS, "--set", "epsilom=1"], "did you mean 'epsilon'? Allowed: batch"),

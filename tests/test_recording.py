@@ -498,7 +498,9 @@ def test_what_cannot_be_recorded_is_said_in_one_line(
 def test_unknown_back_ends_are_refused(made: tuple[Simulator, Problem], backend: Any) -> None:
     """Guards a recording by another back end than the one asked for, without a word."""
     simulator, problem = made
-    with pytest.raises(ParameterError, match=rf"unknown backend {backend!r}.*cpp, cuda, runtime"):
+    with pytest.raises(
+        ParameterError, match=rf"unknown backend {backend!r}.*cpp, cuda, genn, runtime"
+    ):
         simulator.record(problem.images, backend=backend)
     with pytest.raises(ParameterError, match="unknown backend"):
         Recorder(simulator, simulator.system.layer_traces(), backend=backend)
