@@ -29,9 +29,9 @@ All those of CorInfoMax, and three of its own, each with a parameter that takes 
 2. ``symmetric``: after the free phase an image is nudged by -beta, then by +beta, and the
    rules contrast these two phases over 2 beta. The second sets out from where the first
    ends. ``symmetric=False`` draws a sign of beta for each batch, as in the paper.
-3. ``cosine_epochs``: rates fall to 0 along a cosine, once every epoch. The decay does not
-   fall: it bounds the gain of the loop through W_ff and W_fb, which one product lets grow.
-   ``cosine_epochs=0`` is the paper's schedule.
+3. ``cosine_epochs``: rates fall to 0 along a cosine, once every epoch, and the decay with
+   them. With ``decay_falls=False`` it stays, and takes from the weights at the end of a run
+   what is no longer learnt. ``cosine_epochs=0`` is the paper's schedule.
 
 What is local? W_ff reads the error of its target and the rate of its source, as in the
 paper. W_fb lies on the apical dendrite of the lower cell and reads that cell's rate, which
@@ -121,6 +121,7 @@ class CorInfoMaxReciprocal(CosineRates, SymmetricNudge, CorInfoMax):
         "[0, 1)",
         per=UPPER,
     )
+    decay_falls: bool = parameter(True, "the decay falls as the rates do; false: it stays")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -132,12 +133,14 @@ class CorInfoMaxReciprocal(CosineRates, SymmetricNudge, CorInfoMax):
             )
 
     def rates(self, epoch: int) -> dict[str, float]:
-        """Learning rates of an epoch; without any, weights do not decay either."""
-        found = super().rates(epoch)
-        if any(found.values()):
-            return found
-        learning = (p.name for p in self.circuit().projections if p.rate)
-        return found | {f"{name}.forgetting": 0.0 for name in learning}
+        """Learning rates and decays of an epoch; without rates, weights do not decay either."""
+        scale = self.rate_scale(epoch)
+        decay = scale if self.decay_falls else float(scale > 0)
+        return super().rates(epoch) | {
+            f"{projection.name}.forgetting": projection.parameters["forgetting"] * decay
+            for projection in self.circuit().projections
+            if projection.rate
+        }
 
     # -------------------------------------------------------------- cells
 

@@ -25,7 +25,7 @@ none                        ``weight_decay``      ``(P,)``              share of
 Also: ``params``, the settings; ``trajectory``, one image step by step; ``rows``, its steps at
 the ends of the two phases that are contrasted, and the number that divides their difference;
 ``shown``, trajectory, image and beta of each image of a batch; ``scale``, what the schedule
-leaves of the rates; ``epoch``, from 0; ``images`` and ``targets``, one per row; ``rng``, the
+leaves of rates and decay; ``epoch``, from 0; ``images`` and ``targets``, one per row; ``rng``, the
 source of all draws.
 
 Examples
@@ -131,12 +131,12 @@ def update(
     mu_fb: Sequence[float],
     scale: float = 1.0,
 ) -> dict[str, FloatArray]:
-    """Weights after a batch; ``scale`` is what the schedule leaves of the rates."""
+    """Weights after a batch; ``scale`` is what the schedule leaves of rates and decay."""
     depth, new = len(mu_ff), dict(weights)
     for k in range(depth):
         changes = [forward_change(t, x, params.contrasted(beta), k) for t, x, beta in shown]
         forward = np.mean(changes, axis=0)
-        kept = 1 - params.batch * params.weight_decay[k]
+        kept = 1 - scale * params.batch * params.weight_decay[k]
         rate = scale * params.batch * mu_ff[k]
         new[f"W_ff_{k}"] = kept * weights[f"W_ff_{k}"] + rate * forward
         if not k:
