@@ -23,10 +23,11 @@ MARK = "<!-- made by docs/make_results_pages.py; do not edit -->\n\n"
 def pages() -> dict[Path, str]:
     """Text of every page by its path."""
     results, page = read_results(RESULTS), DOCS / "results.md"
+    times = {result.row: result.costs["ms_per_image"] for result in results}
     pictures = picture_paths(results, DOCS / "images")
     return {
         page: render_page(results, pictures, page, "reproduce.md#tables"),
-        DOCS / "costs.md": MARK + render_costs(Costs.shipped(), "table1"),
+        DOCS / "costs.md": MARK + render_costs(Costs.shipped(), "table1", times),
     }
 
 

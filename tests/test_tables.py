@@ -13,7 +13,7 @@ from command_line import call
 
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
 from neurosim.models import SYSTEMS
-from neurosim.reproduce import TABLES, chosen_rows, costs, measuring, rows_of
+from neurosim.reproduce import STUDIES, TABLES, chosen_rows, costs, measuring, rows_of
 from neurosim.reproduce import reproducing as module
 from neurosim.reproduce.costs import Cost, Costs, duration
 from neurosim.reproduce.extrapolation import makespan, render_costs
@@ -300,6 +300,14 @@ def test_costs_are_kept_and_those_of_another_machine_are_not_taken(
     costs.own_file().write_text("{}")
     with pytest.raises(RunFolderError, match="holds no times"):
         Costs.own()
+
+
+def test_costs_ship_for_every_row_of_the_table() -> None:
+    """Guards a page of costs that leaves rows out, and times of rows that are gone."""
+    shipped = Costs.shipped()
+    assert not [row.name for row in rows_of("table1") if shipped.of(row) is None]
+    assert {*shipped.rows} <= {row.name for table in TABLES for row in rows_of(table)}
+    assert {*shipped.studies} <= {*STUDIES}
 
 
 def test_a_row_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:

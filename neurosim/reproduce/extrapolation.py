@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from neurosim.reproduce.costs import Cost, Costs, duration
 from neurosim.reproduce.tables import TABLES, Row, rows_of
@@ -45,7 +45,9 @@ memory do. So the lines of more cores than were measured are lower bounds.
 {rows}
 
 Milliseconds of a network that has just begun to learn; a seed has {epochs} epochs, each with an
-evaluation of all test images.{drawn}
+evaluation of all test images.{drawn} Beside them stand times by the clock in the last epoch of the
+[runs that were made](results.md), at other hours: where these are shorter, the measurement was
+slowed down by other work, and so is what was computed from it.
 """
 
 
@@ -70,7 +72,7 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
     return max(free)
 
 
-def render_costs(costs: Costs, table: str) -> str:
+def render_costs(costs: Costs, table: str, runs: Mapping[str, float] | None = None) -> str:
     """The page of costs of a table.
 
     Parameters
@@ -79,6 +81,8 @@ def render_costs(costs: Costs, table: str) -> str:
         Measured times.
     table : str
         A name of :data:`neurosim.reproduce.TABLES`.
+    runs : mapping of str to float, optional
+        Milliseconds per training image in runs that were made, by row, to set beside them.
 
     Returns
     -------
@@ -87,7 +91,8 @@ def render_costs(costs: Costs, table: str) -> str:
     """
     rows = rows_of(table)
     ways = _ways(costs, rows)
-    head = ("row", *(f"{way}, ms" for way in ways), "evaluation, ms", "one seed, one core")
+    head = ("row", *(f"{way}, ms" for way in ways), "in runs made, ms", "evaluation, ms",
+            "one seed, one core")  # fmt: skip
     return _TEXT.format(
         title=TABLES[table].title,
         source=TABLES[table].source,
@@ -97,7 +102,7 @@ def render_costs(costs: Costs, table: str) -> str:
         rule=" | ".join(["---:"] * len(_SEEDS)),
         machines="\n".join(_machines(costs, rows, ways)),
         rows_head=_line(head) + "\n" + _line(["---", *["---:"] * (len(head) - 1)]),
-        rows="\n".join(_line(_cells(costs, row, ways)) for row in rows),
+        rows="\n".join(_line(_cells(costs, row, ways, runs or {})) for row in rows),
         epochs=" or ".join(str(n) for n in sorted({row.epochs for row in rows})),
         drawn=_note(costs, rows),
     )
@@ -142,13 +147,14 @@ def _duration(seconds: Sequence[float], seeds: int, workers: int) -> str:
     return duration(makespan([*seconds] * seeds, workers))
 
 
-def _cells(costs: Costs, row: Row, ways: Sequence[str]) -> list[str]:
+def _cells(costs: Costs, row: Row, ways: Sequence[str], runs: Mapping[str, float]) -> list[str]:
     timed = costs.rows.get(row.name, {})
     single = costs.of(row)
     mark = "*" if any(cost.images == "drawn" for cost in timed.values()) else ""
     return [
         row.name + mark,
         *(_milliseconds(timed.get(way)) for way in ways),
+        f"{runs[row.name]:.3f}" if row.name in runs else "-",
         "-" if single is None else f"{single.evaluate_ms:.3f}",
         "-" if single is None else duration(single.seconds(row)),
     ]
