@@ -71,6 +71,8 @@ def _mathml(self: Any, node: nodes.Element) -> None:
     made = latex2mathml.converter.convert(source, display=display)
     # within words it leaves the escapes
     made = re.sub(r"\\([_#%$])", r"\1", made)
+    # browsers read how a column is aligned from its style only
+    made = made.replace('columnalign="', 'style="text-align: ')
     if "\\" in made or "<mi>&</mi>" in made:
         log.warning("a formula is not understood: %s", source, location=node)
     self.body.append(made)
