@@ -7,8 +7,11 @@ from typing import Any
 
 import latex2mathml.converter
 from docutils import nodes
+from sphinx.util import logging
 
 from neurosim import __version__
+
+log = logging.getLogger(__name__)
 
 project = "neurosim"
 author = "the authors of neurosim"
@@ -62,9 +65,17 @@ autodoc_default_options = {
 def _mathml(self: Any, node: nodes.Element) -> None:
     """Write a formula as MathML, which browsers show by themselves."""
     display = "block" if isinstance(node, nodes.math_block) else "inline"
-    # latex2mathml does not know the large form
-    source = re.sub(r"\\(?:bigl|bigr|Bigl|Bigr|displaystyle)(?![a-z])", "", node.astext())
-    self.body.append(latex2mathml.converter.convert(source, display=display))
+    # latex2mathml does not know the large form, and aligns in align* only
+    source = re.sub(r"\\(?:[bB]ig[lr]?|displaystyle)(?![a-z])", "", node.astext())
+    source = source.replace("{aligned}", "{align*}").replace(r"\^{}", "^")
+    made = latex2mathml.converter.convert(source, display=display)
+    # within words it leaves the escapes
+    made = re.sub(r"\\([_#%$])", r"\1", made)
+    # browsers read how a column is aligned from its style only
+    made = made.replace('columnalign="', 'style="text-align: ')
+    if "\\" in made or "<mi>&</mi>" in made:
+        log.warning("a formula is not understood: %s", source, location=node)
+    self.body.append(made)
     raise nodes.SkipNode
 
 
