@@ -95,7 +95,7 @@ def test_a_search_over_epsilon_on_digits() -> None:
     x, y = load_digits(return_X_y=True)
     search = GridSearchCV(
         NeurosimClassifier(hidden=(100,), epochs=3),
-        {"parameters__epsilon": [0.01, 0.3]},
+        {"parameters__epsilon": [0.1, 0.3]},
         cv=3,
         error_score="raise",
     )
