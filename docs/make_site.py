@@ -32,6 +32,8 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "docs/recordings.md",
         "docs/figures.md",
         "docs/compare.md",
+        "docs/search.md",
+        "docs/pretrained.md",
         "docs/write-your-own-rule.md",
         "docs/brian2-objects.md",
     ),
@@ -40,6 +42,8 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "docs/equations.md",
         "docs/gradient-checks.md",
         "docs/reproduce.md",
+        "docs/results.md",
+        "docs/costs.md",
     ),
     "How it works": (
         "docs/architecture.md",

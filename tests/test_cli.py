@@ -629,7 +629,8 @@ def test_output_that_is_no_terminal_is_plain_lines(whole: tuple[Path, Any]) -> N
     assert "\r" not in result.err + result.out
     assert "\x1b" not in result.err + result.out
     told = re.findall(r"epoch (\d): train [\d.]+ %, test [\d.]+ %", result.err)
-    assert told == ["1", "2"]
+    # of epochs that take less than some seconds not all are told
+    assert told in (["1"], ["1", "2"])
 
 
 def test_a_saved_config_repeats_the_run_and_quiet_prints_nothing(

@@ -49,7 +49,6 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.models.numpy import corinfomax as cim
 from neurosim.models.numpy.corinfomax import (
     FloatArray,
     ReferenceParameters,
@@ -59,6 +58,7 @@ from neurosim.models.numpy.corinfomax import (
     lateral_update,
     reference_parameters,
 )
+from neurosim.models.numpy.corinfomax import simulate as simulate_nudges
 
 __all__ = [
     "ReciprocalParameters", "cosine", "initial_weights", "reciprocal_parameters", "simulate",
@@ -94,7 +94,7 @@ def simulate(
 ) -> Trajectory:
     """Show one image: free, if the nudge is symmetric opposed, and nudged phase."""
     nudges = (-beta, beta) if params.symmetric else (beta,)
-    return cim.simulate(params, weights, x, y, *nudges)
+    return simulate_nudges(params, weights, x, y, *nudges)
 
 
 def forward_change(
