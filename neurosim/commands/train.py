@@ -51,8 +51,8 @@ environment variables:
 
 #: Options that a resumed run takes.
 _WITH_RESUME = (
-    "--epochs, --data-dir, --no-output-check, --jobs, --lanes, --threads, --tensorboard, "
-    "--gallery and --quiet"
+    "--epochs, --data-dir, --backend, --no-output-check, --jobs, --lanes, --threads, "
+    "--tensorboard, --gallery and --quiet"
 )
 
 
@@ -194,6 +194,7 @@ def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     how: dict[str, Any] = {
         "epochs": options.epochs,
         "data_dir": options.data_dir,
+        "backend": options.backend,
         "check_output": options.check_output,
         **_how(options),
     }

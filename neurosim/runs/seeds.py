@@ -135,6 +135,7 @@ def resume_seeds(
     jobs: int,
     epochs: int | None = None,
     data_dir: Path | None = None,
+    backend: str | None = None,
     check_output: bool | None = None,
     lanes: int | None = None,
     threads: int | None = None,
@@ -155,6 +156,8 @@ def resume_seeds(
         New total of epochs of every run that has fewer.
     data_dir : Path, optional
         Where the data set lies now; by default where the runs found it.
+    backend : str, optional
+        What computes from here on; by default what did so far.
     check_output : bool, optional
         Whether to stop at a dead output; by default as before.
     lanes, threads : int, optional
@@ -184,10 +187,15 @@ def resume_seeds(
     if tensorboard:
         require_tensorboard()
     seeds = _read_seeds(path)
-    given = {"epochs": epochs, "data_dir": data_dir, "check_output": check_output}
+    given = {
+        "epochs": epochs,
+        "data_dir": data_dir,
+        "backend": backend,
+        "check_output": check_output,
+    }
     settings = resolve(given, read_seeds_config(path))
     how = worker_options(settings.backend, len(seeds), jobs, lanes, threads)
-    changes = _options_of(settings, data_dir, check_output)
+    changes = _options_of(settings, data_dir, backend, check_output)
     commands = _plan(settings, path, seeds, how, tensorboard=tensorboard, changes=changes)
     if commands and any(value is not None for value in given.values()):
         # seeds that have not begun, and the next resume, read the new settings here
@@ -306,10 +314,12 @@ def _plan(
 
 
 def _options_of(
-    settings: RunSettings, data_dir: Path | None, check_output: bool | None
+    settings: RunSettings, data_dir: Path | None, backend: str | None, check_output: bool | None
 ) -> list[str]:
     """Options that change settings of runs that have begun."""
     options = [] if data_dir is None else ["--data-dir", str(settings.data_dir)]
+    if backend is not None:
+        options += ["--backend", backend]
     if check_output is not None:
         options.append("--output-check" if check_output else "--no-output-check")
     return options

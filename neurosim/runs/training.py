@@ -85,6 +85,7 @@ def resume_training(
     *,
     epochs: int | None = None,
     data_dir: Path | None = None,
+    backend: str | None = None,
     check_output: bool | None = None,
     progress: bool = True,
     lanes: int | None = None,
@@ -101,6 +102,8 @@ def resume_training(
         New total of epochs, not below those already done.
     data_dir : Path, optional
         Where the data set lies now; by default where the run found it.
+    backend : str, optional
+        What computes from here on; by default what did so far.
     check_output : bool, optional
         Whether to stop at a dead output; by default as before.
     progress : bool
@@ -127,7 +130,12 @@ def resume_training(
     Interrupted
         After a signal, once a checkpoint is written.
     """
-    given = {"epochs": epochs, "data_dir": data_dir, "check_output": check_output}
+    given = {
+        "epochs": epochs,
+        "data_dir": data_dir,
+        "backend": backend,
+        "check_output": check_output,
+    }
     with RunFolder.reopen(path) as folder, messages_in(folder):
         config = folder.read_config()
         settings = resolve(given, settings_from_config(config, str(path)))

@@ -159,7 +159,12 @@ class TrainingRun:
                 "the run's own back, or start a new run with another --out"
             )
         wanted = self._state()
-        state = {**state, "settings": of_any_version(state["settings"])}
+        state = {
+            **state,
+            "settings": of_any_version(state["settings"]),
+            # any back end goes on with what another has learnt
+            "run": {**state["run"], "backend": self.settings.backend},
+        }
         for name in ("system", "settings", "seed", "dtype", "run"):
             if not _agrees(state[name], wanted[name]):
                 raise CheckpointError(
