@@ -99,12 +99,12 @@ def test_rows_are_chosen_by_name_and_by_data_set() -> None:
 @pytest.mark.parametrize(
     ("entry", "complaint"),
     [
-        ({"name": "table1", "value": 97.0}, "write table"),
+        ({"name": "table1", "value": 97.0}, "table: deviation is missing"),
         ({"name": "table1", "value": 97.0, "deviatoin": 0.1}, "did you mean 'deviation'"),
         ({"name": "", "value": 97.0, "deviation": 0.1}, "give text"),
         ({"name": "table1", "value": 9700.0, "deviation": 0.1}, "per cent"),
         ({"name": "table1", "value": True, "deviation": 0.1}, "per cent"),
-        (97.0, "write table"),
+        (97.0, "table: 97.0 is no table"),
     ],
 )
 def test_mistakes_in_an_entry_are_named(entry: Any, complaint: str) -> None:

@@ -8,7 +8,16 @@ from typing import Any
 from neurosim.circuit.finite import is_finite
 from neurosim.errors import ParameterError, near_matches
 
-__all__ = ["check_keys", "is_whole", "layer_sizes", "mistake", "numbers_of", "table_of", "text_of"]
+__all__ = [
+    "check_keys",
+    "is_whole",
+    "layer_sizes",
+    "mistake",
+    "numbers_of",
+    "percentage_of",
+    "table_of",
+    "text_of",
+]
 
 
 def check_keys(where: str, entry: Any, needed: Iterable[str], optional: Iterable[str]) -> None:
@@ -173,9 +182,36 @@ def numbers_of(where: str, key: str, values: Any) -> list[float]:
     ParameterError
         If they are anything but finite numbers.
     """
-    if not isinstance(values, list) or not all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) and is_finite(value)
-        for value in values
-    ):
+    if not isinstance(values, list) or not all(map(_is_number, values)):
         raise mistake(where, key, values, "a list of numbers")
     return values
+
+
+def percentage_of(where: str, key: str, entry: Mapping[str, Any]) -> float:
+    """The per cent under a key.
+
+    Parameters
+    ----------
+    where, key : str
+        Place in the file, and the key there.
+    entry : mapping
+        A table with that key.
+
+    Returns
+    -------
+    float
+        From 0 to 100.
+
+    Raises
+    ------
+    ParameterError
+        If it is no number from 0 to 100.
+    """
+    value = entry[key]
+    if not _is_number(value) or not 0 <= value <= 100:
+        raise mistake(where, key, value, "per cent, 0 to 100")
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and is_finite(value)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-from neurosim.circuit.finite import is_finite
-from neurosim.errors import ParameterError, near_matches
+from neurosim.system.file_entries import check_keys, percentage_of, text_of
 
 __all__ = ["TableEntry", "read_entry"]
 
@@ -55,18 +53,7 @@ def read_entry(where: str, entry: Any) -> TableEntry | None:
     """
     if entry is None:
         return None
-    if not isinstance(entry, Mapping) or {*entry} != {*_KEYS}:
-        unknown = [key for key in (entry if isinstance(entry, Mapping) else ()) if key not in _KEYS]
-        hint = f"unknown key {unknown[0]!r}; {near_matches(unknown[0], _KEYS)}" if unknown else (
-            'write table = { name = "table1", value = 97.62, deviation = 0.12 }'
-        )  # fmt: skip
-        raise ParameterError(f"{where}: table = {entry!r}: {hint}")
-    name, value, deviation = (entry[key] for key in _KEYS)
-    if not isinstance(name, str) or not name:
-        raise ParameterError(f"{where}: table.name = {name!r}: give text")
-    for key, number in (("value", value), ("deviation", deviation)):
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not (
-            is_finite(number) and 0 <= number <= 100
-        ):  # fmt: skip
-            raise ParameterError(f"{where}: table.{key} = {number!r}: give per cent, 0 to 100")
-    return TableEntry(name, float(value), float(deviation))
+    place = f"{where}: table"
+    check_keys(place, entry, _KEYS, ())
+    value, deviation = (percentage_of(place, key, entry) for key in ("value", "deviation"))
+    return TableEntry(text_of(place, "name", entry), value, deviation)
