@@ -64,7 +64,7 @@ clean:           ## remove the environment and build products (not the runs)
 define check_tools
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 to 3.13, or say make PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "$$($(PYTHON) --version) is not supported: Python 3.11 to 3.13, e.g. make PYTHON=python3.12" >&2; exit 2; }
-	@set -- $${CXX:-g++}; command -v "$$1" >/dev/null || command -v clang++ >/dev/null || { echo "no C++ compiler found: install g++ (README, Install)" >&2; exit 2; }
+	@set -- $${CXX:-g++}; command -v "$$1" >/dev/null || command -v clang++ >/dev/null || { echo "no C++ compiler found: install g++ (docs/install.md)" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "cannot make a virtual environment: on Debian and Ubuntu install python3-venv" >&2; exit 2; }
 endef
 

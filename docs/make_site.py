@@ -24,8 +24,11 @@ BUILD = ROOT / "build" / "site"
 
 #: The order of the site: captions, and the pages below them.
 CONTENTS: dict[str, tuple[str, ...]] = {
-    "Begin": ("README.md", "notebooks", "docs/troubleshooting.md"),
+    "Begin": ("README.md", "docs/install.md", "notebooks", "docs/troubleshooting.md",
+              "docs/limits.md"),
+    "Ideas": ("docs/phases.md", "docs/events.md", "docs/lanes.md", "docs/wiring.md"),
     "Use it": (
+        "docs/training.md",
         "docs/your-data.md",
         "docs/scikit-learn.md",
         "docs/compartment-view.md",
@@ -52,7 +55,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "docs/performance.md",
     ),
     "Reference": ("api", "gallery", "CONTRIBUTING.md", "CHANGELOG.md"),
-}
+}  # fmt: skip
 
 #: Modules of the reference by page: what a user imports.
 API: dict[str, tuple[str, ...]] = {

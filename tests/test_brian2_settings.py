@@ -301,3 +301,23 @@ def interrupted(backend: Backend, chunk: Chunk) -> None:
         backend.run(chunk)
     finally:
         thread.join()
+
+
+_IN_A_THREAD = """
+import signal, threading
+before = signal.getsignal(signal.SIGINT), signal.signal
+thread = threading.Thread(target=lambda: __import__("neurosim.backends.brian"))
+thread.start()
+thread.join()
+import brian2
+assert brian2.NeuronGroup
+assert (signal.getsignal(signal.SIGINT), signal.signal) == before
+"""
+
+
+def test_brian2_may_be_imported_first_in_a_thread() -> None:
+    """Guards programs built in a thread, as `make train` does: Brian2 alone fails there."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_A_THREAD], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -93,6 +93,25 @@ def test_the_example_of_the_readme_runs() -> None:
     names = run_page(ROOT / "README.md")
     digits = names["digits"]
     assert names["simulator"].score(digits.x_test, digits.y_test) > 0.8
+    assert "0.001*w" in names["Forgetting"]().circuit().projection("ff_1").commit
+
+
+def test_the_results_of_the_readme_are_measured() -> None:
+    """Guards numbers of the front page: each row stands on the page made from the results."""
+    results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    row = re.compile(r"^\| \[.*\]\(docs/models/([\w-]+)\.md\) \| (.+) \| (.+) \|$", re.M)
+    rows = row.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(rows) > 3
+    for system, here, published in rows:
+        line = re.search(rf"^\| mnist/{system} \|.*$", results, re.M)
+        assert line is not None, system
+        assert "| 10 of 50 |" in line[0], system
+        assert f"| {here} | {published} |" in line[0], system
+
+
+def test_the_front_page_is_short() -> None:
+    """Guards against a front page that grows into a record: details have pages of their own."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < 850
 
 
 #: Pages with tests of their own above.

@@ -34,7 +34,7 @@ from neurosim.system import System
 IMAGES = 7
 needs_genn = pytest.mark.skipif(
     importlib.util.find_spec("pygenn") is None,
-    reason="PyGeNN is not installed: the README says how, in Install",
+    reason="PyGeNN is not installed: docs/install.md says how",
 )
 
 #: Systems that the back end takes.
