@@ -263,7 +263,7 @@ def test_runs_of_systems_in_files_lie_below_out(own_system, tmp_path, monkeypatc
     """Guards runs written beside the file, because its path took the place of --out."""
     begun = []
     monkeypatch.setattr(
-        module, "train_seeds", lambda settings, seeds, folder, **how: begun.append(folder)
+        module, "train_missing_seeds", lambda settings, seeds, folder, **how: begun.append(folder)
     )
     reference, out = f"{own_system}:Mine", tmp_path / "out"
     folders = train_missing([reference, "ep"], 1, out, settings={"dataset": "digits"})

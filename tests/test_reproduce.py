@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import call
+from command_line import call, refusal
 
 from neurosim import load_dataset
 from neurosim.reproduce import STUDIES, costs, reciprocal
@@ -83,14 +83,18 @@ def test_the_command_writes_figure_and_numbers(
     monkeypatch.setattr(linear, "simulate", lambda epsilon, seed: courses[epsilon])
     listed = call("reproduce", "--list").out
     assert all(f"{name}:" in listed for name in STUDIES)
-    written = call("reproduce", "urfb-linear", "--out", tmp_path).out
+    written = call("reproduce", "figure", "urfb-linear", "--out", tmp_path).out
     assert (tmp_path / "urfb-linear.png").stat().st_size > 20_000
     numbers = json.loads((tmp_path / "urfb-linear.json").read_text())
     assert set(numbers) == {"ε = 0", "ε = 0.25", "ε = 0.5", "ε = 1", "BP"}
     assert str(tmp_path) in written
     assert costs.Costs.own().studies["urfb-linear"] > 0
-    assert "did you mean 'urfb-linear'" in call("reproduce", "urfb-liner").complaint
-    assert "needs no data" in call("reproduce", "urfb-linear", "--data-dir", tmp_path).complaint
+    assert "did you mean 'urfb-linear'" in refusal("reproduce", "figure", "urfb-liner")
+    assert "no figure is named" in refusal("reproduce", "figure")
+    assert "say neurosim reproduce figure urfb-linear" in refusal("reproduce", "urfb-linear")
+    assert "rows are chosen by --rows" in refusal("reproduce", "digits", "digits/ep")
+    given = ("figure", "urfb-linear", "--data-dir", tmp_path)
+    assert "needs no data" in refusal("reproduce", *given)
 
 
 # ------------------------------------------------------------------ reciprocal
@@ -176,7 +180,7 @@ def test_the_study_of_pseudoinverses_is_drawn(
     short = reciprocal.simulate("symmetric", (4, 6), 0)
     monkeypatch.setattr(reciprocal, "simulate", lambda *given, **how: short)
     monkeypatch.setattr(reciprocal, "default_data_dir", lambda: tmp_path)
-    said = call("reproduce", "reciprocal", "--out", tmp_path)
+    said = call("reproduce", "figure", "reciprocal", "--out", tmp_path)
     assert "MNIST is not at hand" in said.err
     numbers = json.loads((tmp_path / "reciprocal.json").read_text())
     assert numbers["2B"] == {}

@@ -30,7 +30,8 @@ from command_line import (
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.runs import seeds as module
 from neurosim.runs import workers
-from neurosim.runs.seeds import resume_seeds, seed_folders, train_seeds
+from neurosim.runs.seed_folder import seed_folders
+from neurosim.runs.seeds import resume_seeds, train_seeds
 from neurosim.runs.settings import read_config_file, resolve
 from neurosim.runs.worker import worker_command
 

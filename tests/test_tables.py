@@ -246,7 +246,7 @@ def test_the_command_writes_results_and_their_page(
     call("reproduce", "digits", "--rows", "digits/ep", *words, "--seeds", 2, "--epochs", 2)
     said = call("reproduce", "digits", "--rows", "digits/pc", *words, "--jobs", 2, "--quiet").out
     assert asked == [
-        (2, "float32", 2, {"jobs": 1, "threads": None, "progress": True}),
+        (2, "float32", 2, {"jobs": None, "threads": None, "progress": True}),
         (20, "float32", 3, {"jobs": 2, "threads": None, "progress": False}),
     ]
     assert [(r.row, r.seeds) for r in read_results(out)] == [
@@ -269,8 +269,9 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_options_of_tables_are_refused_for_figures(tmp_path: Path) -> None:
-    refused = call("reproduce", "urfb-linear", "--seeds", "3", "--out", tmp_path)
-    assert "--seeds is for tables" in refused.complaint
+    refused = call("reproduce", "figure", "urfb-linear", "--seeds", "3", "--out", tmp_path)
+    assert "--seeds: urfb-linear is made without runs" in refused.complaint
+    assert "--images is for figures" in call("reproduce", "digits", "--images", 50).complaint
     assert "name the table, too" in call("reproduce", "--measure", "--rows", "a").complaint
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 from collections.abc import Iterable
@@ -14,8 +15,10 @@ from neurosim.errors import ParameterError
 __all__ = [
     "NumberLists",
     "add_circuit_options",
+    "add_cluster_options",
     "add_data_folder",
     "add_reading_options",
+    "cluster_from",
     "number_list",
     "numbers",
     "path",
@@ -225,6 +228,55 @@ def add_data_folder(parser: Any) -> None:
         type=path,
         metavar="DIR",
         help="where data sets lie (default: the user's cache; of a run: where it found them)",
+    )
+
+
+def add_cluster_options(group: Any, *, stretches: bool = True) -> None:
+    """Add the options that have runs trained on a cluster to a parser or group."""
+    group.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="local, slurm, or the address of a Dask scheduler (tcp://HOST:PORT), whose workers "
+        "train in place of processes here; --out must be a folder that all machines share",
+    )
+    if stretches:
+        group.add_argument(
+            "--stretch",
+            type=whole_number,
+            metavar="N",
+            help="epochs of a task on a cluster (default: a tenth of the run)",
+        )
+
+
+def cluster_from(options: argparse.Namespace) -> contextlib.AbstractContextManager[Any]:
+    """Open the cluster that parsed options name.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With those of :func:`add_cluster_options`, ``jobs`` and ``threads``.
+
+    Returns
+    -------
+    context manager
+        Of a :class:`~neurosim.runs.cluster.Cluster`, or None if none is named.
+
+    Raises
+    ------
+    ParameterError
+        If an option is for clusters, and none is named.
+    """
+    if options.cluster is None:
+        if getattr(options, "stretch", None) is not None:
+            raise ParameterError("--stretch is for runs on a cluster; give --cluster as well")
+        return contextlib.nullcontext()
+    from neurosim.runs.cluster import open_cluster
+
+    return open_cluster(
+        options.cluster,
+        jobs=options.jobs,
+        threads=options.threads,
+        stretch=getattr(options, "stretch", None),
     )
 
 

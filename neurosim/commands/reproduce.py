@@ -5,29 +5,40 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import add_data_folder, path, shown, whole_number
-from neurosim.errors import ParameterError
+from neurosim.commands.options import (
+    add_cluster_options,
+    add_data_folder,
+    cluster_from,
+    path,
+    shown,
+    whole_number,
+)
+from neurosim.errors import ParameterError, near_matches
 
 __all__ = ["add"]
 
 _EXAMPLES = """\
 examples:
   neurosim reproduce --list                       figures and rows, with what they cost here
-  neurosim reproduce urfb-linear                  a figure
+  neurosim reproduce figure mu-ff --rows digits   a figure from runs
+  neurosim reproduce figure urfb-linear           a figure without runs
   neurosim reproduce digits                       a table; no download
   neurosim reproduce table1 --rows mnist/corinfomax,mnist/ep --seeds 10
   neurosim reproduce table1 --rows mnist --epochs 10 --jobs 2
+  neurosim reproduce table1 --seeds 10 --cluster tcp://HOST:8786   on many machines
 
-The runs of a table lie in the folder --runs. The same command after an interrupt, with more
-seeds or more epochs, goes on. Results are written to OUT/TABLE/ROW.json as rows are done, and
-the page of all results in OUT and its figures are made from these files.
+Runs lie in the folder --runs. The same command after an interrupt, with more seeds or more
+epochs, goes on. Results are written to OUT/TABLE/ROW.json or OUT/figures/NAME.json as rows are
+done; pages and figures are made from these files.
 """
 
-#: Options that tables take and figures do not.
-_OF_TABLES = ("rows", "seeds", "epochs", "jobs", "threads", "backend", "runs", "page")
+#: Options that are about runs, which some figures do without.
+_OF_RUNS = ("rows", "seeds", "epochs", "images", "jobs", "threads", "backend", "cluster",
+            "stretch", "runs", "page")  # fmt: skip
 
 
 def add(commands: Any) -> None:
@@ -39,7 +50,8 @@ def add(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", metavar="NAME", nargs="?", help="figure or table; see --list")
+    parser.add_argument("what", metavar="TABLE", nargs="?", help="table, or the word figure")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="figure, after the word figure")
     parser.add_argument(
         "--list", action="store_true", help="list figures and rows of tables, and stop"
     )
@@ -52,11 +64,11 @@ def add(commands: Any) -> None:
     )
     add_data_folder(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
-    _add_tables(parser.add_argument_group("tables"))
+    _add_runs(parser.add_argument_group("runs"))
     parser.set_defaults(run=_run)
 
 
-def _add_tables(group: Any) -> None:
+def _add_runs(group: Any) -> None:
     group.add_argument(
         "--rows", metavar="A,B,...", help="rows, or data sets, joined by commas (default: all)"
     )
@@ -64,11 +76,21 @@ def _add_tables(group: Any) -> None:
         "--seeds", type=whole_number, metavar="N", help="runs of each, seeds 0 to N-1 (default: 3)"
     )
     group.add_argument(
-        "--epochs", type=whole_number, metavar="N", help="epochs (default: the table's)"
+        "--epochs", type=whole_number, metavar="N", help="epochs (default: the paper's)"
     )
     group.add_argument(
-        "--jobs", type=whole_number, metavar="N", help="runs side by side (default: 1)"
+        "--images",
+        type=whole_number,
+        metavar="N",
+        help="training images of the runs of a figure (default: all)",
     )
+    group.add_argument(
+        "--jobs",
+        type=whole_number,
+        metavar="N",
+        help="runs side by side (default: 1; on a cluster all)",
+    )
+    add_cluster_options(group)
     group.add_argument(
         "--threads",
         type=whole_number,
@@ -93,75 +115,96 @@ def _add_tables(group: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from neurosim.reproduce import STUDIES, TABLES
+    from neurosim.reproduce import FIGURES, TABLES
     from neurosim.reproduce.costs import Costs
     from neurosim.reproduce.listing import listing
     from neurosim.reproduce.study import UnknownStudyError
+    from neurosim.runs.interrupts import Interrupted
 
     if options.measure:
         return _measure(options)
     if options.list or options.what is None:
         print(listing(Costs.own(), Costs.shipped()))
         return 0
-    if options.what in TABLES:
-        return _reproduce(options)
-    if options.what not in STUDIES:
-        from neurosim.errors import near_matches
-
-        raise UnknownStudyError(
-            f"unknown figure or table {options.what!r}; "
-            f"{near_matches(options.what, [*STUDIES, *TABLES])}"
+    if options.what in FIGURES:
+        raise ParameterError(
+            f"{options.what} is a figure; say neurosim reproduce figure {options.what}"
         )
-    return _study(options)
-
-
-def _study(options: argparse.Namespace) -> int:
-    """Make a figure, and note how long that took."""
-    from neurosim.reproduce import study
-    from neurosim.reproduce.costs import Costs, own_file
-
-    for name in _OF_TABLES:
-        if getattr(options, name) is not None:
-            raise ParameterError(
-                f"--{name} is for tables, and {options.what} is a figure; leave it out"
+    if options.what != "figure":
+        if options.what not in TABLES:
+            known = [*TABLES, "figure"]
+            raise UnknownStudyError(
+                f"unknown table {options.what!r}; {near_matches(options.what, known)}"
             )
-    begin = time.monotonic()
-    for file in study(options.what).make(options.out, options.data_dir):
+        if options.name is not None:
+            raise ParameterError(f"what is {options.name!r}? rows are chosen by --rows")
+    elif options.name not in FIGURES:
+        given = "no figure is named" if options.name is None else f"unknown figure {options.name!r}"
+        raise UnknownStudyError(f"{given}; {near_matches(options.name or '', FIGURES)}")
+    try:
+        files = _table(options) if options.what != "figure" else _figure(options)
+    except Interrupted as stop:
+        print("neurosim: interrupted; the same command goes on", file=sys.stderr)
+        return 128 + stop.signal_number
+    for file in files:
         print(shown(file))
-    seconds = round(time.monotonic() - begin, 1)
-    Costs.own().adding(studies={options.what: seconds}).write(own_file())
     return 0
 
 
-def _reproduce(options: argparse.Namespace) -> int:
+def _figure(options: argparse.Namespace) -> Sequence[Path]:
+    """Make a figure from runs, or one that needs none, and note how long that took."""
+    from neurosim.reproduce import STUDIES, study
+    from neurosim.reproduce.costs import Costs, own_file
+    from neurosim.reproduce.paper_making import make_figure
+    from neurosim.reproduce.papers import figure_rows, paper_figure
+
+    if options.name not in STUDIES:
+        if options.page is not None:
+            raise ParameterError("--page is for tables, and this is a figure; leave it out")
+        figure = paper_figure(options.name)
+        rows = figure_rows(figure, _names(options.rows))
+        with cluster_from(options) as cluster:
+            return make_figure(
+                figure, rows, images=options.images, cluster=cluster, **_how(options)
+            )
+    for name in _OF_RUNS:
+        if getattr(options, name) is not None:
+            raise ParameterError(f"--{name}: {options.name} is made without runs; leave it out")
+    begin = time.monotonic()
+    files = study(options.name).make(options.out, options.data_dir)
+    seconds = round(time.monotonic() - begin, 1)
+    Costs.own().adding(studies={options.name: seconds}).write(own_file())
+    return files
+
+
+def _table(options: argparse.Namespace) -> Sequence[Path]:
     """Train what is missing, and write the page of all results."""
     from neurosim.reproduce.reproducing import reproduce_rows
     from neurosim.reproduce.results import read_results
     from neurosim.reproduce.results_figures import write_pages
     from neurosim.reproduce.tables import chosen_rows
-    from neurosim.runs.interrupts import Interrupted
 
+    if options.images is not None:
+        raise ParameterError("--images is for figures: rows of tables have all images")
     rows = chosen_rows(options.what, _names(options.rows))
-    try:
-        reproduce_rows(
-            rows,
-            seeds=3 if options.seeds is None else options.seeds,
-            out=options.out,
-            runs=options.runs or Path("runs/reproduce"),
-            epochs=options.epochs,
-            backend=options.backend,
-            data_dir=options.data_dir,
-            jobs=1 if options.jobs is None else options.jobs,
-            threads=options.threads,
-            progress=not options.quiet,
-        )
-    except Interrupted as stop:
-        print("neurosim: interrupted; the same command goes on", file=sys.stderr)
-        return 128 + stop.signal_number
+    with cluster_from(options) as cluster:
+        reproduce_rows(rows, cluster=cluster, **_how(options))
     page = options.page or options.out / "results.md"
-    for file in write_pages(read_results(options.out), page, page.parent / "images"):
-        print(shown(file))
-    return 0
+    return write_pages(read_results(options.out), page, page.parent / "images")
+
+
+def _how(options: argparse.Namespace) -> dict[str, Any]:
+    """What tables and figures are told alike."""
+    return {
+        "seeds": 3 if options.seeds is None else options.seeds,
+        "out": options.out,
+        "runs": options.runs or Path("runs/reproduce"),
+        "progress": not options.quiet,
+        **{
+            name: getattr(options, name)
+            for name in ("epochs", "backend", "data_dir", "jobs", "threads")
+        },
+    }
 
 
 def _measure(options: argparse.Namespace) -> int:

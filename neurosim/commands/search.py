@@ -9,12 +9,15 @@ from typing import Any
 
 from neurosim.commands.options import (
     add_circuit_options,
+    add_cluster_options,
     add_data_folder,
+    cluster_from,
     path,
     settings_from,
     shown,
     whole_number,
 )
+from neurosim.errors import ParameterError
 
 __all__ = ["add"]
 
@@ -23,6 +26,7 @@ examples:
   neurosim search --dataset digits --trials 20            rates per layer of corinfomax
   neurosim search --system ep --dataset mnist --epochs 5 --trials 50
   neurosim search --system bp --dataset digits --vary eta=0.0005:0.02 --vary loss=mse,ce
+  neurosim search --dataset mnist --trials 50 --cluster local --jobs 4
   neurosim train --config runs/search-ep-mnist/best.toml --seeds 0 1 2
 
 Trials learn on a part of the training images and are judged on the rest; the test images are
@@ -75,6 +79,10 @@ def add(commands: Any) -> None:
     )
     group.add_argument("--threads", type=whole_number, metavar="N", help="threads of a trial")
     group.add_argument(
+        "--jobs", type=whole_number, metavar="N", help="trials side by side on a cluster"
+    )
+    add_cluster_options(group, stretches=False)
+    group.add_argument(
         "--storage",
         metavar="URL",
         help="database of the study, as SQLAlchemy names it (default: sqlite, OUT/study.db)",
@@ -101,6 +109,7 @@ def _run(options: argparse.Namespace) -> int:
     plan = SearchPlan(settings, varied, options.validation, options.seeds)
     out = options.out or Path("runs") / f"search-{settings.system.name}-{settings.dataset}"
     try:
+        _search_on_cluster(options, settings, out)
         summary = search(
             plan, out, trials=options.trials, storage=options.storage, threads=options.threads
         )
@@ -111,6 +120,39 @@ def _run(options: argparse.Namespace) -> int:
     if not options.quiet:
         _report(summary, out)
     return 0
+
+
+def _search_on_cluster(options: argparse.Namespace, settings: Any, out: Path) -> None:
+    """Have the workers of a cluster share the trials; nothing without one."""
+    from neurosim.runs.folder import make_folder, write_result
+    from neurosim.runs.interrupts import Interrupted
+
+    if options.cluster not in (None, "local") and options.storage is None:
+        raise ParameterError(
+            "--cluster with workers on other machines needs --storage, a database that all of them "
+            "reach; SQLite in a shared folder is not safe"
+        )
+    with cluster_from(options) as cluster:
+        if cluster is None:
+            return
+        out = out.absolute()
+        make_folder(out)
+        write_result(out / "settings.toml", settings.to_config().encode())
+        given = {
+            "--config": out / "settings.toml",
+            "--out": out,
+            "--trials": options.trials,
+            "--seeds": options.seeds,
+            "--validation": options.validation,
+            "--storage": options.storage,
+            "--threads": options.threads or 1,
+        }
+        words = [str(w) for pair in given.items() if pair[1] is not None for w in pair]
+        varied = [word for text in options.vary for word in ("--vary", text)]
+        try:
+            cluster.run(["search", "--quiet", *words, *varied], options.trials, out)
+        except KeyboardInterrupt as stop:
+            raise Interrupted.by(stop) from stop
 
 
 def _report(summary: dict[str, Any], out: Path) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 from neurosim.commands.options import (
     NumberLists,
     add_circuit_options,
+    add_cluster_options,
     add_data_folder,
+    cluster_from,
     numbers,
     path,
     settings_from,
@@ -34,6 +36,7 @@ examples:
   neurosim train --config runs/some-run/config.toml --seed 1
   neurosim train --resume runs/some-run           go on after an interrupt
   neurosim train --seeds 0 1 2 --jobs 2           three runs, two at a time
+  neurosim train --seeds 0-9 --cluster slurm      ten runs, each on a machine of a cluster
   neurosim train --batch 1                        online, image by image
 
 Values resolve as command line > --config file > the system's preset for the
@@ -51,8 +54,8 @@ environment variables:
 
 #: Options that a resumed run takes.
 _WITH_RESUME = (
-    "--epochs, --data-dir, --backend, --no-output-check, --jobs, --lanes, --threads, "
-    "--tensorboard, --gallery and --quiet"
+    "--epochs, --until, --data-dir, --backend, --no-output-check, --jobs, --cluster, --stretch, "
+    "--lanes, --threads, --tensorboard, --gallery and --quiet"
 )
 
 
@@ -73,6 +76,12 @@ def add(commands: Any) -> None:
         type=whole_number,
         metavar="N",
         help="passes over the training images (default: the preset's)",
+    )
+    group.add_argument(
+        "--until",
+        type=whole_number,
+        metavar="EPOCH",
+        help="stop after this epoch, before those of --epochs are done; --resume goes on",
     )
     group.add_argument(
         "--train-images",
@@ -101,8 +110,9 @@ def add(commands: Any) -> None:
         "--jobs",
         type=whole_number,
         metavar="N",
-        help="processes for several seeds (default: 1)",
+        help="processes for several seeds (default: 1), or tasks on a cluster (default: all)",
     )
+    add_cluster_options(group)
     group.add_argument(
         "--lanes",
         type=whole_number,
@@ -179,16 +189,20 @@ def _start(options: argparse.Namespace, settings: Any, folder: Path) -> dict[str
 
     how = _how(options)
     if options.seeds is None:
-        if options.jobs is not None:
-            raise ParameterError("--jobs is for several runs; give --seeds as well, or --threads")
-        return start_training(settings, folder, **how)
+        _refuse_for_one(options)
+        return start_training(settings, folder, until=options.until, **how)
     if options.seed is not None:
         raise ParameterError("--seed and --seeds both choose seeds; give one of them")
-    return train_seeds(settings, options.seeds, folder, jobs=_jobs(options), **how)
+    _refuse_for_several(options)
+    with cluster_from(options) as cluster:
+        return train_seeds(
+            settings, options.seeds, folder, jobs=options.jobs, cluster=cluster, **how
+        )
 
 
 def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    from neurosim.runs.seeds import holds_seeds, resume_seeds
+    from neurosim.runs.seed_folder import holds_seeds
+    from neurosim.runs.seeds import resume_seeds
     from neurosim.runs.training import resume_training
 
     how: dict[str, Any] = {
@@ -199,8 +213,11 @@ def _resume(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         **_how(options),
     }
     if holds_seeds(folder):
-        return resume_seeds(folder, jobs=_jobs(options), **how)
-    return resume_training(folder, **how)
+        _refuse_for_several(options)
+        with cluster_from(options) as cluster:
+            return resume_seeds(folder, jobs=options.jobs, cluster=cluster, **how)
+    _refuse_for_one(options, but="jobs")
+    return resume_training(folder, until=options.until, **how)
 
 
 def _how(options: argparse.Namespace) -> dict[str, Any]:
@@ -209,8 +226,20 @@ def _how(options: argparse.Namespace) -> dict[str, Any]:
     return {"progress": not options.quiet, **{name: getattr(options, name) for name in names}}
 
 
-def _jobs(options: argparse.Namespace) -> int:
-    return 1 if options.jobs is None else int(options.jobs)
+def _refuse_for_one(options: argparse.Namespace, but: str = "") -> None:
+    """Refuse options that are for several runs."""
+    for name in ("jobs", "cluster", "stretch"):
+        if name != but and getattr(options, name) is not None:
+            raise ParameterError(
+                f"--{name} is for several runs; give --seeds as well"
+                + (", or --threads" if name == "jobs" else "")
+            )
+
+
+def _refuse_for_several(options: argparse.Namespace) -> None:
+    """Refuse options that are for one run."""
+    if options.until is not None:
+        raise ParameterError("--until is for one run, and these are several; leave it out")
 
 
 def _refuse_with_resume(options: argparse.Namespace) -> None:

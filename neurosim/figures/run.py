@@ -221,7 +221,7 @@ def open_runs(path: str | Path, *, data_dir: Path | None = None) -> list[Run]:
     RunFolderError
         If there is no run.
     """
-    from neurosim.runs.seeds import seed_folders
+    from neurosim.runs.seed_folder import seed_folders
 
     folders = seed_folders(Path(path)) or [Path(path)]
     return [Run(folder, data_dir=data_dir) for folder in folders]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from neurosim.reproduce.costs import Cost, Costs, duration
+from neurosim.reproduce.papers import PAPERS, PaperFigure, paper_figure
 from neurosim.reproduce.study import STUDIES
 from neurosim.reproduce.tables import TABLES, Row, rows_of
 
@@ -26,7 +27,11 @@ def listing(own: Costs, shipped: Costs) -> str:
     str
         Several lines.
     """
-    lines = ["figures: neurosim reproduce NAME"]
+    lines = ["figures: neurosim reproduce figure NAME [--rows ROW,...] [--seeds N] [--epochs N]"]
+    for name in PAPERS:
+        figure = paper_figure(name)
+        lines += [f"  {name}: {figure.title}", f"    {figure.source}"]
+        lines += [f"      {line}" for line in _panels(figure, own, shipped)]
     for study in STUDIES.values():
         seconds = own.studies.get(study.name, shipped.studies.get(study.name))
         cost = "not measured" if seconds is None else duration(seconds)
@@ -43,6 +48,29 @@ def listing(own: Costs, shipped: Costs) -> str:
         "Times are those of one seed on one core with all epochs of the table. Marked by *: "
         f"not of this machine, but {there}; neurosim reproduce --measure measures here.",
     ])  # fmt: skip
+
+
+def _panels(figure: PaperFigure, own: Costs, shipped: Costs) -> Iterator[str]:
+    """A line per data set: its rows, and what all of them cost."""
+    tables = [row for table in TABLES for row in rows_of(table)]
+    for dataset, rows in figure.panels.items():
+        seconds, here, known = 0.0, True, True
+        for one in rows:
+            if one.refusal():
+                continue
+            hidden = one.settings().system.layers[1:-1]
+            alike = [
+                row
+                for row in tables
+                if (row.system, row.dataset, row.hidden) == (one.system, dataset, hidden)
+            ]
+            cost, of_here = _cost(one.row or alike[0], own, shipped) if alike else (None, True)
+            here &= of_here
+            known &= cost is not None
+            seconds += 0.0 if cost is None else cost.seconds(one.row or alike[0], one.epochs)
+        words = duration(seconds) + _elsewhere(here) if known else "not measured"
+        names = ", ".join(one.label for one in rows)
+        yield f"{dataset:<14}{words:>12}  {rows[0].epochs} epochs of {names}"
 
 
 def _elsewhere(here: bool) -> str:

@@ -1,20 +1,149 @@
-"""Train what the rows of a table need and is not there yet, and write down what came out."""
+"""Train what tables and figures need and is not there yet, and write down what came out."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from neurosim.errors import NeurosimError, ParameterError
 from neurosim.reproduce.results import result_of, write_row
 from neurosim.reproduce.tables import Row
-from neurosim.runs.missing import train_missing_seeds
-from neurosim.runs.workers import check_jobs
+from neurosim.runs.cluster import Cluster
+from neurosim.runs.missing import plan_missing_seeds, train_missing_seeds
+from neurosim.runs.planned import PlannedSeeds
+from neurosim.runs.seeds import RunsFailedError, finish_seeds
+from neurosim.runs.settings import RunSettings
+from neurosim.runs.workers import check_jobs, cluster_options
 
-__all__ = ["reproduce_rows"]
+__all__ = ["Wanted", "reproduce_rows", "train_wanted"]
 
 log = logging.getLogger("neurosim")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Runs of one experiment that shall be there.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    settings : RunSettings
+        Their settings, but for the seed.
+    folder : Path
+        Where they lie, ``folder/seed-N``.
+    """
+
+    name: str
+    settings: RunSettings
+    folder: Path
+
+
+def train_wanted(
+    wanted: Sequence[Wanted],
+    *,
+    seeds: int,
+    ended: Callable[[Wanted], None],
+    jobs: int | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+    cluster: Cluster | None = None,
+) -> list[str]:
+    """Train runs that are not there yet; those of one experiment that fail leave the others.
+
+    Parameters
+    ----------
+    wanted : sequence of Wanted
+        Experiments.
+    seeds : int
+        Runs of each, seeds 0 to ``seeds - 1``.
+    ended : callable
+        Called with an experiment as soon as its runs are done; may raise an error of its own,
+        which counts as a failure.
+    jobs : int, optional
+        Most runs at one time; by default one, on a cluster as many as there is room for.
+    threads : int, optional
+        Threads of each.
+    progress : bool
+        Show progress bars.
+    cluster : Cluster, optional
+        What trains them, all side by side, in place of processes on this machine.
+
+    Returns
+    -------
+    list of str
+        One line per experiment that failed.
+
+    Raises
+    ------
+    ParameterError
+        If a number is out of range.
+    NeurosimError
+        If the cluster is lost.
+    Interrupted
+        After a signal, once every run has written its checkpoint.
+    """
+    if seeds < 1:
+        raise ParameterError(f"--seeds {seeds}: give 1 or more")
+    check_jobs(1 if jobs is None else jobs)
+    failures: list[str] = []
+
+    def failed(one: Wanted, error: NeurosimError) -> None:
+        log.warning("%s failed: %s", one.name, error)
+        failures.append(f"{one.name}: {error}")
+
+    if cluster is not None:
+        _train_on(cluster, wanted, seeds, threads, progress, ended, failed)
+        return failures
+    for number, one in enumerate(wanted, start=1):
+        log.info("%s (%d of %d), %d seeds", one.name, number, len(wanted), seeds)
+        try:
+            train_missing_seeds(
+                one.settings, seeds, one.folder, jobs=jobs, threads=threads, progress=progress
+            )
+            ended(one)
+        except NeurosimError as error:
+            failed(one, error)
+    return failures
+
+
+def _train_on(
+    cluster: Cluster,
+    wanted: Sequence[Wanted],
+    seeds: int,
+    threads: int | None,
+    progress: bool,
+    ended: Callable[[Wanted], None],
+    failed: Callable[[Wanted, NeurosimError], None],
+) -> None:
+    """Train all side by side; failures are told one by one."""
+    planned: dict[Path, tuple[Wanted, PlannedSeeds]] = {}
+    for one in wanted:
+        try:
+            how = cluster_options(one.settings.backend, None, threads)
+            planned[one.folder] = one, plan_missing_seeds(one.settings, seeds, one.folder, how=how)
+        except NeurosimError as error:
+            failed(one, error)
+    done: set[Path] = set()
+
+    def finish(plan: PlannedSeeds) -> None:
+        one = planned[plan.out][0]
+        done.add(plan.out)
+        try:
+            ended(one)
+        except NeurosimError as error:
+            failed(one, error)
+
+    try:
+        finish_seeds(
+            [plan for _, plan in planned.values()], progress=progress, cluster=cluster, ended=finish
+        )
+    except RunsFailedError as error:
+        for folder, (one, _) in planned.items():
+            if folder not in done:
+                failed(one, NeurosimError(error.of(folder) or str(error)))
 
 
 def reproduce_rows(
@@ -26,9 +155,10 @@ def reproduce_rows(
     epochs: int | None = None,
     backend: str | None = None,
     data_dir: Path | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     threads: int | None = None,
     progress: bool = True,
+    cluster: Cluster | None = None,
 ) -> list[Path]:
     """Compute rows with the published protocol; runs that are there already are kept.
 
@@ -49,12 +179,8 @@ def reproduce_rows(
         What computes them; ``cpp`` by default.
     data_dir : Path, optional
         Where data sets lie.
-    jobs : int
-        Most runs at one time.
-    threads : int, optional
-        Threads of each.
-    progress : bool
-        Show progress bars.
+    jobs, threads, progress, cluster
+        As for :func:`train_wanted`.
 
     Returns
     -------
@@ -70,24 +196,31 @@ def reproduce_rows(
     Interrupted
         After a signal, once every run has written its checkpoint.
     """
-    if seeds < 1:
-        raise ParameterError(f"--seeds {seeds}: give 1 or more")
-    check_jobs(jobs)
     # all are checked before the first one is trained
-    planned = [(row, row.settings(epochs=epochs, backend=backend, data_dir=data_dir))
-               for row in rows]  # fmt: skip
-    written, failures = [], []
-    for number, (row, settings) in enumerate(planned, start=1):
-        folder = runs / row.file_name
-        log.info("%s (%d of %d), %d seeds", row.name, number, len(planned), seeds)
-        try:
-            train_missing_seeds(
-                settings, seeds, folder, jobs=jobs, threads=threads, progress=progress
-            )
-            written.append(write_row(result_of(row, folder), out, row.file_name))
-        except NeurosimError as error:
-            log.warning("%s failed: %s", row.name, error)
-            failures.append(f"{row.name}: {error}")
+    wanted = [
+        Wanted(
+            row.name,
+            row.settings(epochs=epochs, backend=backend, data_dir=data_dir),
+            runs / row.file_name,
+        )
+        for row in rows
+    ]
+    by_name = {row.name: row for row in rows}
+    written: list[Path] = []
+
+    def ended(one: Wanted) -> None:
+        row = by_name[one.name]
+        written.append(write_row(result_of(row, one.folder), out, row.file_name))
+
+    failures = train_wanted(
+        wanted,
+        seeds=seeds,
+        ended=ended,
+        jobs=jobs,
+        threads=threads,
+        progress=progress,
+        cluster=cluster,
+    )
     if failures:
-        raise NeurosimError(f"{len(failures)} of {len(planned)} rows failed: {failures[0]}")
+        raise NeurosimError(f"{len(failures)} of {len(wanted)} rows failed: {failures[0]}")
     return written

@@ -17,7 +17,7 @@ from neurosim.errors import ParameterError, RunFolderError
 from neurosim.learning.named_systems import reference_of
 from neurosim.runs.folder import RunFolder
 from neurosim.runs.opened import read_settings
-from neurosim.runs.seeds import seed_folders
+from neurosim.runs.seed_folder import seed_folders
 from neurosim.runs.settings import RunSettings
 
 __all__ = ["Group", "Spread", "load_groups", "run_folders"]

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.errors import ParameterError, RunFolderError
-from neurosim.runs.seeds import (
-    add_seeds,
-    holds_seeds,
-    read_seeds_config,
-    resume_seeds,
-    train_seeds,
-)
+from neurosim.runs.planned import PlannedSeeds, plan_resumed_seeds, plan_seeds
+from neurosim.runs.seed_folder import add_seeds, holds_seeds, read_seeds_config
+from neurosim.runs.seeds import finish_seeds
 from neurosim.runs.settings import RunSettings, resolve
-from neurosim.runs.workers import check_jobs
+from neurosim.runs.workers import check_jobs, worker_options
 
-__all__ = ["train_missing", "train_missing_seeds"]
+__all__ = ["plan_missing_seeds", "train_missing", "train_missing_seeds"]
 
 
 def train_missing(
@@ -79,7 +75,7 @@ def train_missing_seeds(
     seeds: int,
     folder: Path,
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> None:
@@ -94,8 +90,8 @@ def train_missing_seeds(
     folder : Path
         Runs go to ``folder/seed-N``; finished ones found there are kept, even if longer,
         stopped or shorter ones go on.
-    jobs : int
-        Most processes at one time.
+    jobs : int, optional
+        Most processes at one time; one by default.
     threads : int, optional
         Threads of each process; by default the cores are divided among them.
     progress : bool
@@ -112,13 +108,34 @@ def train_missing_seeds(
     Interrupted
         After a signal, once every run has written its checkpoint.
     """
-    how: dict[str, Any] = {"jobs": jobs, "threads": threads, "progress": progress}
+    how = worker_options(settings.backend, seeds, jobs or 1, None, threads)
+    planned = plan_missing_seeds(settings, seeds, folder, how=how)
+    finish_seeds([planned], jobs=jobs, progress=progress)
+
+
+def plan_missing_seeds(
+    settings: RunSettings, seeds: int, folder: Path, *, how: Sequence[str] = ()
+) -> PlannedSeeds:
+    """Find out what is left of one system's runs with several seeds.
+
+    Parameters
+    ----------
+    settings, seeds, folder
+        As for :func:`train_missing_seeds`, with the same errors.
+    how : sequence of str
+        Options that say how they are computed.
+
+    Returns
+    -------
+    PlannedSeeds
+        For :func:`neurosim.runs.seeds.finish_seeds`.
+    """
     if not holds_seeds(folder):
-        train_seeds(settings, range(seeds), folder, **how)
-        return
+        return plan_seeds(settings, range(seeds), folder, how=how)
     _refuse_other_settings(folder, settings)
     add_seeds(folder, range(seeds))
-    resume_seeds(folder, epochs=settings.epochs, data_dir=settings.data_dir, **how)
+    given = {"epochs": settings.epochs, "data_dir": settings.data_dir}
+    return plan_resumed_seeds(folder, given, how=how)
 
 
 def _by_name(systems: Sequence[str], settings: Mapping[str, Any]) -> dict[str, RunSettings]:

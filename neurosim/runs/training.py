@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.backends import backend_class
+from neurosim.errors import ParameterError
 from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME, load_checkpoint
 from neurosim.learning.network import check_parallel
 from neurosim.runs.folder import METRICS_NAME, RunFolder
@@ -30,6 +31,7 @@ def start_training(
     lanes: int | None = None,
     threads: int | None = None,
     tensorboard: bool = False,
+    until: int | None = None,
 ) -> dict[str, Any]:
     """Train a system in a new folder.
 
@@ -46,6 +48,8 @@ def start_training(
         and one per core.
     tensorboard : bool
         Write TensorBoard event files too.
+    until : int, optional
+        Epoch after which to stop before the end; :func:`resume_training` goes on.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def start_training(
     Raises
     ------
     ParameterError
-        If lanes or threads are out of range, or TensorBoard is asked for and not installed.
+        If lanes, threads or until are out of range, or TensorBoard is asked for and not installed.
     CircuitError
         If the back end cannot run the system.
     BuildError
@@ -67,6 +71,7 @@ def start_training(
     """
     if tensorboard:
         require_tensorboard()
+    _check_until(until)
     check_parallel(settings.backend, lanes, threads)
     _check_backend(settings)
     data = settings.load_data()
@@ -77,7 +82,7 @@ def start_training(
         run.save()
         if tensorboard:
             run.log_events()
-        return run.run()
+        return run.run(until)
 
 
 def resume_training(
@@ -91,6 +96,7 @@ def resume_training(
     lanes: int | None = None,
     threads: int | None = None,
     tensorboard: bool = False,
+    until: int | None = None,
 ) -> dict[str, Any]:
     """Continue an interrupted run, or lengthen a finished one.
 
@@ -113,6 +119,8 @@ def resume_training(
         and one per core.
     tensorboard : bool
         Write TensorBoard event files too; a run that has some continues them.
+    until : int, optional
+        Epoch after which to stop before the end.
 
     Returns
     -------
@@ -124,7 +132,8 @@ def resume_training(
     RunFolderError, CheckpointError
         If the folder holds no run that can be resumed, or the images are others.
     ParameterError
-        If lanes or threads are out of range, or the run already has more epochs than asked for.
+        If lanes, threads or until are out of range, or the run already has more epochs than
+        asked for.
     NeurosimError
         For anything else the user can mend; see the errors of :class:`TrainingRun`.
     Interrupted
@@ -136,6 +145,7 @@ def resume_training(
         "backend": backend,
         "check_output": check_output,
     }
+    _check_until(until)
     with RunFolder.reopen(path) as folder, messages_in(folder):
         config = folder.read_config()
         settings = resolve(given, settings_from_config(config, str(path)))
@@ -155,7 +165,12 @@ def resume_training(
             )
         if tensorboard or (folder.path / FOLDER_NAME).is_dir():
             run.log_events()
-        return run.run()
+        return run.run(until)
+
+
+def _check_until(until: int | None) -> None:
+    if until is not None and until < 1:
+        raise ParameterError(f"--until {until}: give an epoch of 1 or more")
 
 
 def _check_backend(settings: RunSettings) -> None:

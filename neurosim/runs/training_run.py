@@ -209,8 +209,13 @@ class TrainingRun:
 
     # ------------------------------------------------------------ the loop
 
-    def run(self) -> dict[str, Any]:
+    def run(self, until: int | None = None) -> dict[str, Any]:
         """Train to the end; a finished run is left as it is.
+
+        Parameters
+        ----------
+        until : int, optional
+            Epoch after which to stop before the end, with a checkpoint.
 
         Returns
         -------
@@ -226,16 +231,19 @@ class TrainingRun:
         RunFolderError
             If the folder cannot be written.
         """
+        last = self.settings.epochs if until is None else min(until, self.settings.epochs)
         try:
-            if self.simulator.epoch < self.settings.epochs:
+            if self.simulator.epoch < last:
                 self._build()
                 with noted_interrupts() as caught, self._bar() as bar:
                     log.info("training; Ctrl-C stops after the images under way")
-                    self._train(bar, caught)
-            else:
+                    self._train(bar, caught, last)
+            elif last == self.settings.epochs:
                 log_finished(self.folder.path, self.simulator.epoch)
-        except DivergenceError:
+        except DivergenceError as error:
             self.save()
+            last_row = self.rows[-1] if self.rows else {}
+            self.folder.write_summary({**last_row, "diverged": str(error)})
             raise
         finally:
             self.simulator.close()
@@ -250,16 +258,16 @@ class TrainingRun:
         except KeyboardInterrupt as stop:
             raise Interrupted.by(stop) from stop
 
-    def _train(self, bar: Any, caught: list[int]) -> None:
+    def _train(self, bar: Any, caught: list[int], last: int) -> None:
         targets = one_hot(self.data.y_train, self.data.n_classes)
-        while self.simulator.epoch < self.settings.epochs:
+        while self.simulator.epoch < last:
             epoch = self.simulator.epoch
             for stats in self.simulator.train_epoch(self.data.x_train, targets):
                 self._tally.add(stats)
                 self._show(bar, stats.images)
                 if self.simulator.epoch > epoch:
                     self._end_epoch()
-                done = self.simulator.epoch == self.settings.epochs
+                done = self.simulator.epoch == last
                 due = time.monotonic() - self._saved_at >= self._checkpoint_seconds
                 if done or due or caught:
                     self.save()

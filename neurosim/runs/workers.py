@@ -15,10 +15,10 @@ from neurosim.backends import backend_class
 from neurosim.backends.cores import available_cores
 from neurosim.errors import ParameterError
 from neurosim.learning.network import check_parallel
-from neurosim.runs.folder import RunFolder
+from neurosim.runs.seed_folder import finished_epochs
 from neurosim.runs.worker import worker_command
 
-__all__ = ["check_jobs", "finished_epochs", "run_workers", "worker_options"]
+__all__ = ["check_jobs", "cluster_options", "run_workers", "worker_options"]
 
 _POLL_SECONDS = 0.3
 
@@ -71,29 +71,38 @@ def worker_options(
     check_parallel(backend, lanes, threads)
     if threads is None and "side by side" in backend_class(backend).features:
         threads = max(1, available_cores() // max(1, min(jobs, runs)))
-    given = {"--lanes": lanes, "--threads": threads}
-    return [word for name, n in given.items() if n is not None for word in (name, str(n))]
+    return _options(lanes, threads)
 
 
-def finished_epochs(folder: Path) -> list[dict[str, Any]]:
-    """Metrics of a run, which may not have begun.
+def cluster_options(backend: str, lanes: int | None, threads: int | None) -> list[str]:
+    """Options of a run on a worker of a cluster: one thread, unless told otherwise.
 
     Parameters
     ----------
-    folder : Path
-        Its folder, which may not exist.
+    backend : str
+        Name of the back end.
+    lanes, threads : int or None
+        Of each run, if given.
 
     Returns
     -------
-    list of dict
-        One per finished epoch.
+    list of str
+        Options of ``neurosim train``.
 
     Raises
     ------
-    RunFolderError
-        If the metrics cannot be read.
+    ParameterError
+        If lanes or threads are no numbers, or the back end has no use for them.
     """
-    return RunFolder(folder).read_metrics() if folder.is_dir() else []
+    check_parallel(backend, lanes, threads)
+    if threads is None and "side by side" in backend_class(backend).features:
+        threads = 1
+    return _options(lanes, threads)
+
+
+def _options(lanes: int | None, threads: int | None) -> list[str]:
+    given = {"--lanes": lanes, "--threads": threads}
+    return [word for name, n in given.items() if n is not None for word in (name, str(n))]
 
 
 def run_workers(
@@ -102,7 +111,7 @@ def run_workers(
     epochs: int,
     jobs: int,
     progress: bool,
-) -> list[str]:
+) -> dict[Path, str]:
     """Train in worker processes and show the progress of all runs.
 
     Parameters
@@ -120,8 +129,8 @@ def run_workers(
 
     Returns
     -------
-    list of str
-        One line per run that failed.
+    dict of Path to str
+        Why runs failed, by run folder.
 
     Raises
     ------
@@ -134,7 +143,7 @@ def run_workers(
 
     waiting = list(commands)
     running: dict[Path, subprocess.Popen[str]] = {}
-    failures: list[str] = []
+    failures: dict[Path, str] = {}
     disable = None if progress else True
     try:
         with tqdm(total=len(folders) * epochs, unit="epoch", disable=disable) as bar:
@@ -145,7 +154,7 @@ def run_workers(
                     running[folder] = _start(commands[folder])
                 time.sleep(_POLL_SECONDS)
                 before = set(running)
-                failures += _reap(running)
+                failures |= _reap(running)
                 for folder in sorted(before - set(running)):
                     log.info("%s: ended", folder.name)
                 _show(bar, folders, epochs)
@@ -169,8 +178,8 @@ def _start(options: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def _reap(running: dict[Path, subprocess.Popen[str]]) -> list[str]:
-    failures = []
+def _reap(running: dict[Path, subprocess.Popen[str]]) -> dict[Path, str]:
+    failures = {}
     for folder, process in list(running.items()):
         if process.poll() is None:
             continue
@@ -178,7 +187,7 @@ def _reap(running: dict[Path, subprocess.Popen[str]]) -> list[str]:
         _, errors = process.communicate()
         if process.returncode:
             reason = (errors.strip().splitlines() or [f"status {process.returncode}"])[-1]
-            failures.append(f"{folder.name}: {reason.removeprefix('neurosim: ')}")
+            failures[folder] = reason.removeprefix("neurosim: ")
     return failures
 
 
