@@ -359,11 +359,12 @@ class PHSIC(KernelLayers):
     ) -> dict[str, float]:
         """Eq. 9 of every hidden layer, over all pairs of the images; every rate is sent."""
         rules = {k: self._numbers(k) for k in self.hidden}
+        own = {name: weights[name] for name in (*(f"W_{k}" for k in range(self.depth)), "b")}
         shown = (images.T - self.pixel_mean) / self.pixel_scale
         labels = numpy.label_kernel(targets.T)
         return {
             self.layer_name(k): numpy.objective(numpy.kernel(layer.q, rules[k]), labels, rules[k])
-            for k, layer in numpy.forward(weights, shown, rules)[0].items()
+            for k, layer in numpy.forward(own, shown, rules)[0].items()
         }
 
     def _numbers(self, k: int) -> numpy.Rule:

@@ -357,7 +357,7 @@ def test_digits_are_learnt_better_than_by_the_readout_alone() -> None:
 @pytest.mark.parametrize("kind", [KINDS[0], KINDS[4]], ids="-".join)
 def test_objectives_are_those_of_what_the_cells_compare(kind: tuple[str, str]) -> None:
     """Guards a kernel of other cells, other pixels, or of a layer below; from the circuit."""
-    system = small(*kind, layers=(5, 9, 6, 3))
+    system = small(*kind, layers=(5, 9, 6, 3), rule="batch", optimizer="momentum")
     weights, images, labels = task(system)
     circuit = system.circuit()
     owners = {k: f"group_{k}" if system.grouped else f"layer_{k}" for k in system.hidden}

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from neurosim.errors import ParameterError
+from neurosim.system.base import System
 from neurosim.system.layered import LayeredSystem
 from neurosim.system.parameters import parameter
 
@@ -67,12 +68,12 @@ def stretch_factor(decay: tuple[float, ...], starts: tuple[int, ...], epoch: int
     return float(decay[stretch] ** epoch)
 
 
-def in_proportion(system: LayeredSystem, share: float) -> dict[str, Any]:
+def in_proportion(system: System, share: float) -> dict[str, Any]:
     """Parameters of a schedule for a run of another length, in proportion.
 
     Parameters
     ----------
-    system : LayeredSystem
+    system : System
         With the schedule of a full run.
     share : float
         Length of the run as a part of the full one, above 0.
