@@ -143,6 +143,7 @@ class Backpropagation(StepRates):
     )  # fmt: skip
     eta: float = parameter(1e-3, "learning rate of an update", r"\eta", "[0, inf)")
     optimizer: str = parameter("adam", "what commits an update", choices=tuple(OPTIMIZERS))
+    momentum: float = parameter(0.9, "of the optimiser of this name", "", "[0, 1)")
     dt: float = parameter(1.0, "time step", r"\Delta t", "[1e-6, 1e6] ms")
     error_threshold: float = parameter(
         0.001, "error that a cell sends; 0 is exact", r"\theta_\delta", "[0, inf)"
@@ -227,7 +228,7 @@ class Backpropagation(StepRates):
         )
         ends = (name, source, self.layer_name(k + 1))
         made = Projection(*ends, SYNAPSE, pathways, role=role, weight=weight)
-        return optimized(made, self.optimizer, self.eta)
+        return optimized(made, self.optimizer, self.eta, momentum=self.momentum)
 
     def _softmax(self) -> tuple[Projection, ...]:
         if self.loss != "ce":

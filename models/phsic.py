@@ -46,7 +46,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from numpy.typing import NDArray
+
 from neurosim.circuit import Event, Pathway, Phase, Population, Projection, reset_action
+from neurosim.models.numpy import phsic as numpy
 from neurosim.models.phsic_layers import TRACES, KernelLayers
 from neurosim.system import Trace, parameter
 
@@ -350,6 +353,26 @@ class PHSIC(KernelLayers):
         return gather, share.with_pathway(third), spread.with_pathway(change), labels
 
     # -------------------------------------------------------------- recording
+
+    def objectives(
+        self, weights: Mapping[str, NDArray[Any]], images: NDArray[Any], targets: NDArray[Any]
+    ) -> dict[str, float]:
+        """Eq. 9 of every hidden layer, over all pairs of the images; every rate is sent."""
+        rules = {k: self._numbers(k) for k in self.hidden}
+        own = {name: weights[name] for name in (*(f"W_{k}" for k in range(self.depth)), "b")}
+        shown = (images.T - self.pixel_mean) / self.pixel_scale
+        labels = numpy.label_kernel(targets.T)
+        return {
+            self.layer_name(k): numpy.objective(numpy.kernel(layer.q, rules[k]), labels, rules[k])
+            for k, layer in numpy.forward(own, shown, rules)[0].items()
+        }
+
+    def _numbers(self, k: int) -> numpy.Rule:
+        """The rule of hidden layer k in plain NumPy."""
+        return numpy.Rule(
+            self.kernel, self.grouping, self.groups_of(k), self.gamma, self.sigma, self.power,
+            self.offset, self.slope, self.beta,
+        )  # fmt: skip
 
     def cell_traces(self, k: int) -> tuple[Trace, ...]:
         """Those of the cells, and of the modulator if there is one."""

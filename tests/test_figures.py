@@ -519,14 +519,16 @@ def write_empty_files(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_figure_with_nothing_to_show_is_left_out_unless_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards networks without hidden layers: no angle, no correlation, no raster."""
+    """Guards networks without hidden layers: no angle, no raster; and layers without objective."""
     settings = resolve(
         {**SMALL, "hidden": [], "epochs": 1, "parameters": {"mu_ff": (0.1,), "mu_fb": ()}}
     )
     start_training(settings, tmp_path / "run", progress=False)
     write_empty_files(monkeypatch)
     saved = figures.save_all(tmp_path / "run", tmp_path / "out")
-    assert set(figures.FIGURES) - set(saved) == {"angle", "correlation", "activity", "tsne"}
+    assert set(figures.FIGURES) - set(saved) == {
+        "angle", "correlation", "objective", "activity", "tsne",
+    }  # fmt: skip
     assert all(path.exists() for path in saved.values())
     with pytest.raises(FigureError, match="no hidden layer"):
         figures.draw("tsne", tmp_path / "run")

@@ -6,13 +6,14 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from agreements import Arrays, compare, finite_differences
 
-from neurosim import Simulator, load_dataset
+from neurosim import Simulator, figures, load_dataset
 from neurosim.backends import open_backend
 from neurosim.backends.chunks import Chunk
 from neurosim.backends.cuda import limits
@@ -24,6 +25,8 @@ from neurosim.models import phsic_layers as layers
 from neurosim.models.numpy import phsic as oracle
 from neurosim.models.numpy.phsic import Rule, activity, batch_change, kernel, label_kernel
 from neurosim.models.phsic import PHSIC
+from neurosim.runs.settings import resolve
+from neurosim.runs.training import start_training
 
 IMAGES, KEY = 7, (11, 5)
 KINDS = [("gauss", "none"), ("gauss", "groups"), ("gauss", "divisive"), ("cosine", "none"),
@@ -346,3 +349,55 @@ def test_digits_are_learnt_better_than_by_the_readout_alone() -> None:
             scores[rule] = simulator.score(digits.x_test, digits.y_test)
     assert scores["pairs"] > 0.85
     assert scores["pairs"] > scores["last"] + 0.01, scores
+
+
+# ------------------------------------------------------------------ objectives of layers
+
+
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[4]], ids="-".join)
+def test_objectives_are_those_of_what_the_cells_compare(kind: tuple[str, str]) -> None:
+    """Guards a kernel of other cells, other pixels, or of a layer below; from the circuit."""
+    system = small(*kind, layers=(5, 9, 6, 3), rule="batch", optimizer="momentum")
+    weights, images, labels = task(system)
+    circuit = system.circuit()
+    owners = {k: f"group_{k}" if system.grouped else f"layer_{k}" for k in system.hidden}
+    inputs = {"stimulus": images, "target": labels}
+    chunk = Chunk(inputs, weights, phases=system.evaluation_phases())
+    record = {owner: ("q",) for owner in owners.values()}
+    with open_backend("runtime", circuit, dtype="float64", max_cycles=IMAGES, record=record) as one:
+        seen = one.run(chunk).trajectories
+    found = system.objectives(weights, images, labels)
+    Ky = label_kernel(labels.T)
+    for k, owner in owners.items():
+        steps = seen[owner]["q"]
+        q = steps.reshape(IMAGES, -1, steps.shape[1])[:, -1]
+        K = np.array([[_similarity(kind[0], a, b, system.sigma) for a in q] for b in q])
+        own, both = (K * K).mean() - K.mean() ** 2, (K * Ky).mean() - K.mean() * Ky.mean()
+        assert found[f"layer_{k}"] == pytest.approx(own - system.gamma * both, rel=1e-9)
+    assert len(set(found.values())) == 2
+
+
+def _similarity(kernel_name: str, a: Any, b: Any, sigma: float) -> float:
+    if kernel_name == "cosine":
+        return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+    return float(np.exp(-((a - b) ** 2).sum() / (2 * sigma**2)))
+
+
+def test_runs_record_the_objectives_of_their_layers(tmp_path: Path) -> None:
+    """Guards metrics and the figure: a value per layer and epoch, and at 0 of first weights."""
+    settings = resolve({
+        "system": "phsic", "dataset": "digits", "hidden": [12, 8], "epochs": 2,
+        "backend": "runtime", "train_images": 8, "test_images": 30, "check_output": False,
+    })  # fmt: skip
+    start_training(settings, tmp_path / "run", progress=False)
+    run = figures.Run(tmp_path / "run")
+    assert [list(row["objective"]) for row in run.rows] == [["layer_1", "layer_2"]] * 2
+    last = run.simulator.objectives(run.data.x_test, run.data.y_test)
+    assert run.rows[-1]["objective"] == pytest.approx(last)
+    lines = figures.objective(run).axes[0].lines
+    start = run.untrained.objectives(run.data.x_test, run.data.y_test)
+    for line, name in zip(lines, ("layer_1", "layer_2"), strict=True):
+        assert list(line.get_xdata()) == [0, 1, 2]
+        assert list(line.get_ydata()) == pytest.approx(
+            [start[name], *(row["objective"][name] for row in run.rows)]
+        )

@@ -119,16 +119,22 @@ def test_a_derived_system_without_settings_takes_those_of_its_parent(tmp_path: P
     assert published_file(CorInfoMaxSparseEnforced)[1] is CorInfoMaxSparseEnforced
 
 
-def test_an_option_may_have_layers_of_its_own(tmp_path: Path) -> None:
+def test_an_option_may_have_layers_and_epochs_of_its_own(tmp_path: Path) -> None:
     """Guards a network that gets the layers of another one, and layers that were asked for."""
-    option = "[[presets.options]]\nwith = { g_l = 0.7 }\nhidden = [30]\n"
+    option = "[[presets.options]]\nwith = { g_l = 0.7 }\nhidden = [30]\nepochs = 5\n"
     system = system_in(tmp_path, SOUND + option)
     assert system.preset("digits").given({"g_l": 0.7}).hidden == (30,)
     assert system.preset("digits").given({"g_l": 0.6}).hidden == (20,)
     assert system.preset("digits", (8,)).given({"g_l": 0.7}).hidden == (8,)
+    for hidden in (None, (8,), (8, 8)):
+        preset = system.preset("digits", hidden)
+        assert (preset.epochs, preset.given({"g_l": 0.7}).epochs) == (3, 5)
     wrong = tmp_path / "published" / "mine.toml"
     wrong.write_text(wrong.read_text().replace("[30]", "[0]"))
     with pytest.raises(ParameterError, match=r"option 1: hidden = \[0\]: give a list of layer"):
+        system.preset("digits")
+    wrong.write_text(wrong.read_text().replace("[0]", "[30]").replace("epochs = 5", "epochs = 0"))
+    with pytest.raises(ParameterError, match="option 1: epochs = 0: give a whole number"):
         system.preset("digits")
 
 

@@ -99,7 +99,7 @@ def test_rows_are_chosen_by_name_and_by_data_set() -> None:
 @pytest.mark.parametrize(
     ("entry", "complaint"),
     [
-        ({"name": "table1", "value": 97.0}, "table: deviation is missing"),
+        ({"value": 97.0}, "table: name is missing"),
         ({"name": "table1", "value": 97.0, "deviatoin": 0.1}, "did you mean 'deviation'"),
         ({"name": "", "value": 97.0, "deviation": 0.1}, "give text"),
         ({"name": "table1", "value": 9700.0, "deviation": 0.1}, "per cent"),
@@ -110,6 +110,46 @@ def test_rows_are_chosen_by_name_and_by_data_set() -> None:
 def test_mistakes_in_an_entry_are_named(entry: Any, complaint: str) -> None:
     with pytest.raises(ParameterError, match=complaint):
         read_entry("file, preset 1", entry)
+
+
+def test_an_entry_may_have_no_deviation_or_no_value() -> None:
+    """Guards tables that say how far apart runs were, and rows of which nothing is published."""
+    entries = [{"name": "a"}, {"name": "a", "value": 98}, {"name": "a", "value": 9, "deviation": 0}]
+    read = [read_entry("file, preset 1", entry) for entry in entries]
+    assert [(one.value, one.deviation) for one in read] == [(None, None), (98, None), (9, 0)]
+    assert [one.text() for one in read] == ["", "98.00", "9.00 ± 0.00"]
+
+
+def test_rows_of_phsic_are_those_of_the_paper() -> None:
+    """Guards rates of another column, and a baseline of another size or length."""
+    rows = {row.name: row for row in rows_of("phsic")}
+    assert {(row.epochs, row.hidden) for row in rows.values()} == {(100, (1024, 1024, 1024))}
+    assert rows["mnist/phsic/rule=batch/kernel=cosine"].entry.value == 96.3
+    assert rows["kmnist/phsic/rule=last/grouping=none"].entry.value == 71.2
+    bp = rows["mnist/bp/loss=ce/optimizer=momentum"].settings()
+    assert (bp.epochs, bp.system.momentum, bp.system.layers[1:-1]) == (100, 0.95, (1024,) * 3)
+    assert rows["mnist/phsic/rule=batch"].settings().system.drop_at == (50, 75, 90)
+
+
+def test_a_shorter_run_has_the_schedule_in_proportion(tmp_path: Path) -> None:
+    """Guards rates that never fall, and a short run that is no result of its row."""
+    row = row_named("mnist/phsic/rule=batch")
+    assert row.settings(epochs=5).system.drop_at == (3, 4, 5)
+    assert row.settings(epochs=20).system.drop_at == (10, 15, 18)
+    bp = row_named("mnist/bp/loss=ce/optimizer=momentum")
+    assert bp.settings(epochs=10).system.decay_every == 5
+    assert row_named("mnist/bp").settings(epochs=10).system.decay_every == 15
+    result = result_of(row, make_runs(tmp_path / "r", row.name, {0: [0.9, 0.95]}, epochs=2))
+    found = compared(result)
+    assert (found.published, found.difference) == (98.1, pytest.approx(-3.1))
+    assert (found.deviations, found.marked) == (None, False)
+    page, *_ = write_pages([result], tmp_path / "results.md", tmp_path / "images")
+    assert "shortened in\nproportion" in page.read_text()
+    other = make_runs(tmp_path / "o", row.name, {0: [0.9] * 5}, epochs=7)
+    config = other / "seed-0" / "config.toml"
+    config.write_text(config.read_text().replace("epochs = 7", "epochs = 20"))
+    with pytest.raises(RunFolderError, match="are not those of mnist/phsic/rule=batch"):
+        result_of(row, other)
 
 
 # ------------------------------------------------------------------ results

@@ -57,6 +57,7 @@ METRICS = {
     "dense_macs_per_image",
     "angle_degrees",
     "correlation",
+    "objective",
 }
 SUMMARY = METRICS | {
     "system",

@@ -113,8 +113,10 @@ def kernel(q: FloatArray, rule: Rule) -> FloatArray:
     if rule.kernel == "cosine":
         unit = q / np.linalg.norm(q, axis=0)
         return np.asarray(unit.T @ unit)
-    squares = ((q[:, :, None] - q[:, None, :]) ** 2).sum(axis=0)
-    return np.asarray(np.exp(-squares / (2 * rule.sigma**2)))
+    centred = q - q.mean(axis=1, keepdims=True)
+    square = (centred**2).sum(axis=0)
+    squares = square[:, None] + square[None, :] - 2 * centred.T @ centred
+    return np.asarray(np.exp(-np.maximum(squares, 0) / (2 * rule.sigma**2)))
 
 
 def label_kernel(y: FloatArray) -> FloatArray:

@@ -15,9 +15,9 @@ examples:
   neurosim plot runs/NAME --only learning-curve angle   two of them
   neurosim plot runs/NAME --format pdf --out paper      vector graphics
 
-figures: learning-curve, angle, events, weights, receptive-fields, activity,
-confusion, tsne, convergence, information. Of a folder of several seeds, the
-first three show mean and range, the others the first seed.
+figures: learning-curve, angle, correlation, objective, events, weights,
+receptive-fields, activity, confusion, tsne, convergence, information. Of a folder
+of several seeds, the first five show mean and range, the others the first seed.
 """
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         events,
         learning_curve,
         learning_summary,
+        objective,
     )
     from neurosim.figures.diagram import circuit_diagram
     from neurosim.figures.dynamics import convergence, information
@@ -45,6 +46,7 @@ __all__ = [
     "information",
     "learning_curve",
     "learning_summary",
+    "objective",
     "open_runs",
     "receptive_fields",
     "save",
@@ -72,6 +74,7 @@ _HOMES = {
     "information": "figures.dynamics",
     "learning_curve": "figures.curves",
     "learning_summary": "figures.curves",
+    "objective": "figures.curves",
     "open_runs": "figures.run",
     "receptive_fields": "figures.weights",
     "save": "figures.gallery",

@@ -19,7 +19,7 @@ from neurosim.system import FeedbackPair
 
 __all__ = [
     "angle", "correlation", "counted_events", "describe", "events", "learning_curve",
-    "learning_summary",
+    "learning_summary", "objective",
 ]  # fmt: skip
 
 #: Reads a number from one row of the metrics.
@@ -122,6 +122,47 @@ def correlation(run: Source) -> Figure:
             _line(axes, runs, number, _words_of(pair), _correlation_of(pair.name), first)
         axes.axhline(0, color=style.INK, linewidth=0.8, linestyle=":")
         style.label(axes, "", "epoch", "correlation of weights", "1")
+        axes.margins(y=0.14)
+        _count_images(axes, runs)
+        axes.legend(loc="best")
+        axes.set_title(describe(runs))
+    return figure
+
+
+def objective(run: Source) -> Figure:
+    """What each layer's own rule lowers, against epochs.
+
+    Parameters
+    ----------
+    run : Run, path, or several
+        Several are drawn as mean and range.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel, one line per layer, over the same test images in every epoch; at epoch 0,
+        that of the initial weights.
+
+    Raises
+    ------
+    FigureError
+        If layers have no objective of their own, or an older neurosim wrote the metrics.
+    RunFolderError
+        If no epoch is finished.
+    """
+    runs = as_runs(run)
+    names = list(runs[0].epochs[-1].get("objective", {}))
+    if not names or any(not row.get("objective") for one in runs for row in one.epochs):
+        raise FigureError(
+            f"no figure 'objective' of {runs[0].settings.system.name}: its layers have no "
+            "objective of their own, or an older neurosim wrote the metrics; leave 'objective' out"
+        )
+    with style.applied():
+        figure, (axes,) = style.new_figure(panel=(5.6, 3.7))
+        for number, name in enumerate(names):
+            first = [one.initial_objectives[name] for one in runs]
+            _line(axes, runs, number, name.replace("_", " "), _objective_of(name), first)
+        style.label(axes, "", "epoch", "objective of a layer", "1")
         axes.margins(y=0.14)
         _count_images(axes, runs)
         axes.legend(loc="best")
@@ -319,6 +360,10 @@ def _angle_of(name: str) -> _Value:
 
 def _correlation_of(name: str) -> _Value:
     return lambda row: row["correlation"][name]
+
+
+def _objective_of(name: str) -> _Value:
+    return lambda row: row["objective"][name]
 
 
 def _words_of(pair: FeedbackPair) -> str:

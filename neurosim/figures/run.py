@@ -18,6 +18,7 @@ from neurosim.learning.simulator import Simulator
 from neurosim.runs.folder import RunFolder
 from neurosim.runs.opened import read_settings
 from neurosim.runs.settings import RunSettings
+from neurosim.runs.tally import objective_images
 from neurosim.system import PublishedCurve
 
 __all__ = ["Activity", "Run", "Source", "as_run", "as_runs", "open_runs"]
@@ -141,6 +142,11 @@ class Run:
         """The network before learning, made again from the run's seed."""
         s = self.settings
         return Simulator(s.system, seed=s.seed, backend=s.backend, dtype=s.dtype)
+
+    @functools.cached_property
+    def initial_objectives(self) -> dict[str, float]:
+        """What each layer lowers, before learning; by population."""
+        return self.untrained.objectives(*objective_images(self.data))
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:

@@ -254,6 +254,29 @@ class Analyses(WeightedNetwork):
         """
         return metrics.correlations(self.system.feedback_pairs(), self.weights.arrays())
 
+    def objectives(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
+        """What each layer's own rule lowers, measured on some images without learning.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_inputs)
+            Images.
+        y : array_like, shape (n,) or (n, n_outputs)
+            Classes or target rates.
+
+        Returns
+        -------
+        dict of str to float
+            By population, see ``System.objectives``; empty where layers have none.
+
+        Raises
+        ------
+        DataError
+            If shapes or labels do not fit the network.
+        """
+        images, targets = self._check_both(x, y)
+        return self.system.objectives(self.weights.arrays(), images, targets)
+
 
 def _with_beta(inputs: Mapping[str, float] | None, beta: Any) -> Mapping[str, float] | None:
     """Scalar inputs, with the one that had an argument of its own."""

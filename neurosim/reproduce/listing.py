@@ -84,9 +84,8 @@ def _rows(table: str, own: Costs, shipped: Costs) -> Iterator[str]:
     for row in rows:
         cost, here = _cost(row, own, shipped)
         hidden = "-".join(map(str, row.hidden))
-        published = "" if row.entry is None else (
-            f", published {row.entry.value:.2f} ± {row.entry.deviation:.2f} %"
-        )  # fmt: skip
+        value = "" if row.entry is None else row.entry.text()
+        published = f", published {value} %" if value else ""
         words = "not measured" if cost is None else duration(cost.seconds(row))
         total += 0.0 if cost is None else cost.seconds(row)
         foreign |= not here

@@ -201,7 +201,7 @@ def result_of(row: Row, folder: Path) -> Result:
 
 def _check_settings(row: Row, found: RunSettings, folder: Path) -> None:
     """Refuse runs of another network, rule or choice of images than the row's."""
-    wanted = row.settings()
+    wanted = row.settings(epochs=found.epochs)
     cut = (found.train_images, found.test_images) != (None, None)
     if (found.dataset, found.system) != (wanted.dataset, wanted.system) or cut:
         changes = found.describe_changes() or "other layers, data or images"
@@ -259,12 +259,14 @@ def compared(result: Result) -> Difference | None:
     -------
     Difference or None
         None where nothing is published for these epochs. The end of a full run is compared
-        with the table, an earlier epoch with the published curve.
+        with the table, an earlier epoch with the published curve; a run whose schedule is
+        shorter in proportion with the table, too.
     """
     entries = {row.name: row.entry for row in rows_of(result.table)}
     entry = entries.get(result.row)
     curve = result.published.get("test_accuracy", {})
-    if entry is not None and result.epochs == result.table_epochs:
+    full = result.epochs == result.table_epochs or TABLES[result.table].in_proportion
+    if entry is not None and entry.value is not None and full:
         published, spread = entry.value, entry.deviation
     elif str(result.epochs) in curve:
         published, spread = curve[str(result.epochs)], None

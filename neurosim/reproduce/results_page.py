@@ -44,6 +44,11 @@ with the published curve at the same epoch. A difference in bold is larger than 
 deviations: of the published seeds, or where these are not published of the seeds here.
 """
 
+_IN_PROPORTION = """\
+A run of fewer epochs than the table's has the published schedule of rates shortened in
+proportion, and is compared with the published value of the full run.
+"""
+
 
 def render_page(
     results: Sequence[Result],
@@ -77,6 +82,8 @@ def render_page(
         if not rows:
             continue
         parts.append(f"## {table.title}\n\n{table.source[0].upper()}{table.source[1:]}.\n")
+        if table.in_proportion:
+            parts.append(_IN_PROPORTION)
         parts.append(_table_of_results(rows))
         for picture in pictures.get(name, ()):
             link = Path(os.path.relpath(picture, page.parent)).as_posix()

@@ -17,6 +17,7 @@ from neurosim.models import SYSTEMS
 from neurosim.runs.settings import RunSettings, resolve
 from neurosim.system import Preset
 from neurosim.system.presets import read_presets
+from neurosim.system.schedules import in_proportion
 from neurosim.system.table_entries import TableEntry
 
 __all__ = ["TABLES", "Row", "Table", "UnknownRowError", "chosen_rows", "rows_of"]
@@ -41,11 +42,15 @@ class Table:
         What it shows.
     source : str
         Where it is from.
+    in_proportion : bool
+        Whether a run of fewer epochs takes the whole schedule of rates in proportion, and is
+        compared with the value of the full run.
     """
 
     name: str
     title: str
     source: str
+    in_proportion: bool = False
 
 
 _PAPER = "Bozkurt, Pehlevan, Erdogan, NeurIPS 2023, arXiv:2306.04810"
@@ -58,6 +63,12 @@ TABLES: Mapping[str, Table] = {
             "beside-table1",
             "Other depths and sizes",
             f"{_PAPER}, appendix, and the results stored with its code",
+        ),
+        Table(
+            "phsic",
+            "Three hidden layers of 1024 cells that learn by pHSIC",
+            "Pogodin, Latham, NeurIPS 2020, arXiv:2006.07123, tables 1 and 4",
+            in_proportion=True,
         ),
         Table(
             "digits",
@@ -128,9 +139,15 @@ class Row:
             "dataset": self.dataset,
             "hidden": list(self.hidden),
             "parameters": dict(self.chosen),
+            "epochs": self.epochs,
             "check_output": False,
         }
-        return resolve({**own, **{k: v for k, v in given.items() if v is not None}})
+        settings = resolve({**own, **{k: v for k, v in given.items() if v is not None}})
+        # one that is given replaces those of the row
+        if not TABLES[self.table].in_proportion or "parameters" in given:
+            return settings
+        changed = in_proportion(settings.system, settings.epochs / self.epochs)
+        return dataclasses.replace(settings, system=dataclasses.replace(settings.system, **changed))
 
 
 def rows_of(table: str) -> list[Row]:
@@ -201,7 +218,8 @@ def _row(
     system: str, dataset: str, sizes: str, preset: Preset, chosen: Mapping[str, Any]
 ) -> Row | None:
     """The row of a preset; None if it stands in no table."""
-    entry = preset.given(chosen).table
+    preset = preset.given(chosen)
+    entry = preset.table
     if entry is None and dataset != _EMBEDDED:
         return None
     table = _EMBEDDED if entry is None else entry.name

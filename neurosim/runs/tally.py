@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
+from numpy.typing import NDArray
+
+from neurosim.data import Dataset
 from neurosim.learning import metrics
 from neurosim.learning.simulator import ChunkStats, Simulator
 
-__all__ = ["EpochTally", "epoch_row"]
+__all__ = ["EpochTally", "epoch_row", "objective_images"]
+
+#: Test images that objectives of layers are measured on: a rule may compare all pairs of them.
+_OBJECTIVE_IMAGES = 256
 
 
 @dataclasses.dataclass
@@ -45,7 +52,30 @@ class EpochTally:
             self.event_counts[name] = self.event_counts.get(name, 0) + count
 
 
-def epoch_row(tally: EpochTally, simulator: Simulator, test_accuracy: float) -> dict[str, Any]:
+def objective_images(data: Dataset) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Images and labels that objectives of layers are measured on, the same in every epoch.
+
+    Parameters
+    ----------
+    data : Dataset
+        What a run learns from.
+
+    Returns
+    -------
+    images : ndarray, shape (n, n_inputs)
+        The first test images, at most 256.
+    labels : ndarray, shape (n,)
+        Their classes.
+    """
+    return data.x_test[:_OBJECTIVE_IMAGES], data.y_test[:_OBJECTIVE_IMAGES]
+
+
+def epoch_row(
+    tally: EpochTally,
+    simulator: Simulator,
+    test_accuracy: float,
+    objective: Mapping[str, float],
+) -> dict[str, Any]:
     """Metrics of an epoch that has just ended.
 
     Parameters
@@ -56,6 +86,8 @@ def epoch_row(tally: EpochTally, simulator: Simulator, test_accuracy: float) -> 
         The network after it.
     test_accuracy : float
         Share of test images answered correctly.
+    objective : mapping of str to float
+        What each layer lowers, by population.
 
     Returns
     -------
@@ -77,4 +109,5 @@ def epoch_row(tally: EpochTally, simulator: Simulator, test_accuracy: float) -> 
         "dense_macs_per_image": circuit.dense_macs_per_step() * circuit.cycle_steps(),
         "angle_degrees": simulator.angles(),
         "correlation": simulator.correlations(),
+        "objective": dict(objective),
     }

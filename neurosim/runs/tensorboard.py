@@ -116,6 +116,7 @@ class EventLog:
         values |= {f"angle in degrees/{k}": v for k, v in row.get("angle_degrees", {}).items()}
         known = {k: v for k, v in row.get("correlation", {}).items() if v is not None}
         values |= {f"correlation of weights/{k}": v for k, v in known.items()}
+        values |= {f"objective/{k}": v for k, v in row.get("objective", {}).items()}
         scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._add(summary=Summary(value=scalars), step=row["epoch"])
         for name, array in (weights or {}).items():

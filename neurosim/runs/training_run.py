@@ -20,7 +20,7 @@ from neurosim.runs.folder import RunFolder
 from neurosim.runs.interrupts import Interrupted, noted_interrupts
 from neurosim.runs.run_log import log_epoch, log_finished
 from neurosim.runs.settings import RunSettings
-from neurosim.runs.tally import EpochTally, epoch_row
+from neurosim.runs.tally import EpochTally, epoch_row, objective_images
 from neurosim.runs.tensorboard import EventLog
 from neurosim.system.earlier import of_any_version
 
@@ -276,7 +276,8 @@ class TrainingRun:
 
     def _end_epoch(self) -> None:
         test_accuracy = self.simulator.score(self.data.x_test, self.data.y_test)
-        row = epoch_row(self._tally, self.simulator, test_accuracy)
+        objective = self.simulator.objectives(*objective_images(self.data))
+        row = epoch_row(self._tally, self.simulator, test_accuracy, objective)
         self.rows.append(row)
         self._tally = EpochTally()
         self.folder.append_metrics(row)

@@ -276,6 +276,26 @@ class System(abc.ABC):
         """
         return {}
 
+    def objectives(
+        self, weights: Mapping[str, NDArray[Any]], images: NDArray[Any], targets: NDArray[Any]
+    ) -> dict[str, float]:
+        """What each layer's own rule lowers, measured on some images.
+
+        Parameters
+        ----------
+        weights : mapping of str to ndarray
+            As :meth:`initial_weights` gives them.
+        images, targets : ndarray, shape (n, n_inputs) and (n, n_outputs)
+            As for training.
+
+        Returns
+        -------
+        dict of str to float
+            By population, the lowest layer first; none unless a system says otherwise.
+        """
+        del weights, images, targets
+        return {}
+
     def layer_traces(self) -> tuple[LayerTraces, ...]:
         """Names, words and units of what recordings and plots show, layer by layer.
 

@@ -41,7 +41,7 @@ _STAND_IN = "mnist"
 _TABLES = ("description", "results", "variants", "presets")
 _NEEDED = ("dataset", "hidden", "epochs", "source")
 _OPTIONAL = ("batch", "rates", "parameters", "curves", "options", "table")
-_OPTION = ("hidden", "rates", "parameters", "curves", "table")
+_OPTION = ("hidden", "epochs", "rates", "parameters", "curves", "table")
 _CURVE = ("quantity", "source", "epochs", "batches", "batches_per_epoch", "values")
 
 
@@ -81,6 +81,8 @@ class PresetOption:
         Hidden layer sizes that replace those of the preset.
     table : TableEntry or None
         What a table of the paper says of it.
+    epochs : int, optional
+        Length of training that replaces that of the preset.
     """
 
     chosen: Mapping[str, Any]
@@ -88,6 +90,7 @@ class PresetOption:
     published: tuple[PublishedCurve, ...] = ()
     hidden: tuple[int, ...] | None = None
     table: TableEntry | None = None
+    epochs: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +145,7 @@ class Preset:
                 made = dataclasses.replace(
                     made,
                     hidden=hidden,
+                    epochs=made.epochs if option.epochs is None else option.epochs,
                     parameters=parameters,
                     published=option.published,
                     table=option.table,
@@ -200,7 +204,11 @@ def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None)
             return dataclasses.replace(kept, hidden=hidden, source=source, options=options)
     parameters = _for_depth(system, main.parameters, len(hidden) + 2)
     options = tuple(
-        PresetOption(option.chosen, _for_depth(system, option.parameters, len(hidden) + 2))
+        PresetOption(
+            option.chosen,
+            _for_depth(system, option.parameters, len(hidden) + 2),
+            epochs=option.epochs,
+        )
         for option in main.options
     )
     source = f"interpolated from {main.source}{note}"
@@ -326,9 +334,7 @@ def read_presets(system: type[Any]) -> dict[str, tuple[Preset, ...]]:
 
 def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Preset:
     hidden = layer_sizes(where, entry)
-    for key in ("epochs", "batch"):
-        if not is_whole(entry.get(key, 1)):
-            raise mistake(where, key, entry[key], "a whole number of 1 or more")
+    _check_whole(where, entry)
     source = text_of(where, "source", entry)
     parameters = {
         **({"batch": entry["batch"]} if "batch" in entry else {}),
@@ -360,6 +366,7 @@ def _read_option(
 ) -> PresetOption:
     check_keys(where, given, ("with",), _OPTION)
     hidden = layer_sizes(where, given) if "hidden" in given else None
+    _check_whole(where, given)
     chosen = _parameters(where, owner, table_of(where, "with", given))
     parameters = {
         **_rates(where, owner, table_of(where, "rates", given), entry.get("batch", 1)),
@@ -374,7 +381,13 @@ def _read_option(
         for number, curve in enumerate(given.get("curves", []), start=1)
     )
     table = read_entry(where, given.get("table"))
-    return PresetOption(chosen, parameters, tuple(curves), hidden, table)
+    return PresetOption(chosen, parameters, tuple(curves), hidden, table, given.get("epochs"))
+
+
+def _check_whole(where: str, given: Mapping[str, Any]) -> None:
+    for key in ("epochs", "batch"):
+        if not is_whole(given.get(key, 1)):
+            raise mistake(where, key, given[key], "a whole number of 1 or more")
 
 
 def _rates(

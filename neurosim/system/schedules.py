@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 from neurosim.errors import ParameterError
+from neurosim.system.base import System
 from neurosim.system.layered import LayeredSystem
 from neurosim.system.parameters import parameter
 
@@ -15,6 +17,7 @@ __all__ = [
     "StepRates",
     "StretchedRates",
     "check_stretches",
+    "in_proportion",
     "stretch_factor",
 ]
 
@@ -63,6 +66,40 @@ def stretch_factor(decay: tuple[float, ...], starts: tuple[int, ...], epoch: int
     """
     stretch = sum(epoch >= first for first in starts) - 1
     return float(decay[stretch] ** epoch)
+
+
+def in_proportion(system: System, share: float) -> dict[str, Any]:
+    """Parameters of a schedule for a run of another length, in proportion.
+
+    Parameters
+    ----------
+    system : System
+        With the schedule of a full run.
+    share : float
+        Length of the run as a part of the full one, above 0.
+
+    Returns
+    -------
+    dict of str to object
+        Values by name, rounded up to whole epochs; none where rates do not fall, or without
+        epochs of their own.
+
+    Examples
+    --------
+    >>> from neurosim.models.phsic import PHSIC
+    >>> in_proportion(PHSIC(drop_at=(50, 75, 90)), 0.05)
+    {'drop_at': (3, 4, 5)}
+    """
+
+    def scaled(epoch: int) -> int:
+        # 0.05*60 is a little more than 3
+        return math.ceil(round(share * epoch, 9))
+
+    if isinstance(system, DroppedRates):
+        return {"drop_at": tuple(scaled(epoch) for epoch in system.drop_at)}
+    if isinstance(system, StepRates):
+        return {"decay_every": scaled(system.decay_every)}
+    return {}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from neurosim.system.file_entries import check_keys, percentage_of, text_of
 
 __all__ = ["TableEntry", "read_entry"]
 
-_KEYS = ("name", "value", "deviation")
+_NUMBERS = ("value", "deviation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,19 +20,25 @@ class TableEntry:
     ----------
     name : str
         Table that it stands in, such as ``"table1"``.
-    value : float
-        Mean test accuracy in %.
-    deviation : float
-        Standard deviation of the test accuracy over seeds, in %.
+    value : float or None
+        Mean test accuracy in %; None where none is published.
+    deviation : float or None
+        Standard deviation of the test accuracy over seeds, in %; None where none is published.
     """
 
     name: str
-    value: float
-    deviation: float
+    value: float | None = None
+    deviation: float | None = None
+
+    def text(self) -> str:
+        """``"97.62 ± 0.12"``, the value alone, or nothing."""
+        if self.value is None:
+            return ""
+        return f"{self.value:.2f}" + ("" if self.deviation is None else f" ± {self.deviation:.2f}")
 
 
 def read_entry(where: str, entry: Any) -> TableEntry | None:
-    """Read ``table`` of a preset: its name, value and deviation.
+    """Read ``table`` of a preset: its name, and where they are published value and deviation.
 
     Parameters
     ----------
@@ -49,11 +55,11 @@ def read_entry(where: str, entry: Any) -> TableEntry | None:
     Raises
     ------
     ParameterError
-        If it is no table, or a key is missing, unknown or of the wrong kind.
+        If it is no table, has no name, or a key is unknown or of the wrong kind.
     """
     if entry is None:
         return None
     place = f"{where}: table"
-    check_keys(place, entry, _KEYS, ())
-    value, deviation = (percentage_of(place, key, entry) for key in ("value", "deviation"))
-    return TableEntry(text_of(place, "name", entry), value, deviation)
+    check_keys(place, entry, ("name",), _NUMBERS)
+    numbers = {key: percentage_of(place, key, entry) for key in _NUMBERS if key in entry}
+    return TableEntry(text_of(place, "name", entry), **numbers)
