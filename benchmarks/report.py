@@ -108,7 +108,7 @@ def fill_markers(path: Path, name: str, text: str) -> None:
 
 
 def publish(results: dict[str, Any]) -> None:
-    """Draw the figures and fill the tables of ``docs/performance.md``."""
+    """Draw the figures and fill the tables of ``docs/measured-times.md``."""
     from benchmarks.growth import draw_growth
 
     draw_figure(results, DOCS / "images" / "performance")
@@ -116,7 +116,7 @@ def publish(results: dict[str, Any]) -> None:
     parts = [machine_text(results)]
     for size in results["sizes"]:
         parts += [f"### {size_title(size)}", markdown_table(_HEADER, table(size))]
-    fill_markers(DOCS / "performance.md", "bench", "\n\n".join(parts))
+    fill_markers(DOCS / "measured-times.md", "bench", "\n\n".join(parts))
 
 
 # ---------------------------------------------------------------- tables
