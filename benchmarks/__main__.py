@@ -23,7 +23,7 @@ examples:
   python -m benchmarks --report                     tables and figures again, from the last results
 
 Without --out, a full run writes benchmarks/results/latest.json, the figures in
-docs/images and the tables of docs/performance.md.
+docs/images and the tables of docs/measured-times.md.
 """
 
 

@@ -40,13 +40,18 @@ _HEADER = (
     "SynOps per image",
 )
 
-#: Marker and filling by family: told apart without colour.
+#: What the figure of times shows: contenders of single precision, the default threshold.
+_DRAWN = (
+    "neurosim-f32-1e-3-b20-t2", "neurosim-f32-1e-3-b20", "neurosim-f32-1e-3",
+    "floor-f32-1e-3-b20", "floor-f32-1e-3", "torch-100", "torch-20", "torch-1", "numpy-1",
+)  # fmt: skip
+#: Marker and colour by family: told apart without colour.
 _MARKERS = {
-    "neurosim": ("o", "black"),
-    "brian2-summed": ("s", "white"),
-    "numpy": ("^", "white"),
-    "torch": ("^", "black"),
-    "floor": ("D", "white"),
+    "neurosim": ("o", "#0072B2"),
+    "brian2-summed": ("s", "0.35"),
+    "numpy": ("v", "0.35"),
+    "torch": ("^", "0.35"),
+    "floor": ("D", "0.35"),
 }
 
 
@@ -103,7 +108,7 @@ def fill_markers(path: Path, name: str, text: str) -> None:
 
 
 def publish(results: dict[str, Any]) -> None:
-    """Draw the figures and fill the tables of ``docs/performance.md``."""
+    """Draw the figures and fill the tables of ``docs/measured-times.md``."""
     from benchmarks.growth import draw_growth
 
     draw_figure(results, DOCS / "images" / "performance")
@@ -111,7 +116,7 @@ def publish(results: dict[str, Any]) -> None:
     parts = [machine_text(results)]
     for size in results["sizes"]:
         parts += [f"### {size_title(size)}", markdown_table(_HEADER, table(size))]
-    fill_markers(DOCS / "performance.md", "bench", "\n\n".join(parts))
+    fill_markers(DOCS / "measured-times.md", "bench", "\n\n".join(parts))
 
 
 # ---------------------------------------------------------------- tables
@@ -218,6 +223,9 @@ def print_tables(results: dict[str, Any]) -> None:
 def draw_figure(results: dict[str, Any], stem: Path) -> None:
     """Draw times per training image, one panel per size, as PNG and SVG.
 
+    Single precision with the default threshold, or all contenders if there are none of these;
+    rows of neurosim are coloured.
+
     Parameters
     ----------
     results : dict
@@ -227,42 +235,48 @@ def draw_figure(results: dict[str, Any], stem: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    sizes = results["sizes"]
-    columns = min(len(sizes), 2)
-    rows = -(-len(sizes) // 2)
-    tallest = max(len(size["contenders"]) for size in sizes)
-    height = rows * (1.2 + 0.19 * tallest)
-    figure = Figure(figsize=(5.5 * columns, height), dpi=120, layout="constrained")
+    drawn = [(size, _drawn(size)) for size in results["sizes"]]
+    columns = min(len(drawn), 2)
+    rows = -(-len(drawn) // 2)
+    height = rows * (1.0 + 0.25 * max(len(entries) for _, entries in drawn))
+    figure = Figure(figsize=(1.8 + 3.9 * columns, height), dpi=120, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
-    for axis in axes[len(sizes) :]:
+    for axis in axes[len(drawn) :]:
         axis.set_visible(False)
-    for axis, size in zip(axes, sizes, strict=False):
-        _draw_size(axis, size)
-    times = [time for size in sizes for entry in size["contenders"] for time in entry["train_ms"]]
+    same = len({tuple(entry["name"] for entry in entries) for _, entries in drawn}) == 1
+    for number, (axis, (size, entries)) in enumerate(zip(axes, drawn, strict=False)):
+        _draw_size(axis, size_title(size), entries, named=not (same and number % columns))
+    times = [time for _, entries in drawn for entry in entries for time in entry["train_ms"]]
     # room for the numbers on the right
     axes[0].set_xlim(min(times) / 1.6, max(times) * 3.5)
     save_figure(figure, stem)
 
 
-def _draw_size(axis: Any, size: dict[str, Any]) -> None:
-    entries = list(reversed(size["contenders"]))
-    for place, entry in enumerate(entries):
-        times = entry["train_ms"]
-        marker, filling = _MARKERS[entry["family"]]
-        axis.hlines(place, min(times), max(times), color="black", linewidth=1.2)
-        axis.plot(
-            statistics.median(times), place, marker, color="black", markerfacecolor=filling,
-            markersize=5,
-        )  # fmt: skip
+def _drawn(size: dict[str, Any]) -> list[dict[str, Any]]:
+    """Entries of the figure, in its order."""
+    known = {entry["name"]: entry for entry in size["contenders"]}
+    return [known[name] for name in _DRAWN if name in known] or list(known.values())
+
+
+def _draw_size(axis: Any, title: str, entries: Sequence[dict[str, Any]], *, named: bool) -> None:
+    """Dots with their range, from the top down."""
+    places = range(len(entries))[::-1]
+    for place, entry in zip(places, entries, strict=True):
+        times, (marker, colour) = entry["train_ms"], _MARKERS[entry["family"]]
+        axis.hlines(place, min(times), max(times), color=colour, linewidth=1.6)
+        axis.plot(statistics.median(times), place, marker, color=colour, markersize=6)
         axis.annotate(
-            _digits(statistics.median(times)), (max(times), place), xytext=(6, 0), fontsize=7,
-            va="center", textcoords="offset points",
+            _digits(statistics.median(times)), (max(times), place), xytext=(6, 0), fontsize=8,
+            va="center", textcoords="offset points", color=colour,
         )  # fmt: skip
     axis.set_xscale("log")
     axis.set_ylim(-0.7, len(entries) - 0.3)
-    axis.set_yticks(range(len(entries)), [entry["label"] for entry in entries], fontsize=7)
+    labels = [entry["label"].replace(", float32", "") for entry in entries]
+    axis.set_yticks(places, labels if named else [""] * len(labels), fontsize=8)
+    for text, entry in zip(axis.get_yticklabels(), entries, strict=True):
+        text.set_fontweight("bold" if entry["family"] == "neurosim" else "normal")
     axis.set_xlabel("time per training image (ms)")
     axis.tick_params(labelbottom=True)
-    axis.set_title(size_title(size), fontsize=9)
-    axis.grid(axis="both", color="0.85", linewidth=0.6)
+    axis.set_title(title, fontsize=9.5)
+    axis.grid(axis="both", color="0.88", linewidth=0.6)
     axis.set_axisbelow(True)

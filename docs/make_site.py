@@ -53,6 +53,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "docs/compiled-programs.md",
         "docs/gpu.md",
         "docs/performance.md",
+        "docs/measured-times.md",
     ),
     "Reference": ("api", "gallery", "CONTRIBUTING.md", "CHANGELOG.md"),
 }  # fmt: skip

@@ -228,7 +228,7 @@ def test_a_run_writes_results_and_prints_a_table(
         assert min(entry["train_ms"]) > 0
         assert entry["peak_mib"] > 1
     assert "C by hand" in capsys.readouterr().out
-    page = tmp_path / "performance.md"
+    page = tmp_path / "measured-times.md"
     page.write_text("<!-- bench:begin --><!-- bench:end -->")
     monkeypatch.setattr(report, "DOCS", tmp_path)
     report.publish(results)
@@ -292,8 +292,8 @@ def test_markers_are_filled_and_missing_ones_named(tmp_path: Path) -> None:
 
 def test_the_page_has_its_markers() -> None:
     """Guards against a full run whose last step fails."""
-    page = (report.DOCS / "performance.md").read_text()
-    for name in ("bench", "events"):
+    for name, file in (("bench", "measured-times.md"), ("events", "performance.md")):
+        page = (report.DOCS / file).read_text()
         assert page.index(f"<!-- {name}:begin -->") < page.index(f"<!-- {name}:end -->")
 
 

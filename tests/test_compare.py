@@ -151,6 +151,17 @@ def test_the_figure_marks_published_accuracies_and_angles(tmp_path):
     assert epochs["forward/backward angle"][5] == pytest.approx((88.0 + 66.0) / 2)
 
 
+def test_the_comparison_has_no_empty_place(tmp_path):
+    """Guards a hole in the picture: where a panel is left over, the legend stands in it."""
+    figure = comparison(load_groups([make_run(tmp_path / "run", accuracies=(0.3, 0.6))]))
+    places = figure.axes[0].get_gridspec()
+    assert len(figure.axes) == places.nrows * places.ncols
+    (with_legend,) = (axes for axes in figure.axes if axes.get_legend())
+    # four panels fill their places; with one kind of event more, the sixth place is left over
+    assert with_legend is figure.axes[0 if len(figure.axes) == 4 else -1]
+    assert with_legend.axison == (with_legend is figure.axes[0])
+
+
 def test_what_makes_systems_incomparable_is_told(tmp_path):
     """Guards runs of other images or another precision that look like equals in the table."""
     runs = [

@@ -250,3 +250,18 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFix
         save(circuit_diagram(system_with_layers("corinfomax")), tmp_path / "picture")
     with pytest.raises(ParameterError):
         system_with_layers("corinfomax", (5,))
+
+
+@pytest.mark.parametrize("name", ["phsic", "ep"])
+def test_captions_lie_on_no_cell(name: str) -> None:
+    """Guards captions that other cells, or lines from below, would cover."""
+    figure = circuit_diagram(system_with_layers(name))
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    captions = [text for text in axes.texts if text.get_fontweight() == "bold"]
+    cells = [p for p in axes.patches if isinstance(p, Circle) and p.get_radius() > 0.2]
+    assert captions
+    for text in captions:
+        box = text.get_window_extent()
+        for cell in cells:
+            assert not box.overlaps(cell.get_window_extent()), text.get_text()

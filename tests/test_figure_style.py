@@ -46,8 +46,13 @@ def test_axes_are_labelled_with_units() -> None:
     """Guards the form of labels."""
     with style.applied():
         _, (axes,) = style.new_figure(1)
-    style.label(axes, "soma", "time", "potential", "1", x_unit="ms")
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time (ms)", "potential (1)")
+    style.label(axes, "soma", "time", "potential", x_unit="ms")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time (ms)", "potential")
+
+
+def test_ten_classes_have_ten_colours() -> None:
+    """Guards pictures in which two classes look alike."""
+    assert len({*style.CLASS_COLOURS}) == 10
 
 
 @pytest.mark.parametrize("start", [0.0, 5.0])
@@ -71,7 +76,7 @@ def test_a_figure_looks_the_same_whatever_the_user_has_set() -> None:
             axes.plot([-2000, 3000], [0.001, 0.002], **style.series(0), label="$x_1$")
             axes.imshow([[0, 1], [1, 0]], extent=(0, 1000, 0, 0.001), aspect="auto")
             axes.legend()
-        style.label(axes, "title", "time", "potential", "1", x_unit="ms")
+        style.label(axes, "title", "time", "potential", x_unit="ms")
         figure.canvas.draw()
         return png(figure)
 

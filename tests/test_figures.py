@@ -21,9 +21,10 @@ from neurosim import Simulator, figures
 from neurosim.cli import main
 from neurosim.errors import FigureError, RunFolderError
 from neurosim.figures import activity as activity_figures
-from neurosim.figures import style
+from neurosim.figures import dynamics, style
 from neurosim.figures import weights as weight_figures
 from neurosim.figures.run import Run
+from neurosim.learning.information import CorrelativeInformation
 from neurosim.learning.metrics import angle_degrees, sparsity
 from neurosim.models import CorInfoMax
 from neurosim.runs.groups import Group
@@ -79,8 +80,9 @@ def test_no_module_hides_a_figure() -> None:
 
 
 def test_every_figure_names_its_axes_with_units(drawn: dict[str, Figure]) -> None:
-    """Guards against axes that nobody can read; classes, cells and epochs are counted."""
-    counted = ("epoch", "class", "cell", "layer", "pixel", "prediction")
+    """Guards against axes that nobody can read; what is counted or without unit says no unit."""
+    counted = ("epoch", "class", "cell", "layer", "pixel", "prediction", "synapses", "events",
+               "operations", "images seen", "weight", "rate", "correlation", "Delta u")  # fmt: skip
     for name, figure in drawn.items():
         for axes in figure.axes:
             shown = [axes.get_xlabel(), axes.get_ylabel()]
@@ -89,6 +91,7 @@ def test_every_figure_names_its_axes_with_units(drawn: dict[str, Figure]) -> Non
             for label in shown:
                 assert label, f"{name}: an axis has no label"
                 unit = label.endswith(")")
+                assert "(1)" not in label, f"{name}: {label!r}"
                 assert unit or any(word in label for word in counted), f"{name}: {label!r}"
 
 
@@ -207,7 +210,8 @@ def test_a_comparison_has_a_panel_for_the_events_that_all_groups_count(run: Run)
     for runs, kinds in (([both], ["graded spikes", "burst spikes"]),
                         ([both, one], ["graded spikes"])):  # fmt: skip
         groups = [Group("a", item.settings, {0: item.rows}) for item in runs]
-        titles = [axes.get_title(loc="left") for axes in figures.comparison(groups).axes]
+        drawn = figures.comparison(groups).axes
+        titles = [axes.get_title(loc="left") for axes in drawn if axes.axison]
         costs = ["training time", *kinds, "synaptic operations"]
         assert titles == [
             "by images seen", *(f"by {cost}" for cost in costs), "alignment of feedback"
@@ -303,7 +307,8 @@ def test_histograms_count_every_synapse_before_and_after(run: Run) -> None:
     assert [axes.get_title(loc="left") for axes in figure.axes] == list(run.weights)
     for axes, (name, array) in zip(figure.axes, run.weights.items(), strict=True):
         after, before = (patch.get_data() for patch in axes.patches)
-        assert len(after.values) == weight_figures.BINS
+        # as many bins as the square root of the number of weights, from 10 to 100
+        assert len(after.values) == max(10, int(array.size**0.5))
         assert after.values.sum() == before.values.sum() == array.size
         expected, _ = np.histogram(start[name], before.edges)
         assert np.array_equal(before.values, expected)
@@ -311,7 +316,7 @@ def test_histograms_count_every_synapse_before_and_after(run: Run) -> None:
 
 def test_receptive_fields_are_rows_of_the_first_weights(run: Run) -> None:
     """Guards orientation and the choice of rows; templates are the product of the weights."""
-    cells, classes = figures.receptive_fields(run, rows=4).axes[:2]
+    cells, moved, classes = figures.receptive_fields(run, rows=4).axes[:3]
     chosen = np.sort(np.random.default_rng(0).choice(7, size=4, replace=False))
     canvas = np.asarray(cells.images[0].get_array())
     assert canvas.shape == (17, 17)
@@ -319,6 +324,9 @@ def test_receptive_fields_are_rows_of_the_first_weights(run: Run) -> None:
         top, left = 9 * (number // 2), 9 * (number % 2)
         shown = canvas[top : top + 8, left : left + 8]
         assert np.allclose(shown.ravel(), run.weights["W_ff_0"][cell])
+        change = np.asarray(moved.images[0].get_array())[top : top + 8, left : left + 8]
+        start = run.initial_weights["W_ff_0"][cell]
+        assert np.allclose(change.ravel(), run.weights["W_ff_0"][cell] - start)
     templates = run.weights["W_ff_1"] @ run.weights["W_ff_0"]
     assert np.allclose(np.asarray(classes.images[0].get_array())[:8, :8].ravel(), templates[0])
     assert np.allclose(weight_figures.class_templates(run), templates)
@@ -380,6 +388,8 @@ def test_t_sne_shows_every_image_once_and_says_how_many(drawn: dict[str, Figure]
     """Guards the subsample and the perplexity, which few images make smaller."""
     axes = drawn["tsne"].axes[0]
     assert sum(len(group.get_offsets()) for group in axes.collections) == 24
+    colours = {tuple(group.get_facecolor()[0]) for group in axes.collections}
+    assert len(colours) == len(axes.collections)
     assert "24 of 24 test images, perplexity 7.67" in axes.get_title(loc="left")
 
 
@@ -418,6 +428,20 @@ def test_the_convergence_figure_shades_the_nudged_phase(run: Run, drawn: dict[st
     expected = changes["pyramidal_1"].mean(axis=0)
     assert axes.lines[0].get_ydata() == pytest.approx(expected)
     assert axes.lines[0].get_xdata() == pytest.approx(np.arange(1, 12))
+
+
+def test_bars_that_fall_say_why(run: Run, drawn: dict[str, Figure]) -> None:
+    """Guards a picture in which learning seems to lose information, without a word."""
+    falls = []
+    for axes in drawn["information"].axes:
+        heights = [bar.get_height() for bar in axes.patches]
+        half = len(heights) // 2
+        falls += [heights[half + k] < heights[k] for k in range(half)]
+    said = drawn["information"].get_suptitle()
+    assert said == (dynamics.WHY_IT_FALLS if any(falls) else "")
+    low, high = ([{"free": CorrelativeInformation(value, 2.0)}] for value in (0.0, 1.0))
+    assert dynamics._falls({"before": high, "after": low})
+    assert not dynamics._falls({"before": low, "after": high})
 
 
 def test_information_bars_are_the_definition(run: Run, drawn: dict[str, Figure]) -> None:

@@ -91,7 +91,7 @@ def _raster(
     axes.grid(visible=False)
     style.label(axes, "", f"class of {len(order)} test images",
                 "cell, by preferred class")  # fmt: skip
-    figure.colorbar(drawn, ax=axes, fraction=0.05, pad=0.02).set_label("rate (1)")
+    figure.colorbar(drawn, ax=axes, fraction=0.05, pad=0.02).set_label("rate")
 
 
 def _bars(
@@ -120,7 +120,7 @@ def _bars(
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.grid(visible=False, axis="x")
     axes.legend(loc="upper right", ncols=2)
-    style.label(axes, "sparsity", "layer", "share of rates below 0.01", "1")
+    style.label(axes, "sparsity", "layer", "share of rates below 0.01")
 
 
 # ---------------------------------------------------------------- confusion
@@ -236,7 +236,7 @@ def tsne(run: Source, *, perplexity: float = 30.0, images: int = 2000, seed: int
         for number in np.unique(labels):
             x, y = places[labels[chosen] == number].T
             axes.scatter(x, y, s=34, marker=f"${number}$", linewidths=0.3, label=str(number),
-                         color=style.COLOURS[number % len(style.COLOURS)])  # fmt: skip
+                         color=style.CLASS_COLOURS[number % len(style.CLASS_COLOURS)])  # fmt: skip
         title = f"{name}, {len(chosen)} of {len(rates)} test images, perplexity {used:.3g}"
         style.label(axes, title, "t-SNE 1", "t-SNE 2", "arbitrary unit", x_unit="arbitrary unit")
         axes.grid(visible=False)

@@ -121,7 +121,7 @@ def correlation(run: Source) -> Figure:
             first = [float(start[pair.name] or 0) for start in starts]
             _line(axes, runs, number, _words_of(pair), _correlation_of(pair.name), first)
         axes.axhline(0, color=style.INK, linewidth=0.8, linestyle=":")
-        style.label(axes, "", "epoch", "correlation of weights", "1")
+        style.label(axes, "", "epoch", "correlation of weights")
         axes.margins(y=0.14)
         _count_images(axes, runs)
         axes.legend(loc="best")
@@ -267,7 +267,7 @@ def _events_panel(axes: Axes, runs: Sequence[Run]) -> None:
         _line(axes, runs, number, words, _value(name))
     axes.margins(y=0.15)
     axes.set_ylim(bottom=0)
-    style.label(axes, "events of cells", "epoch", "events per image", "1")
+    style.label(axes, "events of cells", "epoch", "events per image")
 
 
 def _operations_panel(axes: Axes, runs: Sequence[Run]) -> None:
@@ -275,7 +275,7 @@ def _operations_panel(axes: Axes, runs: Sequence[Run]) -> None:
     _line(axes, runs, 1, "dense multiply-accumulates", _value("dense_macs_per_image"))
     axes.set_yscale("log")
     axes.margins(y=0.25)
-    style.label(axes, "work at synapses", "epoch", "operations per image", "1")
+    style.label(axes, "work at synapses", "epoch", "operations per image")
     last = runs[0].epochs[-1]
     ratio = last["dense_macs_per_image"] / max(last["synops_per_image"], 1)
     axes.annotate(
@@ -432,7 +432,7 @@ def _count_images(axes: Axes, runs: Sequence[Run]) -> None:
         return images / per_epoch
 
     above = axes.secondary_xaxis("top", functions=(images, epochs))
-    above.set_xlabel("images seen (1)")
+    above.set_xlabel("images seen")
     # long numbers need room
     above.xaxis.set_major_locator(MaxNLocator(nbins=5))
     above.xaxis.set_major_formatter(lambda n, _: f"{n:,.0f}".replace(",", "\N{THIN SPACE}"))

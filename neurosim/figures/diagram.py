@@ -105,7 +105,7 @@ def _draw_cells(axes: Axes, places: Places, lines: Sequence[Connection]) -> None
     caption = _caption(places.circuit.population(first))
     sensory(axes, places.x[first], _input_height(places, lines), caption)
     for layer in places.layers[1:]:
-        _draw_layer(axes, layer, places)
+        _draw_layer(axes, layer, places, aside=_meets_shared(places, lines, layer.population))
     for name, company in places.beside.items():
         for number, cells in enumerate(company):
             _draw_round(axes, *places.beside_at(name, number), cells)
@@ -128,8 +128,19 @@ def _caption(population: Population) -> str:
     return f"{words} ({population.size})" if population.size > 1 else words
 
 
-def _draw_layer(axes: Axes, layer: Layer, places: Places) -> None:
-    """Draw compartments on one trunk; the one that holds the state is the soma."""
+def _meets_shared(places: Places, lines: Sequence[Connection], layer: str) -> bool:
+    """Whether a line from or to a shared cell, which stands below, reaches a layer."""
+    return any(
+        layer in pair and any(places.is_shared(name) for name in pair)
+        for pair in ((line.source, line.target) for line in lines)
+    )
+
+
+def _draw_layer(axes: Axes, layer: Layer, places: Places, *, aside: bool) -> None:
+    """Draw compartments on one trunk; the one that holds the state is the soma.
+
+    The caption stands aside where a line comes from below.
+    """
     name = layer.population
     x, parts = places.x[name], places.parts(name)
     ends = [places.height(name, part.variable) for part in parts]
@@ -141,11 +152,11 @@ def _draw_layer(axes: Axes, layer: Layer, places: Places) -> None:
         else:
             box(axes, (x, y), HALF, f"{part.name}\n{symbol(part.variable)}", style.SHADE)
     low = min(ends) - (0.62 if len(parts) > 1 else 0.72)
-    # a line from a shared cell comes from below
-    aside = {"ha": "left"} if places.shared else {}
-    shift = 0.14 if places.shared else 0.0
     caption = _caption(places.circuit.population(name))
-    write(axes, x - shift, low, caption, weight="bold", **aside)
+    if aside:
+        write(axes, x - 0.14, low, caption, weight="bold", ha="left")
+    else:
+        write(axes, x, low, caption, weight="bold")
 
 
 def _draw_soma(axes: Axes, x: float, y: float, part: Compartment, layer: Layer) -> None:

@@ -104,7 +104,8 @@ def _among(line: Connection, at: Places) -> list[Point]:
     (x0, y0), (x1, y1) = at.of_cells(line.source), at.of_cells(line.target)
     side = 0.36 if y1 > y0 else -0.36
     if x0 == x1:
-        return [(x0, y0 + side), (x1, y1 - side)]
+        # beside what the layer sends to the upper of both
+        return [(x0 + 0.16, y0 + 0.9 * side), (x1 + 0.16, y1 - 0.9 * side)]
     return [(x0 + 0.36, y0), (x1, y0), (x1, y1 - side)]
 
 

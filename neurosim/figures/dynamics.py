@@ -17,6 +17,12 @@ DEFAULT_EPSILON = 0.15
 
 __all__ = ["convergence", "information", "measure_information"]
 
+#: Said above bars that fall.
+WHY_IT_FALLS = (
+    "Lower after learning: errors of prediction count against information, without bound, also "
+    "where\npredictions overshoot rates that are clipped. Classification may improve all the same."
+)
+
 
 def convergence(run: Source, *, images: int = 8) -> Figure:
     """Change of the state of each layer from step to step, in all phases.
@@ -61,7 +67,7 @@ def convergence(run: Source, *, images: int = 8) -> Figure:
             axes.fill_between(reached, low, high, color=drawn["color"], alpha=0.18, lw=0)
         axes.set_yscale("log")
         axes.set_xlim(0, time[-1] + circuit.dt / 2)
-        style.label(axes, "", "time", r"$\sum |\Delta u|$ of a layer per step", "1", x_unit="ms")
+        style.label(axes, "", "time", r"$\sum |\Delta u|$ of a layer per step", x_unit="ms")
         style.shade_phases(axes, phases, start=circuit.dt / 2)
         count = f"mean and range of {len(x)} images"
         axes.legend(loc="best", title=count, title_fontsize=8.5)
@@ -86,7 +92,8 @@ def information(run: Source, *, forgetting: float | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        One panel per pair of layers, bars in nats.
+        One panel per pair of layers, bars in nats. If any bar is lower after learning, a
+        line says why.
 
     Raises
     ------
@@ -106,7 +113,19 @@ def information(run: Source, *, forgetting: float | None = None) -> Figure:
             style.label(axes, f"{layers[number]} and {layers[number + 1]}", "prediction, phase",
                         "correlative information", "nat")  # fmt: skip
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        if _falls(measured):
+            figure.suptitle(WHY_IT_FALLS, fontsize=8.5, x=0.01, ha="left")
     return figure
+
+
+def _falls(measured: dict[str, list[dict[str, CorrelativeInformation]]]) -> bool:
+    """Whether any information is smaller after learning."""
+    return any(
+        getattr(after[phase], way) < getattr(before[phase], way)
+        for before, after in zip(measured["before"], measured["after"], strict=True)
+        for phase in after
+        for way in ("forward", "backward")
+    )
 
 
 def measure_information(
@@ -191,5 +210,7 @@ def _bars(axes: Axes, measured: dict[str, dict[str, CorrelativeInformation]]) ->
 
 
 def _short(value: float) -> str:
-    """Three digits, without an exponent."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    """Three digits, of small numbers two, without an exponent."""
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.2g}"

@@ -32,12 +32,17 @@ def comparison(groups: Sequence[Group]) -> Figure:
     -------
     matplotlib.figure.Figure
         Lines are means over seeds, bands their standard deviation; open markers
-        are published values. Kinds of events that occur in all groups have a panel.
+        are published values. Kinds of events that occur in all groups have a panel; the
+        legend stands in the place that is left over, if there is one.
     """
     angled = any(group.has_angles() for group in groups)
     costs = _costs(groups)
     with style.applied():
-        figure, axes = style.new_figure(1 + len(costs) + angled, columns=3)
+        count = 1 + len(costs) + angled
+        columns = 2 if count in (2, 4) else 3
+        # a place that no panel needs takes the legend
+        spare = count % columns != 0
+        figure, axes = style.new_figure(count + spare, columns=columns)
         _draw_epochs(axes[0], groups)
         for axis, (metric, (words, unit)) in zip(axes[1:], costs.items(), strict=False):
             for number, group in enumerate(groups):
@@ -47,8 +52,12 @@ def comparison(groups: Sequence[Group]) -> Figure:
             name = words if unit else f"{words} in training"
             style.label(axis, f"by {words}", name, "test accuracy", "%", x_unit=unit)
         if angled:
-            _draw_angles(axes[-1], groups)
-        axes[0].legend(loc="lower right")
+            _draw_angles(axes[count - 1], groups)
+        if spare:
+            axes[-1].set_axis_off()
+            axes[-1].legend(*axes[0].get_legend_handles_labels(), loc="upper left")
+        else:
+            axes[0].legend(loc="lower right")
     return figure
 
 

@@ -30,6 +30,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 __all__ = [
+    "CLASS_COLOURS",
     "COLOURS",
     "HATCHES",
     "INK",
@@ -52,6 +53,9 @@ __all__ = [
 
 #: Okabe and Ito's palette, ordered so that neighbours differ in lightness too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: Ten colours for ten classes, most of Tol's muted scheme; every class has a number as well.
+CLASS_COLOURS = ("#332288", "#56B4E9", "#117733", "#E69F00", "#CC6677", "#882255", "#44AA99",
+                 "#999933", "#AA4499", "#555555")  # fmt: skip
 #: Line styles and markers that go with :data:`COLOURS`, one by one.
 LINES: tuple[Any, ...] = (
     "-",
@@ -259,8 +263,7 @@ def label(axes: Axes, title: str, x: str, y: str, y_unit: str = "", *, x_unit: s
     x, y : str
         Names of the quantities.
     y_unit, x_unit : str
-        Units, ``"1"`` for a dimensionless quantity; empty where the name is a
-        count or an index.
+        Units; empty for a dimensionless quantity, a count or an index.
     """
     with applied():
         axes.set_title(title)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
@@ -19,6 +20,7 @@ from neurosim.figures.run import Run, Source, as_run
 
 __all__ = ["class_templates", "receptive_fields", "weight_histograms"]
 
+#: Most bins of a histogram; small arrays have fewer.
 BINS = 100
 
 
@@ -33,8 +35,8 @@ def weight_histograms(run: Source) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        One panel per array, 100 bins over the range of both, counts on a
-        logarithmic axis.
+        One panel per array, counts on a logarithmic axis. Bins span the range of both, as
+        many as the square root of the number of weights, from 10 to 100.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def weight_histograms(run: Source) -> Figure:
         figure, panels = style.new_figure(len(after), columns=min(3, len(after)), panel=(3.5, 2.7))
         for axes, name in zip(panels, after, strict=True):
             _histogram(axes, before[name][there[name]], after[name][there[name]])
-            style.label(axes, name, "weight", "synapses", "1", x_unit="1")
+            style.label(axes, name, "weight", "synapses")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
@@ -67,7 +69,8 @@ def _existing(run: Run) -> dict[str, Any]:
 def _histogram(axes: Axes, before: NDArray[np.float64], after: NDArray[np.float64]) -> None:
     low = min(before.min(), after.min())
     high = max(before.max(), after.max())
-    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    bins = int(np.clip(np.sqrt(after.size), 10, BINS))
+    edges = np.linspace(low, high if high > low else low + 1, bins + 1)
     blue, orange = style.COLOURS[5], style.COLOURS[1]
     counts, _ = np.histogram(after, edges)
     axes.stairs(counts, edges, fill=True, color=blue, label="after")
@@ -92,7 +95,8 @@ def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Two panels: a square of cells' input weights; per class the product of
+        Three panels: a square of cells' input weights; the change of the same weights since
+        the start, without the noise of the initial weights; per class the product of
         all forward weights, which is what a linear network would look for, and which
         networks with pools have not.
 
@@ -106,18 +110,24 @@ def receptive_fields(run: Source, *, rows: int = 100, seed: int = 0) -> Figure:
     one = as_run(run)
     if rows < 1:
         raise FigureError(f"rows = {rows}: give 1 or more cells to show")
-    first, shape = _first_filters(one)
+    first, shape = _first_filters(one, one.weights)
+    change = first - _first_filters(one, one.initial_weights)[0]
     count = min(rows, len(first))
     chosen = np.sort(np.random.default_rng(seed).choice(len(first), size=count, replace=False))
     whole = _chain(one) is not None
     with style.applied():
-        widths = {"width_ratios": [1, 0.62]} if whole else {}
-        figure, (cells, *others) = style.new_figure(1 + whole, panel=(4.6, 4.4), gridspec_kw=widths)
+        widths = {"width_ratios": [1, 1, 0.62]} if whole else {}
+        figure, (cells, moved, *others) = style.new_figure(
+            2 + whole, panel=(4.4, 4.6), gridspec_kw=widths
+        )
         words = f"{count} of {len(first)} cells of the first hidden layer"
         if len(one.layers) == 2:
             words = f"the {count} output cells"
-        _mosaic(figure, cells, first[chosen], shape, math.ceil(math.sqrt(count)), words)
+        columns = math.ceil(math.sqrt(count))
+        _mosaic(figure, cells, first[chosen], shape, columns, words)
         cells.set_title("input weights of cells")
+        _mosaic(figure, moved, change[chosen], shape, columns, "the same cells", "change of weight")
+        moved.set_title("change since the start")
         for classes in others:
             templates = class_templates(one)
             columns = max(2, round(math.sqrt(len(templates) / 2.5)))
@@ -165,9 +175,11 @@ def _chain(run: Run) -> list[WeightView] | None:
     return found if len(found) == len(views) else None
 
 
-def _first_filters(run: Run) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+def _first_filters(
+    run: Run, weights: Mapping[str, Any]
+) -> tuple[NDArray[np.float64], tuple[int, ...]]:
     """Input weights of the first layer's cells, and the shape of the pixels they belong to."""
-    view, weights = run.settings.system.forward_weights()[0], run.weights
+    view = run.settings.system.forward_weights()[0]
     if view is None:
         raise FigureError(f"{run.settings.system.name} has no weights from the image: leave it out")
     if view.wired is None:
@@ -184,6 +196,7 @@ def _mosaic(
     shape: tuple[int, ...],
     columns: int,
     words: str,
+    value: str = "weight",
 ) -> None:
     """Draw images side by side with a gap of one pixel, three channels as colours."""
     height, width = (1, *shape)[-2:]
@@ -203,7 +216,7 @@ def _mosaic(
             canvas[..., 0], cmap=style.SIGNED, vmin=-limit, vmax=limit, interpolation="nearest"
         )
         bar = figure.colorbar(drawn, ax=axes, location="bottom", fraction=0.05, pad=0.02)
-        bar.set_label("weight (1)")
+        bar.set_label(value)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

@@ -75,7 +75,7 @@ def draw_importances(importances: Mapping[str, float]) -> Figure:
         figure, (axes,) = style.new_figure(1)
         axes.barh(names, [importances[name] for name in names], color=style.COLOURS[0])
         axes.set_xlim(0, 1)
-        style.label(axes, "which setting matters", "share of the spread", "", x_unit="1")
+        style.label(axes, "which setting matters", "share of the spread", "")
     return figure
 
 

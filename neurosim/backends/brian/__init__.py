@@ -10,7 +10,7 @@ from typing import Any
 _arguments, _signal = sys.argv, signal.signal
 
 
-def _in_the_main_thread(number: int, handler: Any) -> Any:
+def _set_in_the_main_thread(number: int, handler: Any) -> Any:
     """What Python refuses in other threads is left out there."""
     if threading.current_thread() is threading.main_thread():
         return _signal(number, handler)
@@ -20,7 +20,8 @@ def _in_the_main_thread(number: int, handler: Any) -> Any:
 # When first imported, Brian2 notes the command line, and fails at names that are no text. It
 # also sets what Ctrl-C does, which fails where another thread than the main one imports it.
 sys.argv = [word.encode(errors="replace").decode() for word in _arguments]
-signal.signal = _in_the_main_thread
+_relaxed: Any = _set_in_the_main_thread
+signal.signal = _relaxed
 try:
     import brian2  # noqa: F401
 finally:
