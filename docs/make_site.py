@@ -36,6 +36,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "docs/figures.md",
         "docs/compare.md",
         "docs/search.md",
+        "docs/cluster.md",
         "docs/pretrained.md",
         "docs/write-your-own-rule.md",
         "docs/brian2-objects.md",
@@ -46,6 +47,7 @@ CONTENTS: dict[str, tuple[str, ...]] = {
         "docs/gradient-checks.md",
         "docs/reproduce.md",
         "docs/results.md",
+        "docs/paper-figures.md",
         "docs/costs.md",
     ),
     "How it works": (

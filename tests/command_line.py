@@ -141,18 +141,20 @@ def started(
         process.communicate()
 
 
-def ended(process: subprocess.Popen[str]) -> Result:
+def ended(process: subprocess.Popen[str], seconds: float = 60) -> Result:
     """Wait for a program that is about to end."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=seconds)
     return Result(process.returncode, out, err)
 
 
-def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_until(
+    true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60
+) -> None:
     """Wait for something that a running program does."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + seconds
     while not true():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "waited a minute in vain"
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
         time.sleep(0.005)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -36,7 +37,8 @@ from command_line import (
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
 from neurosim.runs import cluster as module
 from neurosim.runs import stretches
-from neurosim.runs.cluster import Cluster, open_cluster
+from neurosim.runs.cluster import Cluster
+from neurosim.runs.cluster_opening import open_cluster
 from neurosim.runs.locks import take_lock
 from neurosim.runs.planned import PlannedRun
 from neurosim.runs.stretches import Mark, Outcome, run_command, train_stretch
@@ -46,7 +48,9 @@ needs_dask = pytest.mark.skipif(
     reason="distributed is not installed: pip install -e '.[cluster]'",
 )
 
-EPOCHS, STRETCH = 40, 20
+EPOCHS, STRETCH = 24, 12
+#: Workers take their time to start on a machine that is busy.
+PATIENCE = 240.0
 
 #: A scheduler whose workers end with it.
 HOST = """
@@ -116,17 +120,18 @@ def test_a_killed_client_and_a_killed_worker_lose_nothing(local: Path, tmp_path:
     """Guards runs that begin anew, and folders that are never free again."""
     out = tmp_path / "run"
     folders = [out / "seed-3", out / "seed-4"]
+    metrics = [folder / "metrics.jsonl" for folder in folders]
     with hosted(tmp_path, 2) as (_, address):
         options = ("--epochs", EPOCHS, "--seeds", 3, 4, "--cluster", address)
         with started(*DIGITS, *options, "--stretch", STRETCH, "--out", out, "--quiet") as client:
-            wait_until(lambda: all(lines_of(f / "metrics.jsonl") for f in folders), client)
+            wait_until(lambda: all(map(lines_of, metrics)), client, PATIENCE)
             client.kill()
             client.wait()
         # stretches under way come to their end, and no other one begins
 
         def kill_a_worker() -> None:
-            deadline = time.monotonic() + 120
-            while min(lines_of(f / "metrics.jsonl") for f in folders) < STRETCH + 2:
+            deadline = time.monotonic() + PATIENCE
+            while min(map(lines_of, metrics)) < STRETCH + 2:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             os.kill(workers[0], signal.SIGKILL)
@@ -155,7 +160,7 @@ def test_a_killed_scheduler_is_told_and_loses_nothing(local: Path, tmp_path: Pat
     with hosted(tmp_path, 1) as (host, address):
 
         def kill() -> None:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + PATIENCE
             while lines_of(run / "metrics.jsonl") < 2 and time.monotonic() < deadline:
                 time.sleep(0.01)
             host.kill()
@@ -168,7 +173,7 @@ def test_a_killed_scheduler_is_told_and_loses_nothing(local: Path, tmp_path: Pat
     assert failed.status == 2
     assert "the connection to the scheduler is lost" in failed.complaint
     # the process of the worker writes its checkpoint and lets the folder go
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             os.close(take_lock(run))
@@ -187,11 +192,11 @@ def test_an_interrupt_reaches_workers_once_and_every_run_is_saved(tmp_path: Path
     out = tmp_path / "run"
     options = ("--epochs", 5000, "--seeds", 3, "--cluster", "local", "--jobs", 1, "--out", out)
     with started(*DIGITS, *options) as process:
-        wait_until(lambda: lines_of(out / "seed-3" / "metrics.jsonl") > 1, process)
+        wait_until(lambda: lines_of(out / "seed-3" / "metrics.jsonl") > 1, process, PATIENCE)
         holder = int((out / "seed-3" / ".lock").read_text())
         # as a terminal does: everyone in the foreground gets the signal
         os.killpg(process.pid, signal.SIGINT)
-        result = ended(process)
+        result = ended(process, PATIENCE)
     assert result.status == 128 + signal.SIGINT, result.err
     assert result.complaint.endswith(f"neurosim train --resume {out}")
     assert "dashboard of the cluster: http" in result.err
@@ -227,6 +232,27 @@ def test_workers_are_jobs_of_slurm(local: Path, tmp_path: Path, monkeypatch: Any
     job = (tmp_path / "job.sh").read_text()
     assert "--nthreads 1" in job
     assert "#SBATCH --cpus-per-task=1" in job
+
+
+@needs_dask
+@pytest.mark.skipif(
+    importlib.util.find_spec("optuna") is None,
+    reason="optuna is not installed: pip install -e '.[search]'",
+)
+def test_workers_share_the_trials_of_a_search(tmp_path: Path) -> None:
+    """Guards a study that the worker takes for another one, and trials done twice."""
+    out, given = tmp_path / "out", ("--dataset", "digits", "--hidden", 20, "--set", "mu_fb=0.02")
+    limits = ("--trials", 2, "--epochs", 1, "--train-images", 300, "--validation", 100)
+    where = ("--cluster", "local", "--jobs", 1, "--out", out)
+    done = call("search", *given, *limits, "--vary", "mu_ff=0.01:0.1", *where)
+    assert done.status == 0, done.err
+    found = json.loads((out / "search.json").read_text())
+    assert [trial["number"] for trial in found["trials"]] == [0, 1]
+    assert "of the images held out" in done.out
+    # the trials were the worker's
+    assert "trial 0:" not in done.err
+    asked = ("search", "--dataset", "digits", "--cluster", "tcp://127.0.0.1:9")
+    assert "needs --storage" in refusal(*asked)
 
 
 # Mistakes --------------------------------------------------------------------------------------

@@ -129,7 +129,8 @@ def test_results_pictures_and_pages_are_made_of_runs(
 ) -> None:
     """Guards values at another epoch, divergence that is lost or fails, and wrong columns."""
     figure, out, runs = paper_figure("mu-ff"), tmp_path / "out", tmp_path / "runs"
-    courses = {"mnist/x0.1": [[0.89, 0.92], [0.91, 0.93, 0.94]], "mnist/x1": [[], [0.94, 0.95]]}
+    long = [[0.89, 0.92, 0.93], [0.91, 0.93, 0.94]]
+    courses = {"mnist/x0.1": long, "mnist/x1": [[], [0.94, 0.95]]}
 
     def train(settings: Any, seeds: int, folder: Path, **how: Any) -> None:
         (row,) = (row for row in figure.rows if row.folder == folder.name)

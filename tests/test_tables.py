@@ -271,6 +271,28 @@ def test_rows_are_trained_once_and_go_on(tmp_path: Path, monkeypatch: pytest.Mon
         reproduce_rows(rows, seeds=0, out=tmp_path, runs=tmp_path)
 
 
+def test_a_cluster_takes_the_runs_of_all_rows_at_once(tmp_path: Path) -> None:
+    """Guards rows that wait for each other, and a row whose failure loses the others."""
+    asked = []
+
+    class Trains:
+        def train(self, planned: Any, progress: bool, ended: Any) -> dict[Path, str]:
+            asked.append([(one.out.name, one.seeds, one.runs[0].options()[:2]) for one in planned])
+            for one in planned[1:]:
+                name = f"digits/{one.settings.system.name}"
+                make_runs(one.out, name, {seed: [0.9] for seed in one.seeds})
+                ended(one)
+            return {planned[0].folders[1]: "learning diverged"}
+
+    rows = chosen_rows("digits", ["digits/bp", "digits/ep"])
+    places = {"out": tmp_path / "out", "runs": tmp_path / "runs"}
+    with pytest.raises(NeurosimError, match="digits/bp: seed-1: learning diverged"):
+        reproduce_rows(rows, seeds=2, epochs=1, **places, cluster=Trains(), progress=False)
+    threads = ["--threads", "1"]
+    assert asked == [[("digits-bp", (0, 1), threads), ("digits-ep", (0, 1), threads)]]
+    assert [(r.row, r.seeds) for r in read_results(tmp_path / "out")] == [("digits/ep", [0, 1])]
+
+
 def test_the_command_writes_results_and_their_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

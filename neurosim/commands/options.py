@@ -232,7 +232,15 @@ def add_data_folder(parser: Any) -> None:
 
 
 def add_cluster_options(group: Any, *, stretches: bool = True) -> None:
-    """Add the options that have runs trained on a cluster to a parser or group."""
+    """Add the options that have runs trained on a cluster.
+
+    Parameters
+    ----------
+    group : argparse.ArgumentParser or group of one
+        What gets them.
+    stretches : bool
+        Whether tasks are stretches of runs, whose length can be chosen.
+    """
     group.add_argument(
         "--cluster",
         metavar="WHERE",
@@ -270,7 +278,7 @@ def cluster_from(options: argparse.Namespace) -> contextlib.AbstractContextManag
         if getattr(options, "stretch", None) is not None:
             raise ParameterError("--stretch is for runs on a cluster; give --cluster as well")
         return contextlib.nullcontext()
-    from neurosim.runs.cluster import open_cluster
+    from neurosim.runs.cluster_opening import open_cluster
 
     return open_cluster(
         options.cluster,

@@ -94,7 +94,9 @@ def make_figure(
             write_figure_row(refused_result(figure, row), figure, out)
 
     def ended(one: Wanted) -> None:
-        write_figure_row(result_of_row(figure, by_name[one.name], one.folder), figure, out)
+        # longer runs count as far as asked, so that rows are of the same epoch
+        row, most = by_name[one.name], one.settings.epochs
+        write_figure_row(result_of_row(figure, row, one.folder, most), figure, out)
 
     failures = train_wanted(
         wanted,

@@ -118,7 +118,9 @@ class FigureResult:
         return learnt + [chance] * len(self.diverged)
 
 
-def result_of_row(figure: PaperFigure, row: FigureRow, folder: Path) -> FigureResult:
+def result_of_row(
+    figure: PaperFigure, row: FigureRow, folder: Path, most: int | None = None
+) -> FigureResult:
     """Read the runs of a row.
 
     Parameters
@@ -129,6 +131,8 @@ def result_of_row(figure: PaperFigure, row: FigureRow, folder: Path) -> FigureRe
         Its row.
     folder : Path
         With a folder ``seed-N`` per run.
+    most : int, optional
+        Epochs that count, if runs have more.
 
     Returns
     -------
@@ -150,7 +154,8 @@ def result_of_row(figure: PaperFigure, row: FigureRow, folder: Path) -> FigureRe
     for path in learnt:
         if not metrics[path]:
             raise RunFolderError(f"{path} has not finished an epoch; the same command goes on")
-    epochs = min((len(metrics[path]) for path in learnt), default=0)
+    common = [len(metrics[path]) for path in learnt]
+    epochs = min(common + ([] if most is None else [most])) if common else 0
     rows = [metrics[path][:epochs] for path in learnt]
     one = next(iter(settings.values()))
     configs = [RunFolder(path).read_config() for path in folders]

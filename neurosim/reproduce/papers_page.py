@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from neurosim.reproduce.costs import duration
 from neurosim.reproduce.paper_results import FigureResult
 from neurosim.reproduce.papers import PaperFigure
 from neurosim.runs.groups import Spread
@@ -63,7 +62,7 @@ def _table(figure: PaperFigure, results: Sequence[FigureResult]) -> str:
     head: tuple[str, ...]
     lines: list[tuple[str, ...]]
     if figure.shows == "ablation":
-        head = ("row", "seeds", "epochs", *_ablation_heads(results), "training, a seed")
+        head = ("row", "seeds", "epochs", *_ablation_heads(results))
         listed = _listed(results)
         lines = [_ablation_line(result, _epochs(results), listed) for result in results]
     elif figure.shows in ("test_accuracy", "angle_degrees"):
@@ -122,13 +121,11 @@ def _ablation_line(
         if epoch in listed:
             cells.append(_published(result, epoch))
     note = f" ({len(result.diverged)} diverged)" if result.diverged else ""
-    seconds = result.train_seconds
     return (
         result.row,
         "refused" if result.refused else str(len(result.seeds)) + note,
         f"{result.epochs} of {result.full_epochs}",
         *cells,
-        duration(sum(seconds) / len(seconds)) if seconds else _NONE,
     )
 
 

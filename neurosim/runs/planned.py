@@ -144,7 +144,7 @@ def plan_seeds(
     Parameters
     ----------
     settings, seeds, out, tensorboard
-        As for :func:`neurosim.runs.seeds.train_seeds`, with the same errors.
+        As for :func:`neurosim.runs.seeds.train_seeds`.
     how : sequence of str
         Options that say how they are computed.
 
@@ -152,6 +152,13 @@ def plan_seeds(
     -------
     PlannedSeeds
         All of which is left.
+
+    Raises
+    ------
+    ParameterError
+        If a seed is given twice, or TensorBoard is asked for and not installed.
+    RunFolderError
+        If the folder is not empty or cannot be written.
     """
     if len(set(seeds)) != len(seeds):
         raise ParameterError(f"seeds {' '.join(map(str, seeds))}: one is given twice; leave it out")
