@@ -209,7 +209,7 @@ def test_examples_in_the_help_are_understood(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards examples that stopped working when an option or a parameter changed its name."""
-    from neurosim.runs import seeds, training
+    from neurosim.runs import cluster_opening, seeds, training
 
     seen: list[Any] = []
 
@@ -220,6 +220,8 @@ def test_examples_in_the_help_are_understood(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "start_training", note)
     monkeypatch.setattr(seeds, "train_seeds", note)
+    # no cluster is there to answer
+    monkeypatch.setattr(cluster_opening, "open_cluster", lambda *_, **__: contextlib.nullcontext())
     lines = call("train", "--help").out.splitlines()
     examples = [line.split("   ")[0].split() for line in lines if line.startswith("  neurosim ")]
     runnable = [words[1:] for words in examples if not {"--config", "--resume"} & {*words}]

@@ -251,8 +251,9 @@ def test_workers_share_the_trials_of_a_search(tmp_path: Path) -> None:
     assert "of the images held out" in done.out
     # the trials were the worker's
     assert "trial 0:" not in done.err
-    asked = ("search", "--dataset", "digits", "--cluster", "tcp://127.0.0.1:9")
-    assert "needs --storage" in refusal(*asked)
+    asked = ("search", "--dataset", "digits")
+    assert "needs --storage" in refusal(*asked, "--cluster", "tcp://127.0.0.1:9")
+    assert "give --cluster local as well" in refusal(*asked, "--jobs", 2)
 
 
 # Mistakes --------------------------------------------------------------------------------------

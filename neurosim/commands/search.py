@@ -127,6 +127,8 @@ def _search_on_cluster(options: argparse.Namespace, settings: Any, out: Path) ->
     from neurosim.runs.folder import make_folder, write_result
     from neurosim.runs.interrupts import Interrupted
 
+    if options.cluster is None and options.jobs is not None:
+        raise ParameterError("--jobs is for a cluster; give --cluster local as well")
     if options.cluster not in (None, "local") and options.storage is None:
         raise ParameterError(
             "--cluster with workers on other machines needs --storage, a database that all of them "

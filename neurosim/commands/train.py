@@ -36,7 +36,7 @@ examples:
   neurosim train --config runs/some-run/config.toml --seed 1
   neurosim train --resume runs/some-run           go on after an interrupt
   neurosim train --seeds 0 1 2 --jobs 2           three runs, two at a time
-  neurosim train --seeds 0-9 --cluster slurm      ten runs, each on a machine of a cluster
+  neurosim train --seeds 0-9 --cluster slurm      ten runs on a cluster
   neurosim train --batch 1                        online, image by image
 
 Values resolve as command line > --config file > the system's preset for the
