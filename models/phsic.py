@@ -274,7 +274,7 @@ class PHSIC(KernelLayers):
             return ""
         return RULE_PAIRS if self.paired else RULE_BATCH
 
-    def learning_cells(self, part: str, k: int) -> dict[str, Any]:
+    def _learning_cells(self, part: str, k: int) -> dict[str, Any]:
         """Memories, comparisons and third factors."""
         if not self.compares:
             return {}
@@ -358,16 +358,12 @@ class PHSIC(KernelLayers):
         self, weights: Mapping[str, NDArray[Any]], images: NDArray[Any], targets: NDArray[Any]
     ) -> dict[str, float]:
         """Eq. 9 of every hidden layer, over all pairs of the images; every rate is sent."""
-        rules = {k: self._numbers(k) for k in self.hidden}
         own = {name: weights[name] for name in (*(f"W_{k}" for k in range(self.depth)), "b")}
         shown = (images.T - self.pixel_mean) / self.pixel_scale
-        labels = numpy.label_kernel(targets.T)
-        return {
-            self.layer_name(k): numpy.objective(numpy.kernel(layer.q, rules[k]), labels, rules[k])
-            for k, layer in numpy.forward(own, shown, rules)[0].items()
-        }
+        found = numpy.objectives(own, shown, targets.T, {k: self._rule(k) for k in self.hidden})
+        return {self.layer_name(k): value for k, value in found.items()}
 
-    def _numbers(self, k: int) -> numpy.Rule:
+    def _rule(self, k: int) -> numpy.Rule:
         """The rule of hidden layer k in plain NumPy."""
         return numpy.Rule(
             self.kernel, self.grouping, self.groups_of(k), self.gamma, self.sigma, self.power,

@@ -170,22 +170,8 @@ class KernelLayers(DroppedRates):
         """Step of the forward phase in which layer k is driven."""
         return (k - 1) * (5 if self.grouped else 1)
 
-    def learning_cells(self, part: str, k: int) -> dict[str, Any]:
-        """What learning adds to cells of a layer.
-
-        Parameters
-        ----------
-        part : {"sensory", "hidden", "group", "modulator"}
-            Which cells.
-        k : int
-            Number of the layer.
-
-        Returns
-        -------
-        dict
-            ``equations`` and ``events``; ``links``, names of variables of the modulator;
-            ``kept``, what cells keep for the next image, by name; ``meets`` and ``averages``.
-        """
+    def _learning_cells(self, part: str, k: int) -> dict[str, Any]:
+        """What learning adds to cells: equations, events, links, meets, averages, what is kept."""
         del part, k
         return {}
 
@@ -207,7 +193,7 @@ class KernelLayers(DroppedRates):
         links: tuple[str, ...] = (), **shown: str,
     ) -> Population:  # fmt: skip
         """Cells of layer k or beside it, with what learning adds to them."""
-        more = self.learning_cells(part, k)
+        more = self._learning_cells(part, k)
         kept, links = more.get("kept", {}), (*links, *more.get("links", ()))
         equations += more.get("equations", "")
         equations += "".join(f"{link} : 1 (linked)    # of the layer\n" for link in links)

@@ -51,7 +51,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Layer", "Memory", "Rule", "activity", "batch_change", "batch_mean", "forward",
-           "kernel", "label_kernel", "objective", "pair_change", "softmax", "train"]  # fmt: skip
+           "kernel", "label_kernel", "objective", "objectives", "pair_change", "softmax",
+           "train"]  # fmt: skip
 
 FloatArray = NDArray[np.floating[Any]]
 Weights = Mapping[str, FloatArray]
@@ -198,6 +199,17 @@ def forward(
         sent[k] = layers[k].r * (keep[k] if keep else 1)
     sent[top] = weights[f"W_{top - 1}"] @ sent[top - 1] + weights["b"][:, None]
     return layers, sent
+
+
+def objectives(
+    weights: Weights, image: FloatArray, y: FloatArray, rules: Mapping[int, Rule]
+) -> dict[int, float]:
+    """The objective of every hidden layer, all pairs of images compared."""
+    Ky = label_kernel(y)
+    return {
+        k: objective(kernel(layer.q, rules[k]), Ky, rules[k])
+        for k, layer in forward(weights, image, rules)[0].items()
+    }
 
 
 def softmax(output: FloatArray) -> FloatArray:
