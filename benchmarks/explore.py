@@ -1,7 +1,7 @@
 """How long the compartment view takes to respond: ``python -m benchmarks.explore``.
 
 Moves the sliders of ``neurosim view RUN --explore`` a little, in turn, and times each change:
-the compiled program shows the image again, and the window is drawn. Then times
+the compiled program shows the image again, and the arrays for the browser are made. Then times
 ``neurosim view RUN --save FILE`` as a program of its own, from its start to its end, on a run
 on the embedded digits that is made here.
 """
@@ -17,8 +17,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from bokeh.document import Document
 
 from benchmarks.machine import describe_machine
 from benchmarks.problem import make_problem, parse_size
@@ -27,8 +26,8 @@ from benchmarks.stopwatch import Stopwatch
 from neurosim import Simulator
 from neurosim.errors import NeurosimError, ParameterError
 from neurosim.viewer.explorer import Knob
+from neurosim.viewer.session import LiveView
 from neurosim.viewer.source import LiveSource
-from neurosim.viewer.window import SIZE, Window
 
 __all__ = ["main", "time_changes", "time_pictures"]
 
@@ -48,34 +47,24 @@ def time_changes(source: LiveSource, turns: int) -> dict[str, list[float]]:
     Returns
     -------
     dict of str to list of float
-        Milliseconds of every change, by slider: image shown again and window drawn. The
-        window is drawn into memory, not on a screen.
+        Milliseconds of every change, by slider, until the arrays are ready to be sent.
 
     Raises
     ------
     NeurosimError
         If a change was refused.
     """
-    source.prepare()
-    figure = Figure(figsize=SIZE)
-    canvas = FigureCanvasAgg(figure)
-    window = Window(source, figure, explore=True)
-    canvas.draw()
-    draws: list[object] = []
-    canvas.mpl_connect("draw_event", draws.append)
-    begin = {knob.name: knob for knob in window.viewer.knobs()}
+    session = LiveView(source, explore=True).open(Document())
+    tried, message = (session.application.models[name] for name in ("tried", "message"))
+    begin = {knob.name: knob for knob in session.knobs()}
     times: dict[str, list[float]] = {name: [] for name in begin}
     for turn in range(turns):
         for name, knob in begin.items():
-            before = window.viewer.look
-            draws.clear()
+            before = tried.data
             with Stopwatch() as watch:
-                # a canvas without an event loop draws at once what a window draws when idle
-                window.sliders[name].set_val(_aim(knob, turn))
-            if window.viewer.look is before:
-                raise NeurosimError(f"{name} was not changed: {window.status.get_text()}")
-            if len(draws) != 1:
-                raise NeurosimError(f"the window was drawn {len(draws)} times for one change")
+                session.turn(name, _aim(knob, turn))
+            if tried.data is before:
+                raise NeurosimError(f"{name} was not changed: {message.text}")
             times[name].append(1e3 * watch.seconds)
     return times
 

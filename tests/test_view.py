@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import json
-import os
-import re
-import select
-import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bokeh.document import Document
 from command_line import call, refusal
-from matplotlib.backend_bases import KeyEvent, MouseEvent
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from oracles import make_problem, small_system
-from user_style import MATPLOTLIBRC, png, user_style
+from user_style import png, user_style
 
 from neurosim import CorInfoMax, Simulator, save_recording, select_layer, view
 from neurosim.errors import DataError, ParameterError, RunFolderError
@@ -33,14 +23,13 @@ from neurosim.system import System
 from neurosim.system.parameters import parameter
 from neurosim.system.traces import TRACE_KINDS
 from neurosim.viewer.explorer import Explorer
-from neurosim.viewer.labels import default_layer, phase_spans
+from neurosim.viewer.labels import layers_to_open, phase_spans
 from neurosim.viewer.look import likely_shape
-from neurosim.viewer.notebook import NotebookView
 from neurosim.viewer.opening import open_source
-from neurosim.viewer.page import write_page
+from neurosim.viewer.picture import Picture
+from neurosim.viewer.session import LiveView
 from neurosim.viewer.source import FileSource
-from neurosim.viewer.viewer import Viewer
-from neurosim.viewer.window import Window
+from neurosim.viewer.still import draw_still
 
 LABELS = [2, 0, 1]
 
@@ -69,18 +58,8 @@ def file_source(tree: Any) -> FileSource:
     return FileSource(tree)
 
 
-class LazyCanvas(FigureCanvasAgg):
-    """A canvas that draws when it is told to, and not after every change."""
-
-    def draw_idle(self, *arguments: Any, **keywords: Any) -> None:
-        """Do nothing."""
-        del arguments, keywords
-
-
-def new_figure() -> Figure:
-    figure = style.empty_figure(12, 8.4)
-    LazyCanvas(figure)
-    return figure
+def drawn(source: Any, **start: Any) -> Picture:
+    return draw_still(source, style.empty_figure(12, 8.4), **start)
 
 
 # ------------------------------------------------------------------ the picture
@@ -90,22 +69,26 @@ def test_the_picture_shows_the_recorded_values_of_one_neuron(
     file_source: FileSource, tree: Any
 ) -> None:
     """Guards against a trace of another neuron, image, layer or quantity than its name."""
-    viewer = Viewer(file_source, new_figure(), image=11, layer=1, neuron=4)
+    picture = drawn(file_source, image=11, layer=1, neuron=4)
     layer = select_layer(tree, 1).isel(image=1).sel(neuron=4)
-    lines = {n: line for n, line in viewer.picture.lines.items() if n != "spikes"}
+    lines = {n: line for n, line in picture.lines.items() if n != "spikes"}
     assert list(lines) == [
         "soma", "basal", "apical", "rate", "sst", "forward_error", "backward_error",
     ]  # fmt: skip
     for name, line in lines.items():
-        np.testing.assert_array_equal(line.get_xdata(), layer.time)
-        np.testing.assert_array_equal(line.get_ydata(), layer[name], err_msg=name)
+        # at the border the soma already has the value with which the nudged phase begins
+        there = np.insert(np.arange(18), 11, -1) if name == "soma" else np.arange(18)
+        x, y = (np.where(there < 0, np.nan, v.values[there]) for v in (layer.time, layer[name]))
+        np.testing.assert_array_equal(line.get_xdata(), x)
+        np.testing.assert_array_equal(line.get_ydata(), y, err_msg=name)
+    assert "Gap in soma" in picture._notes.get_text()
 
 
 def test_the_raster_shows_every_graded_spike_of_the_layer(
     file_source: FileSource, tree: Any
 ) -> None:
     """Guards against spikes that are left out, doubled or at another time."""
-    picture = Viewer(file_source, new_figure(), layer=1, neuron=2).picture
+    picture = drawn(file_source, image=10, layer=1, neuron=2)
     spikes = select_layer(tree, 1).isel(image=0).spikes.values
     times = select_layer(tree, 1).time.values
     for marks, sign in ((picture._up, 1), (picture._down, -1)):
@@ -120,20 +103,18 @@ def test_the_raster_of_a_large_layer_shows_the_neighbours_of_the_chosen_neuron()
     large = Simulator(CorInfoMax(layers=(4, 130, 2)), backend="runtime")
     source = open_source(large, np.ones((1, 4)))
     spikes = select_layer(source.recording(1.0), 1).spikes.isel(image=0)
-    viewer = Viewer(source, new_figure(), layer=1)
     for neuron, rows in ((0, range(100)), (65, range(15, 115)), (129, range(30, 130))):
-        viewer.set_neuron(neuron)
-        picture = viewer.picture
-        drawn = np.concatenate([picture._up.get_offsets(), picture._down.get_offsets()])
+        picture = drawn(source, layer=1, neuron=neuron)
+        marks = np.concatenate([picture._up.get_offsets(), picture._down.get_offsets()])
         chosen = spikes.sel(neuron=list(rows)).values
-        assert len(drawn) == np.count_nonzero(chosen)
-        assert set(drawn[:, 1]) == set(np.array(rows)[chosen.any(axis=0)])
+        assert len(marks) == np.count_nonzero(chosen)
+        assert set(marks[:, 1]) == set(np.array(rows)[chosen.any(axis=0)])
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_every_panel_is_labelled_shaded_and_linked(file_source: FileSource, layer: int) -> None:
     """Guards against axes without a unit, and phases shaded where they are not."""
-    picture = Viewer(file_source, new_figure(), layer=layer).picture
+    picture = drawn(file_source, layer=layer)
     assert next(iter(picture.panels)) == "oscillation"
     for kind, axes in picture.panels.items():
         word = "rhythm" if kind == "oscillation" else TRACE_KINDS[kind].split()[0]
@@ -161,7 +142,7 @@ def test_image_prediction_and_target_stand_beside_the_traces(
     file_source: FileSource, tree: Any
 ) -> None:
     """Guards against the answer of another image."""
-    picture = Viewer(file_source, new_figure(), image=12).picture
+    picture = drawn(file_source, image=12)
     layer = select_layer(tree, 2).isel(image=2)
     shown = np.asarray(picture.image.images[0].get_array()).ravel()
     np.testing.assert_array_equal(shown, layer.stimulus)
@@ -173,11 +154,10 @@ def test_image_prediction_and_target_stand_beside_the_traces(
 
 def test_free_only_leaves_the_nudged_phase_out(file_source: FileSource) -> None:
     """Guards against a toggle that hides the shading but not the traces."""
-    viewer = Viewer(file_source, new_figure(), layer=2, nudged=False)
-    assert viewer.picture.lines["soma"].get_xdata()[-1] == 12
-    assert not viewer.picture.panels["potential"].patches
-    viewer.set_nudged(True)
-    assert viewer.picture.lines["soma"].get_xdata()[-1] == 18
+    free = drawn(file_source, layer=2, nudged=False)
+    assert free.lines["soma"].get_xdata()[-1] == 12
+    assert not free.panels["potential"].patches
+    assert drawn(file_source, layer=2).lines["soma"].get_xdata()[-1] == 18
 
 
 def test_a_system_without_dendrites_is_drawn_as_it_declares() -> None:
@@ -188,7 +168,7 @@ def test_a_system_without_dendrites_is_drawn_as_it_declares() -> None:
         layer_traces = System.layer_traces
 
     plain = Simulator(Plain(layers=(5, 6, 3)), backend="runtime")
-    picture = Viewer(open_source(plain, np.ones((1, 5))), new_figure(), layer=1).picture
+    picture = drawn(open_source(plain, np.ones((1, 5))), layer=1)
     assert list(picture.panels) == ["oscillation", "potential", "rate", "spikes"]
     assert set(picture.lines) == {"state", "rate", "spikes"}
 
@@ -196,126 +176,34 @@ def test_a_system_without_dendrites_is_drawn_as_it_declares() -> None:
 def test_inhibition_by_a_domain_is_not_called_sst_input() -> None:
     """Guards the axis on which the multiplier of a sparse layer stands beside SST cells."""
     sparse = Simulator(CorInfoMaxSparse(layers=(5, 6, 3)), backend="runtime")
-    picture = Viewer(open_source(sparse, np.ones((1, 5))), new_figure(), layer=1).picture
+    source = open_source(sparse, np.ones((1, 5)))
+    picture = drawn(source, layer=1, traces=["soma", "sst", "multiplier"])
     assert {"sst", "multiplier"} <= set(picture.lines)
     assert picture.panels["inhibition"].get_ylabel() == "inhibition\n(1)"
 
 
-def test_the_user_s_style_changes_no_view(tree: Any) -> None:
-    """Guards picture, window and notebook against the matplotlibrc."""
+def test_the_user_s_style_changes_no_picture(tree: Any) -> None:
+    """Guards the picture against the matplotlibrc."""
 
-    def draw() -> list[bytes]:
-        window = Window(FileSource(tree), new_figure(), layer=1, neuron=3)
-        press(window, "right")
-        window.viewer.picture.mark(7.0)
-        return [png(window.figure), view(tree, layer=2)._picture.value]
+    def draw() -> bytes:
+        return png(drawn(FileSource(tree), layer=1, neuron=3).figure)
 
     expected = draw()
     with user_style():
         assert draw() == expected
 
 
-@pytest.mark.parametrize(("layers", "first"), [([0, 1, 2], 1), ([0], 0), ([2], 2)])
-def test_the_view_begins_above_the_input(layers: list[int], first: int) -> None:
-    """Guards recordings of one layer, which may be the input."""
-    assert default_layer(layers) == first
-
-
-# ------------------------------------------------------------------ the window
-
-
-def press(window: Window, key: str) -> None:
-    event = KeyEvent("key_press_event", window.figure.canvas, key)
-    window.figure.canvas.callbacks.process("key_press_event", event)
-
-
-def test_keys_and_sliders_move_through_images_layers_and_neurons(
-    file_source: FileSource, tree: Any
-) -> None:
-    """Guards against a control that moves and a picture that stays."""
-    window = Window(file_source, new_figure(), layer=1)
-    press(window, "right")
-    press(window, "up")
-    press(window, "up")
-    line = window.viewer.picture.lines["soma"]
-    np.testing.assert_array_equal(line.get_ydata(), tree["layer_1/soma"][1, :, 2])
-    assert window.sliders["image"].valtext.get_text() == "11"
-    window.sliders["neuron"].set_val(5)
-    np.testing.assert_array_equal(line.get_ydata(), tree["layer_1/soma"][1, :, 5])
-    press(window, "pageup")
-    assert window.viewer.layer == 2
-    assert window.viewer.neuron == 2
-    assert window.sliders["neuron"].valmax == 2
-    np.testing.assert_array_equal(
-        window.viewer.picture.lines["soma"].get_ydata(), tree["layer_2/soma"][1, :, 2]
-    )
-    press(window, "n")
-    assert not window.viewer.nudged
-    viewer = window.viewer
-    for act in (lambda: viewer.set_neuron(3), lambda: viewer.set_layer(3),
-                lambda: viewer.show_trace("somma", True)):  # fmt: skip
-        with pytest.raises(DataError, match=r"it holds 0 to 2|did you mean 'soma'"):
-            act()
-    assert (viewer.layer, viewer.neuron) == (2, 2)
-    window.figure.canvas.draw()
-
-
-def test_checkboxes_add_and_remove_traces(file_source: FileSource, tree: Any) -> None:
-    """Guards against a checkbox for another trace than its label says."""
-    window = Window(file_source, new_figure(), layer=1)
-    boxes = {
-        label.get_text(): (checks, number)
-        for checks in window._checks
-        for number, label in enumerate(checks.labels)
-    }
-    assert set(boxes) == set(window.viewer.traces())
-    for name in ("autapse_current", "soma"):
-        checks, number = boxes[name]
-        checks.set_active(number)
-    lines = window.viewer.picture.lines
-    assert "soma" not in lines
-    assert "current" in window.viewer.picture.panels
-    np.testing.assert_array_equal(
-        lines["autapse_current"].get_ydata(), tree["layer_1/autapse_current"][0, :, 0]
-    )
-
-
-def test_the_cursor_reads_all_traces_at_one_time(file_source: FileSource, tree: Any) -> None:
-    """Guards against values of a neighbouring step."""
-    window = Window(file_source, new_figure(), layer=1, neuron=3)
-    canvas = window.figure.canvas
-    canvas.draw()
-    panel = window.viewer.picture.panels["error"]
-    x, y = panel.transData.transform((6.7, np.mean(panel.get_ylim())))
-    canvas.callbacks.process("motion_notify_event", MouseEvent("motion_notify_event", canvas, x, y))
-    text = window.viewer.picture.readout.get_text()
-    at = select_layer(tree, 1).isel(image=0).sel(neuron=3, time=7.0)
-    assert text.startswith("7 ms, free")
-    for name in window.viewer.picture.lines:
-        assert f"{name:<16}{float(at[name]):>10.4g}" in text
-    assert all(line.get_xdata()[0] == 7 for line in window.viewer.picture._marks)
-
-
-def test_the_sign_of_the_nudge_shows_the_image_anew(
-    simulator: Simulator, images: np.ndarray
-) -> None:
-    """Guards against a sign that is written above the picture of the other one."""
-    source = open_source(simulator, images, LABELS)
-    window = Window(source, new_figure(), layer=2, neuron=1)
-    press(window, "b")
-    expected = simulator.record(images, LABELS, inputs={"beta": -1.0}, layer=2)
-    shown = window.viewer.picture.lines["apical"].get_ydata()
-    np.testing.assert_array_equal(shown, expected.apical[0, :, 1])
-
-
-def test_a_recording_says_that_its_nudge_is_fixed(file_source: FileSource) -> None:
-    """Guards against a toggle that does nothing and says nothing."""
-    window = Window(file_source, new_figure())
-    press(window, "b")
-    assert "recording with nudge 1" in window.status.get_text()
-    assert window.switches.get_status()[1] is False
-    with pytest.raises(DataError, match="give the run folder to --explore"):
-        Window(file_source, new_figure(), explore=True)
+def test_the_view_opens_where_it_is_asked_to() -> None:
+    """Guards recordings of one layer, which may be the input, and a neuron without a layer."""
+    layers = {0: range(5), 1: range(6), 2: range(3)}
+    assert layers_to_open(layers, None, None, live=True) == [1, 2]
+    assert layers_to_open(layers, None, 4, live=True) == [1]
+    assert layers_to_open(layers, 0, None, live=True) == [0]
+    assert layers_to_open({0: range(5)}, None, None, live=False) == [0]
+    with pytest.raises(DataError, match="no neuron 6 here; there are 0 to 5"):
+        layers_to_open(layers, None, 6, live=True)
+    with pytest.raises(DataError, match="no neuron 4 here; there are 0 to 2"):
+        layers_to_open(layers, 2, 4, live=True)
 
 
 # ------------------------------------------------------------------ exploring
@@ -363,63 +251,50 @@ def test_a_turned_slider_shows_what_a_system_with_that_value_does(
     live: Any, simulator: Simulator, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against a rerun with other weights, phases or images; one compiled program."""
-    window = Window(live, new_figure(), explore=True, layer=1, neuron=2, image=1)
+    session = LiveView(live, explore=True, image=1, layer=1).open(Document())
+    models = session.application.models
     # from here on, nothing may be compiled
     monkeypatch.delattr("neurosim.backends.cpp.library.compile_library")
-    window.sliders["g_l"].set_val(0.9)
-    window.sliders["beta"].set_val(-0.5)
+    session.turn("g_l", 0.9)
+    session.turn("beta", -0.5)
     changed = Simulator(
         dataclasses.replace(simulator.system, g_l=0.9), backend="runtime", dtype="float64"
     )
     changed.weights.update(simulator.weights)
     expected = changed.record(images[1:2], LABELS[1:2], inputs={"beta": -0.5}, layer=1)
+    tried = dict(models["tried"].data)
+    assert list(tried["image"]) == [1]
     for name in ("soma", "apical", "backward_error"):
-        shown = window.viewer.picture.lines[name].get_ydata()
-        np.testing.assert_allclose(shown, expected[name][0, :, 2], rtol=0, atol=1e-9)
-    # a value that makes the step unstable is told; the picture stays
-    window.sliders["epsilon"].set_val(window.sliders["epsilon"].valmin)
-    assert "unstable" in window.status.get_text()
-    soma = window.viewer.picture.lines["soma"].get_ydata()
-    np.testing.assert_allclose(soma, expected.soma[0, :, 2], rtol=0, atol=1e-9)
+        shown = tried[f"1/{name}"][0].reshape(18, 6)
+        np.testing.assert_allclose(shown, expected[name][0], rtol=0, atol=1e-6)
+    # a value that makes the step unstable is told; what is shown stays
+    session.turn("epsilon", session.sliders["epsilon"].start)
+    assert "unstable" in models["message"].text
+    assert session.sliders["epsilon"].value == 0.15
+    np.testing.assert_array_equal(models["tried"].data["1/soma"], tried["1/soma"])
+    session.reset()
+    assert list(models["tried"].data["image"]) == []
+    assert session.sliders["g_l"].value == simulator.system.g_l
 
 
 def test_another_layer_has_other_sliders(live: Any) -> None:
     """Guards against sliders of cells that are not looked at: the input has no dendrites."""
-    window = Window(live, new_figure(), explore=True, layer=1)
-    hidden = list(window.sliders)
+    session = LiveView(live, explore=True, layer=1).open(Document())
+    models, hidden = session.application.models, list(session.sliders)
     assert {"g_B", "g_A"} <= set(hidden)
-    gone = window.sliders["g_B"]
-    window.sliders["layer"].set_val(0)
-    assert set(hidden) - set(window.sliders) == {"g_B", "g_A"}
-    assert gone.ax not in window.figure.axes
-    window.sliders["beta"].set_val(0.5)
-    press(window, "pageup")
-    assert list(window.sliders) == hidden
-    window.sliders["g_B"].set_val(5.0)
-    assert "keys:" in window.status.get_text()
-    explorer = window.viewer.explorer
-    assert explorer is not None
-    assert explorer.parameters()["pyramidal_1.g_B"] == 5.0
-    window.figure.canvas.draw()
-
-
-def test_another_layer_has_other_sliders_in_a_notebook(
-    live: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards the notebook's sliders of cells that are not looked at."""
-    # the lines of the picture are compared, not its pixels
-    monkeypatch.setattr(NotebookView, "_render", lambda shown: None)
-    shown = NotebookView(Viewer(live, new_figure(), layer=0, explore=True))
-    assert "g_B" not in shown.controls
-    shown.controls["layer"].value = 1
-    assert {"g_B", "g_A", "soma"} <= set(shown.controls)
-    shown.controls["g_B"].value = 5.0
-    assert shown._status.value == ""
-    expected = live.try_out(0, 1, 1.0, {"pyramidal_1.g_B": 5.0})
-    soma = shown.viewer.picture.lines["soma"].get_ydata()
-    np.testing.assert_array_equal(soma, expected.data.soma.sel(neuron=0))
-    shown.controls["layer"].value = 0
-    assert not {"g_B", "soma"} & set(shown.controls)
+    models["layer"].value = "0"
+    assert set(hidden) - set(session.sliders) == {"g_B", "g_A"}
+    session.turn("beta", 0.5)
+    models["layer"].value = "1"
+    assert list(session.sliders) == hidden
+    assert session.sliders["beta"].value == 0.5
+    session.turn("g_B", 5.0)
+    assert models["message"].text == ""
+    expected = live.try_out(0, 0.5, {"pyramidal_1.g_B": 5.0}).recording
+    soma = select_layer(expected, 1).soma.values.astype(np.float32)
+    np.testing.assert_array_equal(models["tried"].data["1/soma"][0], soma.ravel())
+    with pytest.raises(DataError, match="give the run folder to --explore"):
+        LiveView(FileSource(live.recording(1.0)), explore=True)
 
 
 def test_a_slider_of_other_cells_is_refused_by_name(simulator: Simulator) -> None:
@@ -447,133 +322,9 @@ def test_the_range_of_a_slider_holds_its_value_and_its_bounds(value: float) -> N
     assert knob.low < knob.high
 
 
-def test_an_image_that_cannot_be_shown_leaves_view_and_controls_in_place(
-    simulator: Simulator, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards against sliders that name another image or layer than the picture shows."""
-    source = open_source(simulator, images, LABELS)
-    window = Window(source, new_figure(), image=1, layer=1, neuron=4)
-
-    def refuse(*arguments: Any) -> Any:
-        raise DataError("the potentials grow without bound")
-
-    monkeypatch.setattr(source, "look", refuse)
-    for key in ("right", "pageup"):
-        press(window, key)
-        assert "without bound" in window.status.get_text()
-        viewer = window.viewer
-        assert (viewer.image, viewer.layer, viewer.neuron) == (1, 1, 4)
-        shown = {name: slider.val for name, slider in window.sliders.items()}
-        assert shown == {"image": 1, "layer": 1, "neuron": 4}
-
-
-# ------------------------------------------------------------------ in a real window
-
-
-@pytest.fixture
-def display(tmp_path: Path) -> Iterator[str]:
-    """A display in memory, of a server of its own."""
-    missing = [] if shutil.which("Xvfb") else ["Xvfb (Debian: xvfb)"]
-    try:
-        importlib.import_module("tkinter")
-    except ImportError as error:
-        missing.append(f"tkinter in {sys.executable} (Debian's Python: python3-tk; {error})")
-    if missing:
-        pytest.skip(f"THE WINDOW IS NOT TESTED: {' and '.join(missing)} not installed")
-    told, tells = os.pipe()
-    with open(told) as numbers, (tmp_path / "Xvfb.log").open("w+") as log:
-        # the server looks for a free number, and tells it when it is ready
-        server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"],
-            pass_fds=[tells], stdout=log, stderr=log,
-        )  # fmt: skip
-        os.close(tells)
-        try:
-            ready, _, _ = select.select([told], [], [], 60)
-            number = numbers.readline().strip() if ready else ""
-            assert number, f"Xvfb did not start: {(tmp_path / 'Xvfb.log').read_text()}"
-            yield f":{number}"
-        finally:
-            server.terminate()
-            try:
-                server.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def test_the_command_opens_a_window_that_hands_can_use(
-    display: str, tree: Any, tmp_path: Path
-) -> None:
-    """Guards what only a toolkit does: its event loop, the screen, closing the window.
-
-    The user has a matplotlibrc that would break the picture, and a backend without windows.
-    """
-    recording = save_recording(tree, tmp_path / "small.nc")
-    (tmp_path / "matplotlibrc").write_text(MATPLOTLIBRC + "backend: pdf\n")
-    driver = Path(__file__).with_name("window_driver.py")
-    done = subprocess.run(
-        [sys.executable, driver, recording, tmp_path],
-        env={**os.environ, "DISPLAY": display, "MATPLOTLIBRC": str(tmp_path)},
-        capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr, done.stderr
-    seen = json.loads((tmp_path / "seen.json").read_text())
-    assert seen["toolkit"] == "FigureCanvasTkAgg"
-    assert seen["image"] == "11"
-    # dragged from 1 to 4; the bar on the screen then covers 2
-    assert seen["neuron"] == "4"
-    assert seen["bar_after"] != seen["bar_before"]
-    np.testing.assert_allclose(seen["soma"], tree["layer_1/soma"][1, :, 4])
-    assert "neuron 4 of layer 1" in seen["title"]
-    assert "image 11" in seen["title"]
-    assert seen["readout"].startswith("7 ms, free")
-    assert "recording with nudge 1" in seen["status"]
-    assert seen["layer"] == "2"
-    assert (tmp_path / "window.png").read_bytes().startswith(b"\x89PNG")
-    assert seen["figures_left"] == []
-
-
-# ------------------------------------------------------------------ in a notebook
-
-
-def test_the_notebook_has_the_same_controls(
-    simulator: Simulator, images: np.ndarray, tree: Any
-) -> None:
-    """Guards against a control of the notebook that the picture does not follow."""
-    shown = view(simulator, images, LABELS, neuron=1)
-    controls = shown.controls
-    assert {"image", "layer", "neuron", "nudged", "negative", "cursor", "soma"} <= set(controls)
-    before = shown._picture.value
-    assert bytes(before).startswith(b"\x89PNG")
-    controls["image"].value = 2
-    controls["neuron"].value = 5
-    line = shown.viewer.picture.lines["soma"]
-    np.testing.assert_array_equal(line.get_ydata(), tree["layer_1/soma"][2, :, 5])
-    assert shown._picture.value != before
-    controls["soma"].value = False
-    assert "soma" not in shown.viewer.picture.lines
-    controls["layer"].value = 2
-    assert controls["neuron"].options == (0, 1, 2)
-    controls["cursor"].value = 4.0
-    assert "4 ms, free" in shown.viewer.picture.readout.get_text()
-    with pytest.raises(DataError, match="needs images"):
-        view(simulator)
-
-
-def test_a_missing_package_is_told_with_the_way_to_install_it(
-    tree: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards the hint: the package of this name on PyPI is somebody else's."""
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    with pytest.raises(ParameterError, match=r"in the folder of this .* -e '\.\[notebook\]'"):
-        view(tree)
-
-
 def test_what_a_recording_cannot_follow_is_refused(tree: Any, images: np.ndarray) -> None:
     """Guards against images and nudges that are given, and ignored without a word."""
-    assert view(tree).viewer.beta == view(tree, beta=1.0).viewer.beta == 1
+    assert view(tree).prepared.source.beta == view(tree, beta=1.0).prepared.source.beta == 1
     with pytest.raises(DataError, match=r"made with nudge 1: leave out beta"):
         view(tree, beta=-1.0)
     with pytest.raises(DataError, match="its own images; leave out images and labels"):
@@ -635,101 +386,10 @@ def test_a_recorded_photograph_is_drawn_in_its_colours() -> None:
     photograph = np.random.default_rng(0).normal(size=(1, 3 * 4 * 4))
     simulator = Simulator(CorInfoMax(layers=(48, 4, 2)), backend="runtime", dtype="float64")
     source = FileSource(simulator.record(photograph, [1]))
-    viewer = Viewer(source, new_figure())
-    drawn = np.asarray(viewer.picture.image.images[0].get_array())
-    assert drawn.shape == (4, 4, 3)
+    colours = np.asarray(drawn(source).image.images[0].get_array())
+    assert colours.shape == (4, 4, 3)
     scaled = (photograph - photograph.min()) / np.ptp(photograph)
-    np.testing.assert_allclose(drawn, scaled.reshape(3, 4, 4).transpose(1, 2, 0))
-
-
-# ------------------------------------------------------------------ the page
-
-
-def page_driver(folder: Path, size: tuple[int, int]) -> Any:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for flag in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={folder}", f"--window-size={size[0]},{size[1]}",
-    ):  # fmt: skip
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service(str(shutil.which("chromedriver"))))
-
-
-@pytest.fixture(scope="module")
-def page(tree: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    return write_page(FileSource(tree), folder / "view.html", layer=1, neuron=3)
-
-
-@pytest.fixture
-def browser(page: Path, tmp_path: Path) -> Iterator[Any]:
-    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"{' and '.join(missing)} not installed (Debian: chromium, chromium-driver)")
-    driver = page_driver(tmp_path / "profile", (1400, 1000))
-    try:
-        driver.get(page.as_uri())
-        deadline = time.monotonic() + 100
-        ready = "return window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle"
-        while not driver.execute_script(ready):
-            assert time.monotonic() < deadline, "the page did not load in 100 s"
-            time.sleep(0.05)
-        yield driver
-    finally:
-        driver.quit()
-
-
-def test_the_page_names_no_other_file(page: Path) -> None:
-    """Guards against a page that is empty on a train."""
-    text = page.read_text(encoding="utf-8")
-    assert not re.search(r"<script[^>]+\bsrc=|<link[^>]+\bhref=|<img[^>]+\bsrc=.?http", text)
-
-
-def test_sliders_and_checkboxes_of_the_page_move_traces(browser: Any, tree: Any) -> None:
-    """Guards against a page that loads with errors, or whose controls do nothing."""
-    driver = browser
-    model = "Bokeh.documents[0].get_model_by_name"
-    soma = f"return Array.from({model}('drawn').data.soma)"
-
-    def drawn() -> Any:
-        return driver.execute_script(soma)
-
-    np.testing.assert_allclose(drawn(), tree["layer_1/soma"][0, :, 3], rtol=1e-6)
-    driver.execute_script(f"{model}('neuron').value = 5; {model}('image').value = 2")
-    np.testing.assert_allclose(drawn(), tree["layer_1/soma"][2, :, 5], rtol=1e-6)
-    spikes = select_layer(tree, 1).isel(image=2).spikes.values
-    for name, sign in (("up", 1), ("down", -1)):
-        counted = driver.execute_script(f"return {model}('{name}').data.time.length")
-        assert counted == np.count_nonzero(sign * spikes > 0)
-    assert "neuron 5 of layer 1" in driver.execute_script(f"return {model}('heading').text")
-    assert "image 12" in driver.execute_script(f"return {model}('heading').text")
-    visible = f"return {model}('soma').visible"
-    assert driver.execute_script(visible)
-    driver.execute_script(f"{model}('checks').active = [1, 2]")
-    assert not driver.execute_script(visible)
-    assert driver.execute_script("return performance.getEntriesByType('resource').length") == 0
-    # nothing sticks out at the side
-    for width in (1400, 760):
-        driver.set_window_size(width, 900)
-        assert driver.execute_script("return window.innerWidth") == width
-        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
-    errors = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-    assert not errors
-
-
-def test_a_page_too_large_for_a_browser_is_refused(
-    file_source: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards against a file that no browser opens."""
-    monkeypatch.setattr("neurosim.viewer.page.MOST_VALUES", 100)
-    with pytest.raises(DataError, match=r"too large for a browser.*--neurons"):
-        write_page(file_source, tmp_path / "view.html")
+    np.testing.assert_allclose(colours, scaled.reshape(3, 4, 4).transpose(1, 2, 0))
 
 
 # ------------------------------------------------------------------ the command
@@ -751,7 +411,7 @@ def test_the_command_draws_pictures_and_pages(run_folder: Path, tmp_path: Path) 
     """Guards the way from a run folder, and from a recording, to a file."""
     svg, recording = tmp_path / "a.svg", tmp_path / "r.nc"
     for arguments in (
-        ("view", run_folder, "--image", "3", "--neuron", "7", "--save", svg),
+        ("view", run_folder, "--image", "3", "--layer", "1", "--neuron", "7", "--save", svg),
         ("record", run_folder, "--images", "0-1", "--layer", "1", "--out", recording),
         ("view", recording, "--save", tmp_path / "a.png", "--html", tmp_path / "a.html"),
         ("view", recording, "--save", tmp_path / "a.pdf"),
@@ -784,7 +444,7 @@ def test_a_picture_of_a_recording_shows_the_image_asked_for(
     assert all("image 12" in title for title in titles)
     result = call("view", recording, "--images", "12,11", "--html", tmp_path / "a.html")
     assert result.status == 0, result.err
-    assert '"ids",[12,11]' in (tmp_path / "a.html").read_text()
+    assert '\\"ids\\": [12, 11]' in (tmp_path / "a.html").read_text()
 
 
 def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree: Any) -> None:
@@ -797,6 +457,7 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     assert ".png" in refusal("view", run_folder, "--save", tmp_path / "x.gif")
     assert "--explore" in refusal("view", run_folder, "--explore", *save)
     page = ("--html", tmp_path / "x.html")
+    assert "--port and --no-browser" in refusal("view", run_folder, "--port", "5006", *save)
     assert ".html" in refusal("view", run_folder, "--html", tmp_path / "x.png")
     assert "--neuron N" in refusal("view", run_folder, "--neurons", "3-5", *save)
     empty = tmp_path / "empty"
@@ -826,14 +487,3 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     (bare / "config.toml").write_bytes((run_folder / "config.toml").read_bytes())
     assert "checkpoint" in refusal("view", bare, *save)
     assert not (tmp_path / "x.png").exists()
-
-
-def test_without_a_display_the_way_out_is_named(
-    run_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Guards against a crash of the toolkit on a server."""
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    told = refusal("view", run_folder)
-    assert "--save" in told
-    assert "--html" in told

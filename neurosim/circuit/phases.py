@@ -1,13 +1,14 @@
-"""Phase lengths of a run."""
+"""Phase lengths of a run, and what is set when a phase ends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from neurosim.circuit import MAX_CYCLE_STEPS, Circuit
+from neurosim.circuit.parser import identifiers, parse_equations, parse_statements
 from neurosim.errors import CircuitError
 
-__all__ = ["phase_lengths"]
+__all__ = ["phase_lengths", "set_anew"]
 
 
 def phase_lengths(circuit: Circuit, phases: Mapping[str, int] | None) -> dict[str, int]:
@@ -40,3 +41,33 @@ def phase_lengths(circuit: Circuit, phases: Mapping[str, int] | None) -> dict[st
     if sum(lengths.values()) > MAX_CYCLE_STEPS:
         raise CircuitError(f"phase lengths {lengths}: at most {MAX_CYCLE_STEPS} steps in all")
     return lengths
+
+
+def set_anew(circuit: Circuit, population: str, variable: str) -> tuple[str, ...]:
+    """Phases at whose end a variable that cells integrate is set to another value.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Its events are read.
+    population, variable : str
+        Where it lives, and its name.
+
+    Returns
+    -------
+    tuple of str
+        Names of phases: in the last step of each the variable already has the value with
+        which the next phase begins. Empty for what is not integrated.
+    """
+    cells = circuit.population(population)
+    lines = parse_equations(cells.equations)
+    if not any(line.name == variable and line.kind == "differential" for line in lines):
+        return ()
+    setting = [
+        identifiers(event.condition)
+        for event in cells.events
+        if event.moment == "phase_end"
+        and any(s.target == variable for s in parse_statements(event.action))
+    ]
+    names = (phase.name for phase in circuit.phases)
+    return tuple(name for name in names if any(f"end_{name}" in found for found in setting))

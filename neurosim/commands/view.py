@@ -1,4 +1,4 @@
-"""``neurosim view``: look at the compartments of a neuron, in a window, a picture or a page."""
+"""``neurosim view``: look at the compartments of a neuron, in a browser, a picture or a page."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ __all__ = ["add"]
 _PICTURES, _PAGES = (".png", ".pdf", ".svg"), (".html", ".htm")
 _EXAMPLES = """\
 examples:
-  neurosim view runs/NAME                              a window
+  neurosim view runs/NAME                              in a browser
   neurosim view runs/NAME --explore                    with sliders for parameters
+  neurosim view runs/NAME --compare runs/OTHER         two networks on the same axes
   neurosim view runs/NAME --image 3 --neuron 7 --save neuron.png
   neurosim view runs/NAME --images 0-19 --html neurons.html
   neurosim view rec.nc                                 what neurosim record wrote
@@ -47,18 +48,31 @@ def add(commands: Any) -> None:
         help="traces shown at first, e.g. soma,basal,apical",
     )
     parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
-    parser.add_argument("--beta", type=float, metavar="X", help="signed nudge (default: 1)")
+    parser.add_argument(
+        "--beta", type=float, metavar="X", help="signed nudge (default: the system's)"
+    )
     parser.add_argument(
         "--explore",
         action="store_true",
         help="sliders for parameters; the image is shown anew at every change",
     )
     parser.add_argument(
-        "--save", type=path, metavar="FILE", help="write a picture (.png, .pdf, .svg), no window"
-    )
-    parser.add_argument("--html", type=path, metavar="FILE", help="write a page, no window")
+        "--compare", type=path, metavar="RUN",
+        help="another run, or recording, of the same images to compare with",
+    )  # fmt: skip
     parser.add_argument(
-        "--neurons", type=number_list, metavar="LIST", help="neurons on the page, e.g. 0-99"
+        "--save", type=path, metavar="FILE", help="write a picture (.png, .pdf, .svg), and end"
+    )
+    parser.add_argument("--html", type=path, metavar="FILE", help="write a page, and end")
+    parser.add_argument(
+        "--neurons", type=number_list, metavar="LIST",
+        help="neurons kept of --layer (default: the lowest), e.g. 0-99",
+    )  # fmt: skip
+    parser.add_argument(
+        "--port", type=whole_number, metavar="N", help="where the server of the view listens"
+    )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
     )
     parser.set_defaults(run=_run, quiet=True)
 
@@ -82,21 +96,41 @@ def _run(options: argparse.Namespace) -> int:
         "nudged": not options.free_only,
     }
     try:
-        if options.html is not None:
-            from neurosim.viewer.page import write_page
-
-            write_page(source, options.html, neurons=options.neurons, **start)
-            print(f"wrote {shown(options.html)}")
         if options.save is not None:
             _save(source, options.save, start)
             print(f"wrote {shown(options.save)}")
-        if options.save is None and options.html is None:
-            from neurosim.viewer.window import open_window
+        if options.html is None and options.save is not None:
+            return 0
+        start["neurons"] = options.neurons
+        if options.compare is not None:
+            start["other"] = (shown(options.compare), _other(options, source))
+        if options.html is not None:
+            from neurosim.viewer.page import write_page
 
-            open_window(source, explore=options.explore, **start)
+            write_page(source, options.html, **start)
+            print(f"wrote {shown(options.html)}")
+        else:
+            from neurosim.viewer.server import open_server, serve
+            from neurosim.viewer.session import LiveView
+
+            print("showing the images to the network ...", flush=True)
+            view = LiveView(source, explore=options.explore, **start)
+            server, address = open_server(view, port=options.port or 0)
+            print(f"the view is at {address} (stop with Ctrl-C)", flush=True)
+            serve(server, "" if options.no_browser else address)
+            print("stopped")
     finally:
         source.close()
     return 0
+
+
+def _other(options: argparse.Namespace, source: Any) -> Any:
+    """The same images from another run or recording."""
+    from neurosim.viewer.opening import open_source
+
+    is_run = not options.compare.is_file()
+    more = {"split": options.split, "beta": options.beta} if is_run else {}
+    return open_source(options.compare, ids=source.ids, **more)
 
 
 def _chosen_images(options: argparse.Namespace) -> list[int] | None:
@@ -118,26 +152,28 @@ def _check(options: argparse.Namespace) -> None:
     ):
         if file is not None and file.suffix.lower() not in endings:
             raise ParameterError(f"{name} {shown(file)}: the name ends in {', '.join(endings)}")
-    if options.neurons is not None and options.html is None:
+    pictured = options.save is not None and options.html is None
+    for name in ("neurons", "compare"):
+        if getattr(options, name) is not None and pictured:
+            raise ParameterError(
+                f"--{name} is for the browser or a page (--html); a picture shows one --neuron N"
+            )
+    written = options.save is not None or options.html is not None
+    if options.explore and written:
+        raise ParameterError("--explore is for the browser; leave out --save and --html")
+    if (options.port is not None or options.no_browser) and written:
         raise ParameterError(
-            "--neurons chooses the neurons of a page (--html); --neuron N is the one of a "
-            "window or a picture"
+            "--port and --no-browser are for the browser; leave out --save and --html"
         )
-    if options.explore and (options.save or options.html):
-        raise ParameterError("--explore is for the window; leave out --save and --html")
-    if options.save is None and options.html is None:
-        from neurosim.viewer.window import check_display
-
-        check_display()
 
 
 def _save(source: Any, file: Path, start: dict[str, Any]) -> None:
     from neurosim.errors import DataError
     from neurosim.figures import style
-    from neurosim.viewer.viewer import Viewer
+    from neurosim.viewer.still import draw_still
 
     figure = style.empty_figure(11.5, 7.2)
-    Viewer(source, figure, **start)
+    draw_still(source, figure, **start)
     try:
         figure.savefig(file)
     except OSError as error:

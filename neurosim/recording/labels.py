@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim._version import __version__
+from neurosim.circuit import Circuit
+from neurosim.circuit.phases import set_anew
 from neurosim.errors import DataError, near_matches
 from neurosim.recording.cycles import Network, Presentation
 from neurosim.recording.selection import Selection
@@ -198,7 +200,11 @@ def _layer_group(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Variables, coordinates and attributes of one layer."""
     variables = {
-        trace.name: (("image", "time", "neuron"), traces[trace.name], _attributes(layer, trace))
+        trace.name: (
+            ("image", "time", "neuron"),
+            traces[trace.name],
+            _attributes(network.circuit, layer, trace),
+        )
         for trace in layer.traces
     }
     words = {"long_name": f"neuron of layer {layer.layer}"}
@@ -207,12 +213,16 @@ def _layer_group(
     return variables, coords, {"layer": layer.layer, "population": layer.population, "role": role}
 
 
-def _attributes(layer: LayerTraces, trace: Trace) -> dict[str, Any]:
+def _attributes(circuit: Circuit, layer: LayerTraces, trace: Trace) -> dict[str, Any]:
+    population = trace.population or layer.population
+    phases = set_anew(circuit, population, trace.variable)
+    leaps = {"set_at_end_of": ", ".join(phases)} if phases else {}
     return {
+        **leaps,
         "long_name": trace.long_name,
         "units": trace.unit,
         "symbol": trace.symbol,
-        "variable": f"{trace.population or layer.population}.{trace.variable}",
+        "variable": f"{population}.{trace.variable}",
         "kind": trace.kind,
         "shown": int(trace.shown),
     }

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.backends import open_backend
-from neurosim.backends.interface import Backend, Chunk
+from neurosim.backends.interface import Backend, Chunk, ChunkResult
 from neurosim.recording.cycles import Network
 from neurosim.system.traces import LayerTraces, Trace
 
@@ -33,6 +33,9 @@ class Recorder:
         records all neurons.
     max_images : int
         Most images shown at once.
+    also : mapping of str to sequence of str, optional
+        Further variables by population, of all of its cells; they are among the trajectories
+        of what :attr:`backend` runs.
 
     Attributes
     ----------
@@ -59,6 +62,7 @@ class Recorder:
         neurons: Mapping[int, NDArray[np.int64]] | None = None,
         backend: str = "runtime",
         max_images: int = 1,
+        also: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.network = network
         self.layers = tuple(layers)
@@ -67,9 +71,9 @@ class Recorder:
             layer: np.arange(size) if neurons is None else neurons[layer]
             for layer, size in sizes.items()
         }
-        self._backend = self._open(backend, max_images)
+        self._backend = self._open(backend, max_images, also or {})
 
-    def _open(self, backend: str, max_images: int) -> Backend:
+    def _open(self, backend: str, max_images: int, also: Mapping[str, Sequence[str]]) -> Backend:
         wanted: dict[str, dict[str, None]] = {}
         cells: dict[str, list[int]] = {}
         for part in self.layers:
@@ -77,6 +81,8 @@ class Recorder:
                 wanted.setdefault(population, {}).update(dict.fromkeys(names))
                 alone = self.network.circuit.population(population).size == 1
                 cells[population] = [0] if alone else self.neurons[part.layer].tolist()
+        for population, more in also.items():
+            wanted.setdefault(population, {}).update(dict.fromkeys(more))
         return open_backend(
             backend,
             self.network.circuit,
@@ -116,11 +122,29 @@ class Recorder:
         predictions : ndarray, shape (n_images,)
             Class predicted for each image.
         """
-        result = self._backend.run(chunk)
+        return self.read(self._backend.run(chunk), chunk.cycles)
+
+    def read(
+        self, result: ChunkResult, images: int
+    ) -> tuple[dict[int, dict[str, NDArray[Any]]], NDArray[np.int64]]:
+        """Traces and predictions of what the back end has run.
+
+        Parameters
+        ----------
+        result : ChunkResult
+            From :attr:`backend`.
+        images : int
+            Number of images shown.
+
+        Returns
+        -------
+        tuple of dict and ndarray
+            As :meth:`show`.
+        """
         flat = result.trajectories
         traces = {
             part.layer: {
-                trace.name: self._trace(flat, part, trace, chunk.cycles) for trace in part.traces
+                trace.name: self._trace(flat, part, trace, images) for trace in part.traces
             }
             for part in self.layers
         }

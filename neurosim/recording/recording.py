@@ -144,7 +144,7 @@ def record_with(
     ids: ArrayLike,
     inputs: Mapping[str, float] | None = None,
     parameters: Mapping[str, float] | None = None,
-) -> Any:
+) -> tuple[Any, dict[str, dict[str, NDArray[Any]]]]:
     """Record all layers with a recorder that is at hand, and other parameters if wanted.
 
     Parameters
@@ -164,8 +164,11 @@ def record_with(
 
     Returns
     -------
-    xarray.DataTree
+    recording : xarray.DataTree
         As ``Simulator.record`` gives it.
+    trajectories : dict of str to dict of str to ndarray
+        All that the recorder notes, by population and variable: (n_steps, n_cells), the steps
+        of one image after those of the other.
 
     Raises
     ------
@@ -179,11 +182,11 @@ def record_with(
     chosen = select(network, None, None)
     block = Block(images, targets, check_image_numbers(ids, len(images)))
     (chunk,) = presentation_chunks(network, how, images, targets)
-    traces, predictions = recorder.show(chunk)
+    result = recorder.backend.run(chunk)
+    traces, predictions = recorder.read(result, chunk.cycles)
     if not all(np.isfinite(v).all() for part in traces.values() for v in part.values()):
         raise DataError(
             "the potentials grow without bound: these conductances are too large for the time step"
         )
-    return as_recording(
-        label_groups(network, how, chosen, block, traces, predictions, one_layer=False)
-    )
+    groups = label_groups(network, how, chosen, block, traces, predictions, one_layer=False)
+    return as_recording(groups), result.trajectories

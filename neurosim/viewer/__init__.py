@@ -1,13 +1,16 @@
-"""The interactive compartment view: one neuron over a cycle, in a window, a page or a notebook.
+"""The compartment view: one cell over a cycle, in a browser, a page, a notebook or a picture.
 
-======================  =====================================================================
-``opening``             a source of recordings from a run, a network, a recording or a file
-``source``, ``look``    recordings, live from a network or from a file; one image of them
-``labels``              names, headings, defaults and checks that all forms of the view share
-``explorer``            sliders for parameters
-``picture``, ``viewer`` the picture, and the state that controls change
-``window``              controls in a window of matplotlib
-``notebook``            controls in a notebook
-``page``                the page; its data, layout and scripts are in ``page_*``
-======================  =====================================================================
+=======================  ====================================================================
+``opening``, ``source``  recordings of a run, a network, a recording or a file
+``inputs``, ``material`` who sends to a cell, read from the circuit; what is recorded for it
+``movement``             which cell moves most, and what is too small to be drawn
+``data``                 facts and arrays for a browser
+``panels``, ``layout``   the one application: its parts, their places; ``view.js`` is what it does
+``page``                 the application as a file
+``session``, ``server``  the application with a network behind it, and sliders of parameters
+``explorer``             parameters that the sliders set
+``notebook``             the application in a notebook
+``picture``, ``still``   the still picture
+``labels``, ``look``     names, headings and checks; one image of a recording
+=======================  ====================================================================
 """

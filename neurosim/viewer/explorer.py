@@ -20,14 +20,14 @@ class Knob:
     ----------
     name : str
         A parameter of the system, a parameter of a layer's cells, or an input of the cycle.
-    label : str
-        Symbol and unit.
+    unit : str
+        Unit of the values; empty if they have none.
     value, low, high : float
         Present value, and range.
     """
 
     name: str
-    label: str
+    unit: str
     value: float
     low: float
     high: float
@@ -88,7 +88,7 @@ class Explorer:
         name : str
             As :attr:`Knob.name`.
         value : float
-            New value, in the unit of :attr:`Knob.label`.
+            New value, in :attr:`Knob.unit`.
         population : str
             Population of the layer in view; a parameter of cells changes in this layer only.
 
@@ -152,20 +152,18 @@ class Explorer:
         kind = self._kind(name, population)
         if kind == "scalar":
             size = max(2.0, 2 * abs(self._start_beta))
-            label = rf"$\{name}$" if name == "beta" else name
-            return Knob(name, label, self.beta, -size, size)
+            return Knob(name, "", self.beta, -size, size)
         if kind == "field":
             info = describe_parameters(self._system)[name]
             start = float(getattr(self._system, name))
-            unit = "" if info.unit == "1" else f" ({info.unit})"
+            unit = "" if info.unit == "1" else info.unit
             low, high = _range(start, from_zero=info.low == 0 and not info.open_low)
             low = low if info.low is None else max(low, info.low)
             high = high if info.high is None else min(high, info.high)
-            label = f"${info.symbol}${unit}" if info.symbol else name + unit
-            return Knob(name, label, self._changed.get(name, start), low, high)
+            return Knob(name, unit, self._changed.get(name, start), low, high)
         now = self.parameters()[f"{population}.{name}"]
         start = self._circuit.population(population).parameters[name]
-        return Knob(name, f"${name}$", now, *_range(start, from_zero=True))
+        return Knob(name, "", now, *_range(start, from_zero=True))
 
 
 def _range(start: float, *, from_zero: bool) -> tuple[float, float]:

@@ -1,8 +1,8 @@
-"""Names, spans and words that window, page and notebook have in common."""
+"""Names, spans and words that all forms of the view have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from neurosim.errors import DataError, near_matches
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 __all__ = [
     "answer_words",
     "check_trace",
-    "default_layer",
     "default_traces",
     "heading",
+    "layers_to_open",
     "phase_spans",
     "position",
     "positions",
@@ -138,20 +138,42 @@ def answer_words(look: Look) -> str:
     return f"{known}predicted {look.prediction}"
 
 
-def default_layer(layers: Sequence[int]) -> int:
-    """The layer shown at first: the lowest above the input.
+def layers_to_open(
+    layers: Mapping[int, Sequence[int]], layer: int | None, neuron: int | None, *, live: bool
+) -> list[int]:
+    """Layers that a view may open on; refuse a layer or a neuron that there is not.
 
     Parameters
     ----------
-    layers : sequence of int
-        Numbers of the layers there are.
+    layers : mapping of int to sequence of int
+        Numbers of the neurons, by number of the layer.
+    layer, neuron : int or None
+        What is asked for.
+    live : bool
+        As for :func:`position`.
 
     Returns
     -------
-    int
-        Its number; that of the input, if there is no other.
+    list of int
+        The layer asked for; or those above the input that have such a neuron, or the input, if
+        there is no other.
+
+    Raises
+    ------
+    DataError
+        If there is no such layer, or no such neuron in it.
     """
-    return next((number for number in layers if number > 0), layers[0])
+    numbers = list(layers)
+    if layer is not None:
+        position(layer, numbers, "layer", live=live)
+        numbers = [layer]
+    above = [number for number in numbers if number > 0] or numbers
+    if neuron is None:
+        return above
+    having = [number for number in above if neuron in layers[number]]
+    if not having:
+        position(neuron, max((layers[n] for n in above), key=len), "neuron", live=live)
+    return having
 
 
 def position(number: int, numbers: Sequence[int], what: str, *, live: bool) -> int:

@@ -1,170 +1,58 @@
-"""The view in a notebook: ipywidgets around the picture."""
+"""The view in a notebook: the page in a frame, or a server's with sliders of parameters."""
 
 from __future__ import annotations
 
-import io
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosim.errors import NeurosimError, ParameterError
-from neurosim.figures import style
 from neurosim.viewer.opening import open_source
-from neurosim.viewer.viewer import Viewer, one_line
+from neurosim.viewer.page import Prepared, page_text, prepare
+from neurosim.viewer.server import open_server
+from neurosim.viewer.session import LiveView
 
 __all__ = ["NotebookView", "view"]
 
-_SIZE = (11.0, 6.6)
-#: Controls that every layer has.
-_COMMON = frozenset({"image", "layer", "neuron", "nudged", "negative", "cursor"})
-
 
 class NotebookView:
-    """Controls and picture as one widget, shown if it is the last line of a cell.
+    """The view as a cell of a notebook shows it.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        What it shows.
+    address : str
+        Of a server, if there is one.
+    height : int
+        Of the frame, in pixels.
 
     Attributes
     ----------
-    viewer : Viewer
-        State of the view.
-    widget : ipywidgets.Widget
-        Controls and picture.
-    controls : dict of str to ipywidgets.Widget
-        By name: ``image``, ``layer``, ``neuron``, ``nudged``, ``negative``, ``cursor``,
-        one per trace and, when exploring, one per parameter.
+    prepared : Prepared
+        What it shows.
+    address : str
+        Of the server; empty for a page that stands alone.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        import ipywidgets as widgets
+    def __init__(self, prepared: Prepared, *, address: str = "", height: int = 900) -> None:
+        self.prepared, self.address, self._height = prepared, address, height
 
-        self.viewer = viewer
-        self._widgets = widgets
-        self._quiet = False
-        self.controls: dict[str, Any] = {}
-        self._picture = widgets.Image(format="png", layout={"max_width": "100%"})
-        self._status = widgets.HTML()
-        self._traces = widgets.HBox(layout={"flex_flow": "row wrap"})
-        self._knobs = widgets.HBox(layout={"flex_flow": "row wrap"})
-        self.widget = widgets.VBox(
-            [self._places(), self._traces, self._knobs, self._status, self._picture]
-        )
-        self._fill_rows()
-        self._render()
+    def page(self) -> str:
+        """The view as a page that needs no server.
 
-    # ------------------------------------------------------------ controls
+        Returns
+        -------
+        str
+            HTML.
+        """
+        return page_text(self.prepared.application())
 
-    def _add(self, name: str, widget: Any, act: Any) -> Any:
-        def changed(change: Any) -> None:
-            if not self._quiet:
-                self._do(act, change["new"])
-
-        widget.observe(changed, names="value")
-        self.controls[name] = widget
-        return widget
-
-    def _do(self, act: Any, value: Any) -> None:
-        """Act, show the message of an error, and draw."""
-        self._status.value = ""
-        try:
-            act(value)
-        except NeurosimError as error:
-            self._status.value = one_line(error)
-        self._sync()
-        self._render()
-
-    def _places(self) -> Any:
-        widgets, viewer = self._widgets, self.viewer
-        source = viewer.source
-        pick: dict[str, Any] = {"continuous_update": False}
-        made = [
-            self._add("image", widgets.SelectionSlider(
-                options=source.ids, value=source.ids[viewer.image], description="image", **pick),
-                lambda number: viewer.set_image(source.ids.index(number))),
-            self._add("layer", widgets.Dropdown(
-                options=source.layers, value=viewer.layer, description="layer"), self._to_layer),
-            self._add("neuron", widgets.SelectionSlider(
-                options=viewer.neurons(), value=viewer.neuron, description="neuron", **pick),
-                viewer.set_neuron),
-            self._add("nudged", widgets.Checkbox(value=viewer.nudged, description="nudged phase"),
-                viewer.set_nudged),
-            self._add("negative", widgets.Checkbox(
-                value=viewer.beta < 0, description="negative nudge"), viewer.set_sign),
-            self._add("cursor", widgets.FloatSlider(
-                value=0, min=0, max=float(viewer.look.data.time[-1]), description="cursor (ms)",
-                step=float(viewer.look.data.attrs["dt_ms"]), **pick), self._to_time),
-        ]  # fmt: skip
-        return widgets.HBox(made, layout={"flex_flow": "row wrap"})
-
-    def _fill_rows(self) -> None:
-        """Make checkboxes and sliders for the layer; other layers may have others."""
-        for name in [name for name in self.controls if name not in _COMMON]:
-            self.controls.pop(name).close()
-        self._fill_traces()
-        self._fill_knobs()
-
-    def _fill_traces(self) -> None:
-        boxes = []
-        for name, shown in self.viewer.traces().items():
-            box = self._widgets.Checkbox(
-                value=shown, description=name, indent=False, layout={"width": "150px"}
-            )
-            boxes.append(
-                self._add(name, box, lambda on, name=name: self.viewer.show_trace(name, on))
-            )
-        self._traces.children = boxes
-
-    def _fill_knobs(self) -> None:
-        self._knobs.children = [
-            self._add(
-                f"{knob.name}",
-                self._widgets.FloatSlider(
-                    value=knob.value, min=knob.low, max=knob.high, description=knob.name,
-                    step=(knob.high - knob.low) / 200, readout_format=".3g",
-                    continuous_update=False,
-                ),
-                lambda value, name=knob.name: self.viewer.set_knob(name, value),
-            )
-            for knob in self.viewer.knobs()
-        ]  # fmt: skip
-
-    # ------------------------------------------------------------ actions
-
-    def _to_layer(self, layer: int) -> None:
-        self.viewer.set_layer(layer)
-        self._fill_rows()
-
-    def _to_time(self, time: float) -> None:
-        self.viewer.picture.mark(time or None)
-
-    def _sync(self) -> None:
-        """Set all controls to the state of the view; one may have changed others."""
-        self._quiet = True
-        try:
-            viewer = self.viewer
-            self.controls["image"].value = viewer.source.ids[viewer.image]
-            self.controls["layer"].value = viewer.layer
-            neuron = self.controls["neuron"]
-            if list(neuron.options) != viewer.neurons():
-                neuron.options = viewer.neurons()
-            neuron.value = viewer.neuron
-            self.controls["negative"].value = viewer.beta < 0
-            for knob in viewer.knobs():
-                slider = self.controls[knob.name]
-                slider.min, slider.max = min(slider.min, knob.low), max(slider.max, knob.high)
-                slider.value = knob.value
-            time = self.controls["cursor"].value
-            viewer.picture.mark(time or None)
-        finally:
-            self._quiet = False
-
-    def _render(self) -> None:
-        buffer = io.BytesIO()
-        self.viewer.picture.figure.savefig(buffer, format="png", dpi=90)
-        self._picture.value = buffer.getvalue()
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.widget)
+    def _repr_html_(self) -> str:
+        """What the notebook shows; a page of its own, so neither changes the other."""
+        what = f'src="{self.address}"' if self.address else f'srcdoc="{html.escape(self.page())}"'
+        style = f"width:100%;height:{self._height}px;border:0"
+        return f'<iframe title="neurosim view" style="{style}" {what}></iframe>'
 
 
 def view(
@@ -180,6 +68,8 @@ def view(
     beta: float | None = None,
     explore: bool = False,
     data_dir: Path | None = None,
+    compare: Any = None,
+    height: int = 900,
 ) -> NotebookView:
     """Look into the neurons of a network, in a notebook.
 
@@ -192,17 +82,22 @@ def view(
     labels : array_like, shape (n,), optional
         Their classes; without them there is no nudged phase.
     image, layer, neuron : int, optional
-        Numbers to begin with.
+        Numbers to begin with; by default the cell that moves most during the first image.
     traces : sequence of str, optional
         Traces shown at first.
     nudged : bool
         Show the nudged phase.
     beta : float, optional
-        Signed nudge to begin with, 1 by default; a recording has its own.
+        Signed nudge, the system's own by default; a recording has its own.
     explore : bool
-        Sliders for parameters; a program is compiled first, which takes seconds.
+        Sliders for parameters. A program is compiled first, which takes seconds, and the
+        kernel of the notebook serves the view to a browser on the same machine.
     data_dir : Path, optional
         Where data sets lie; by default where the run found them.
+    compare : Simulator, recording, or path, optional
+        The same images in another network, or at another moment of training.
+    height : int
+        Of the view in the notebook, in pixels.
 
     Returns
     -------
@@ -214,19 +109,16 @@ def view(
     NeurosimError
         If there is nothing to look at, no such image, layer, neuron or trace, or if images
         or another nudge are given for a recording.
-    ParameterError
-        If ipywidgets is not installed.
     """
-    try:
-        import ipywidgets  # noqa: F401 - refuse before anything is computed
-    except ImportError as error:
-        raise ParameterError(
-            "the view in a notebook needs ipywidgets: in the folder of this repository "
-            "pip install -e '.[notebook]'"
-        ) from error
     source = open_source(what, images, labels, beta=beta, data_dir=data_dir)
-    viewer = Viewer(
-        source, style.empty_figure(*_SIZE), image=image, layer=layer, neuron=neuron,
-        traces=traces, nudged=nudged, explore=explore,
-    )  # fmt: skip
-    return NotebookView(viewer)
+    start: dict[str, Any] = {"image": image, "layer": layer, "neuron": neuron, "traces": traces,
+                             "nudged": nudged}  # fmt: skip
+    if compare is not None:
+        there = open_source(compare, images, labels, beta=beta, data_dir=data_dir)
+        name = str(compare) if isinstance(compare, (str, Path)) else "the other network"
+        start["other"] = (name, there)
+    if not explore:
+        return NotebookView(prepare(source, **start), height=height)
+    live = LiveView(source, explore=True, **start)
+    _, address = open_server(live)
+    return NotebookView(live.prepared, address=address, height=height)

@@ -38,7 +38,7 @@ def open_source(
     split : {"test", "train"}, optional
         Part of a run's data set; the test images by default.
     beta : float, optional
-        Signed nudge, 1 by default; a recording has its own.
+        Signed nudge, the system's own by default; a recording has its own.
     data_dir : Path, optional
         Where data sets lie; by default where the run found them.
 
@@ -86,7 +86,7 @@ def _from_simulator(
         raise DataError("a network needs images to look at: view(simulator, images, labels)")
     x = simulator.check_images(images)
     y = None if labels is None else simulator.check_targets(labels).argmax(axis=1)
-    return LiveSource(simulator, x, y, ids=ids, beta=1.0 if beta is None else beta)
+    return LiveSource(simulator, x, y, ids=ids, beta=beta)
 
 
 def _open_run(folder: Path, data_dir: Path | None) -> Any:
@@ -101,7 +101,8 @@ def _from_run(opened: Any, ids: list[int] | None, split: str | None, beta: float
     x, y = opened.data.chosen(split or "test", numbers)
     return LiveSource(
         opened.simulator, x, y, ids=numbers, image_shape=opened.data.image_shape,
-        beta=1.0 if beta is None else beta,
+        beta=beta,
+        fetch=lambda more: opened.data.chosen(split or "test", more),
     )  # fmt: skip
 
 

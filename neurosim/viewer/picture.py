@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from neurosim.figures import style
 from neurosim.system.traces import TRACE_KINDS
 from neurosim.viewer.labels import answer_words, heading, phase_spans, trace_names
 from neurosim.viewer.look import Look
+from neurosim.viewer.movement import leaps
 
 __all__ = ["Picture"]
 
@@ -51,10 +53,8 @@ class Picture:
         self._bottom, self._top = bottom, top
         self.panels: dict[str, Axes] = {}
         self.lines: dict[str, Any] = {}
-        self._marks: list[Any] = []
         self._built: tuple[Any, ...] = ()
-        self._look: Look | None = None
-        self._neuron = 0
+        self._gaps: dict[str, list[int]] = {}
         with style.applied():
             side = (_SIDE, 1 - _SIDE - 0.02)
             self.image = figure.add_axes((side[0], self._at(0.72), side[1], self._part(0.25)))
@@ -62,8 +62,8 @@ class Picture:
                 (side[0] + 0.01, self._at(0.47), side[1] - 0.01, self._part(0.17))
             )
             self._title = figure.text(_LEFT, 0.985, "", va="top", weight="bold", fontsize=10.5)
-            self.readout = figure.text(
-                _SIDE, self._at(0.36), "", va="top", family="monospace", fontsize=8
+            self._notes = figure.text(
+                _SIDE, self._at(0.36), "", va="top", fontsize=7.8, color="#555555"
             )
 
     def _at(self, part: float) -> float:
@@ -106,12 +106,24 @@ class Picture:
             if wanted != self._built:
                 self._build(data, names)
                 self._built = wanted
-            self._look, self._neuron = look, neuron
             self._update(data, neuron)
             self._draw_image(look, image_shape)
             self._draw_answer(look)
         title = heading(data, neuron, int(data.image), beta=r"$\beta$")
         self._title.set_text(title)
+        self.say([])
+
+    def say(self, notes: Sequence[str]) -> None:
+        """Write notes at the side.
+
+        Parameters
+        ----------
+        notes : sequence of str
+            Sentences; what is said about gaps in the traces is added.
+        """
+        drawn = [name for name in self.lines if self._gaps.get(name)]
+        gaps = [f"Gap in {', '.join(drawn)}: set anew for the next phase."] if drawn else []
+        self._notes.set_text("\n".join(textwrap.fill(note, 34) for note in [*notes, *gaps]))
 
     # ------------------------------------------------------------ panels
 
@@ -119,7 +131,7 @@ class Picture:
         """Make new panels for these traces."""
         for axes in self.panels.values():
             axes.remove()
-        self.lines, self._marks = {}, []
+        self.lines = {}
         kinds = [k for k in TRACE_KINDS if any(data[n].attrs["kind"] == k for n in names)]
         self.panels = self._place(["oscillation", *kinds])
         spans = phase_spans(data)
@@ -134,8 +146,6 @@ class Picture:
         last = list(self.panels.values())[-1]
         last.set_xlabel(f"time in the cycle ({data.time.attrs['units']})")
         last.tick_params(labelbottom=True)
-        for axes in self.panels.values():
-            self._marks.append(axes.axvline(start, color=style.INK, lw=0.9, visible=False))
 
     def _build_labels(self) -> None:
         for kind, axes in self.panels.items():
@@ -230,11 +240,19 @@ class Picture:
             if data[name].attrs["kind"] == "spikes":
                 self._update_raster(data[name].values, time, data.neuron.values, neuron)
             else:
-                line.set_data(time, data[name].sel(neuron=neuron).values)
+                line.set_data(*self._with_gaps(data, name, neuron))
         for kind, axes in self.panels.items():
             if kind not in ("oscillation", "spikes"):
                 axes.relim()
                 axes.autoscale_view(scalex=False)
+
+    def _with_gaps(self, data: Any, name: str, neuron: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Times and values, with nothing between a phase's last value and the next one's first."""
+        time, values = data.time.values, data[name].sel(neuron=neuron).values
+        self._gaps[name] = leaps(data, name)
+        return np.insert(time, self._gaps[name], np.nan), np.insert(
+            values, self._gaps[name], np.nan
+        )
 
     def _update_raster(
         self, values: NDArray[Any], time: NDArray[Any], neurons: NDArray[Any], neuron: int
@@ -299,36 +317,6 @@ class Picture:
         axes.legend(
             loc="lower center", bbox_to_anchor=(0.5, 0.98), ncol=2, fontsize=7.8, borderaxespad=0.1
         )
-
-    # ------------------------------------------------------------ cursor
-
-    def read(self, time: float) -> dict[str, float]:
-        """Values of all drawn traces at the step nearest to a time in ms."""
-        assert self._look is not None
-        at = self._look.data.sel(time=time, method="nearest")
-        if "neuron" in at.dims:
-            at = at.sel(neuron=self._neuron)
-        return {name: float(at[name]) for name in self.lines}
-
-    @property
-    def marks(self) -> list[Any]:
-        """Artists of the cursor: a line in every panel, and the values."""
-        return [*self._marks, self.readout]
-
-    def mark(self, time: float | None) -> None:
-        """Put the cursor at a time in ms and write the values there; None removes it."""
-        for line in self._marks:
-            line.set_visible(time is not None)
-        if time is None or self._look is None:
-            self.readout.set_text("")
-            return
-        data = self._look.data
-        step = float(data.time.sel(time=time, method="nearest"))
-        phase = str(data.phase.sel(time=step).values)
-        for line in self._marks:
-            line.set_xdata([step, step])
-        values = "\n".join(f"{name:<16}{value:>10.4g}" for name, value in self.read(step).items())
-        self.readout.set_text(f"{step:g} ms, {phase}\n{values}")
 
 
 def _few_ticks(*, integer: bool = False) -> Any:
