@@ -60,6 +60,9 @@ CONTENTS: dict[str, tuple[str, ...]] = {
     "Reference": ("api", "gallery", "CONTRIBUTING.md", "CHANGELOG.md"),
 }  # fmt: skip
 
+#: Pages of another name in the site; Sphinx itself makes a page called search.
+RENAMED = {"search.md": "better-settings.md", "models/README.md": "models/index.md"}
+
 #: Modules of the reference by page: what a user imports.
 API: dict[str, tuple[str, ...]] = {
     "Learning": ("neurosim.learning.simulator", "neurosim.learning.classifier",
@@ -91,7 +94,7 @@ def pages() -> dict[Path, str]:
     for page in sorted(DOCS.rglob("*.md")):
         if page.parent != DOCS / "site" and page != DOCS / "README.md":
             place = page.relative_to(DOCS).as_posix()
-            placed[page] = "models/index.md" if place == "models/README.md" else place
+            placed[page] = RENAMED.get(place, place)
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         placed[notebook] = f"tutorials/{notebook.name}"
     return placed

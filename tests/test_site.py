@@ -40,6 +40,13 @@ def test_every_page_is_in_the_contents(script: ModuleType, sources: Path) -> Non
     assert "\n01_first_steps\n" in (sources / "tutorials" / "index.md").read_text(encoding="utf-8")
 
 
+def test_no_page_has_the_name_of_one_that_sphinx_makes(script: ModuleType) -> None:
+    """Guards a page that the search of the site would overwrite."""
+    places = {*script.pages().values()}
+    assert not places & {"search.md", "genindex.md", "py-modindex.md", "gallery.md"}
+    assert len(places) == len(script.pages())
+
+
 def test_links_of_the_sources_lead_somewhere(sources: Path) -> None:
     """Guards links that are right in the repository and wrong in the site."""
     count = 0
