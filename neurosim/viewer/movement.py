@@ -193,7 +193,8 @@ def quiet_traces(data: Any) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        A sentence by name of trace. A kind of signal is quiet as a whole or not at all.
+        Words by name of trace, without a full stop. A kind of signal is quiet as a whole or
+        not at all.
     """
     names = trace_names(data)
     kinds = {name: data[name].attrs["kind"] for name in names}
@@ -210,7 +211,7 @@ def quiet_traces(data: Any) -> dict[str, str]:
         if group and most < QUIET * whole:
             sentence = (
                 f"Not drawn: {TRACE_KINDS[kind]} ({', '.join(group)}), at most {most:.1e}, where "
-                f"the {state.attrs['long_name']} ranges over {whole:.2g}; tick it to see it."
+                f"the {state.attrs['long_name']} ranges over {whole:.2g}"
             )
             quiet |= dict.fromkeys(group, sentence)
     return quiet

@@ -174,8 +174,8 @@ function bars(model, rows, count, rest) {
   const values = kept.map(row => row.value), range = model.figure.x_range;
   const low = Math.min(0, ...values), high = Math.max(0, ...values), span = high - low || 1;
   // numbers stand on the free side of 0
-  range.start = low - (high > 0 && -low < 0.4 * span ? 0.4 * span : 0.04 * span);
-  range.end = high + (low < 0 && high < 0.4 * span ? 0.4 * span : 0.04 * span);
+  range.start = low - (high > 0 && -low < 0.55 * span ? 0.55 * span : 0.04 * span);
+  range.end = high + (low < 0 && high < 0.55 * span ? 0.55 * span : 0.04 * span);
   model.figure.y_range.factors = kept.map(row => row.name);
   model.source.data = {
     name: kept.map(row => row.name), value: values,
