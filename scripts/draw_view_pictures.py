@@ -65,6 +65,8 @@ def _browser(profile: Path) -> Any:
         options.add_argument(flag)
     service = Service(str(shutil.which("chromedriver")))
     browser = webdriver.Chrome(options=options, service=service)
+    # machines may be busy
+    browser.set_script_timeout(600)
     metrics = {"width": SIZE[0], "height": SIZE[1], "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     return browser

@@ -176,7 +176,6 @@ def test_a_signal_too_small_to_be_seen_is_left_out_and_named(small: LiveSource) 
     assert quiet_traces(layer) == {}
     layer["sst"] = layer.sst * 1e-6
     assert list(quiet_traces(layer)) == ["sst"]
-    assert "tick it to see it" in quiet_traces(layer)["sst"]
     assert "inhibition (sst), at most" in quiet_traces(layer)["sst"]
 
 

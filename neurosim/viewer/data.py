@@ -376,7 +376,9 @@ def _layer_facts(
             for place, item in enumerate(gathered.inputs[number])
         ],
         "notes": [
-            *dict.fromkeys(quiet.values()), *_leap_notes(data), *_split_notes(source, unsplit)
+            *(f"{words}; tick it to see it." for words in dict.fromkeys(quiet.values())),
+            *_leap_notes(data),
+            *_split_notes(source, unsplit),
         ],
     }  # fmt: skip
 

@@ -62,7 +62,12 @@ def find_movement(data: Any) -> Movement:
     phases = data.phase.values
     if phases[-1] != phases[0]:
         for rank, group in enumerate((_states(names, kinds)[:1], _others(data, names, kinds))):
-            changes = {name: _change(data, name, settled=rank == 0) for name in group}
+            changes = {
+                name: _change(data, name, settled=rank == 0)
+                for name in group
+                # what one cell tells all cells of the layer sets none of them apart
+                if rank == 0 or _differs(data[name].values)
+            }
             best = max(changes, key=lambda name: float(changes[name].max(initial=0)), default="")
             if best and float(changes[best].max()) > _STILL * _range(data[best].values):
                 how = "change" if rank == 0 else "largest change"
@@ -135,6 +140,11 @@ def _change(data: Any, name: str, *, settled: bool) -> NDArray[Any]:
     return np.asarray(change, dtype=np.float32)
 
 
+def _differs(values: NDArray[Any]) -> bool:
+    """Whether some cells differ; a layer of one cell counts."""
+    return values.shape[2] == 1 or bool((values != values[:, :, :1]).any())
+
+
 def _range(values: NDArray[Any]) -> float:
     return float(np.ptp(values)) if values.size else 0.0
 
@@ -177,9 +187,9 @@ def changing_traces(data: Any) -> list[str]:
     """
     names = trace_names(data)
     kinds = {name: data[name].attrs["kind"] for name in names}
-    if find_movement(data).rank == 1:
-        return _others(data, names, kinds)
-    return _states(names, kinds)
+    if find_movement(data).rank == 0:
+        return _states(names, kinds)
+    return _others(data, names, kinds)
 
 
 def quiet_traces(data: Any) -> dict[str, str]:
@@ -193,7 +203,8 @@ def quiet_traces(data: Any) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        A sentence by name of trace. A kind of signal is quiet as a whole or not at all.
+        Words by name of trace, without a full stop. A kind of signal is quiet as a whole or
+        not at all.
     """
     names = trace_names(data)
     kinds = {name: data[name].attrs["kind"] for name in names}
@@ -210,7 +221,7 @@ def quiet_traces(data: Any) -> dict[str, str]:
         if group and most < QUIET * whole:
             sentence = (
                 f"Not drawn: {TRACE_KINDS[kind]} ({', '.join(group)}), at most {most:.1e}, where "
-                f"the {state.attrs['long_name']} ranges over {whole:.2g}; tick it to see it."
+                f"the {state.attrs['long_name']} ranges over {whole:.2g}"
             )
             quiet |= dict.fromkeys(group, sentence)
     return quiet

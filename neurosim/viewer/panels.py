@@ -359,7 +359,7 @@ def _frame(rows: int, columns: int, width: int, title: str) -> Any:
     made = figure(
         width=width, height=min(width, max(40, width * rows // columns)) + 20,
         toolbar_location=None, tools="", x_range=Range1d(0, columns), y_range=Range1d(0, rows),
-        title=title,
+        title=title, frame_align=False,
     )  # fmt: skip
     made.axis.visible = False
     made.grid.visible = False

@@ -73,5 +73,6 @@ def draw_still(
             check_trace(look.data, name)
     picture = Picture(figure)
     picture.draw(look, chosen, shown=shown, image_shape=source.image_shape, nudged=nudged)
-    picture.say([quiet[name] for name in dict.fromkeys(quiet) if name not in shown][:1])
+    left = dict.fromkeys(words for name, words in quiet.items() if name not in shown)
+    picture.say([f"{words}; --traces draws it." for words in left])
     return picture

@@ -174,8 +174,8 @@ function bars(model, rows, count, rest) {
   const values = kept.map(row => row.value), range = model.figure.x_range;
   const low = Math.min(0, ...values), high = Math.max(0, ...values), span = high - low || 1;
   // numbers stand on the free side of 0
-  range.start = low - (high > 0 && -low < 0.4 * span ? 0.4 * span : 0.04 * span);
-  range.end = high + (low < 0 && high < 0.4 * span ? 0.4 * span : 0.04 * span);
+  range.start = low - (high > 0 && -low < 0.55 * span ? 0.55 * span : 0.04 * span);
+  range.end = high + (low < 0 && high < 0.55 * span ? 0.55 * span : 0.04 * span);
   model.figure.y_range.factors = kept.map(row => row.name);
   model.source.data = {
     name: kept.map(row => row.name), value: values,
@@ -304,7 +304,7 @@ function fill_layer() {
   m.checks.active = now.traces.flatMap((trace, n) => trace.shown ? [n] : []);
   m.input.options = now.inputs.map((input, n) => [String(n), input.words]);
   fill_cells();
-  choose_input();
+  choose_mode();
 }
 
 // the input that has changed most since the first phase, of those that come from other cells
@@ -319,7 +319,11 @@ function choose_input() {
     if (moved > most) { best = n; most = moved; }
   });
   m.input.value = String(best);
+  return most > 0;
 }
+
+// where no input changes, what each has sent is more to be seen
+function choose_mode() { m.mode.active = choose_input() && later ? 0 : 1; }
 
 function draw() {
   draw_traces(); draw_answer(); draw_heading(); draw_synapses(); draw_field();
@@ -454,6 +458,6 @@ try {
     m.checks.active = layer().traces.flatMap((trace, n) => wanted.has(trace.name) ? [n] : []);
   }
   fill_cells(facts.start.cell);
-  choose_input();
+  choose_mode();
   draw();
 } finally { quiet = false; }
