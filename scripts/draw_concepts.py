@@ -54,7 +54,7 @@ def phases(recording: Any) -> Any:
     """Output rates, one hidden cell, and what a synapse contrasts, for the least sure image."""
     output, hidden = recording["layer_2"], recording["layer_1"]
     image = _least_sure(output)
-    figure, (rates, cell, contrast) = style.new_figure(3, panel=(4.1, 3.5))
+    figure, (rates, cell, contrast) = style.new_figure(3, panel=(3.3, 3.2))
     _output_rates(rates, output.isel(image=image))
     _hidden_cell(cell, hidden.isel(image=image))
     _contrast(contrast, output.isel(image=image))
@@ -100,7 +100,7 @@ def _hidden_cell(axes: Any, hidden: Any) -> None:
                   **style.series(number, markers=False))  # fmt: skip
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.2 * (high - low))
-    axes.legend(loc="upper left", ncols=3, handlelength=1.8, columnspacing=1.0)
+    axes.legend(loc="upper left", ncols=3, handlelength=1.3, columnspacing=0.8)
     style.label(axes, "", "time (ms)", f"potentials of hidden cell {moved}")
 
 
@@ -121,7 +121,7 @@ def _contrast(axes: Any, output: Any) -> None:
 
 def events(recordings: dict[float, Any]) -> Any:
     """A rate and what was sent of it; events per step at several thresholds."""
-    figure, (one, many) = style.new_figure(2, panel=(5.2, 3.5))
+    figure, (one, many) = style.new_figure(2, panel=(4.5, 3.2))
     coarse = recordings[COARSE]["layer_1"]
     image, neuron = np.unravel_index(
         np.argmax((coarse.spikes != 0).sum("time").values), coarse.rate.shape[::2]
@@ -154,7 +154,7 @@ def events(recordings: dict[float, Any]) -> Any:
 
 def lanes() -> Any:
     """Eight images in two batches of four: online, in lanes, and in lanes shared by threads."""
-    figure, panels = style.new_figure(3, columns=1, panel=(7.6, 1.5), sharex=True)
+    figure, panels = style.new_figure(3, columns=1, panel=(7.0, 1.45), sharex=True)
     online = [(n, 0, n, 1) for n in range(8)]
     batch = [(n % 4, 4 * (n // 4) + n % 4, n, 1) for n in range(8)]
     threads = [(n % 4, 2 * (n // 4) + n % 2, n, 1) for n in range(8)]
