@@ -128,6 +128,7 @@ def test_rows_of_phsic_are_those_of_the_paper() -> None:
     assert rows["kmnist/phsic/rule=last/grouping=none"].entry.value == 71.2
     bp = rows["mnist/bp/loss=ce/optimizer=momentum"].settings()
     assert (bp.epochs, bp.system.momentum, bp.system.layers[1:-1]) == (100, 0.95, (1024,) * 3)
+    assert bp.system.circuit().projection("w_0").parameters["momentum"] == 0.95
     assert rows["mnist/phsic/rule=batch"].settings().system.drop_at == (50, 75, 90)
 
 
