@@ -102,8 +102,8 @@ def _photograph(browser: Any, page: Path, out: Path) -> None:
     ]
     small = [frame.resize((SIZE[0] * 2 // 3, SIZE[1] * 2 // 3), Image.Resampling.LANCZOS)
              for frame, _ in frames]  # fmt: skip
-    # one palette for all, so that what does not change is not stored again
-    palette = small[-1].quantize(64)
+    # one palette for all, so that what does not change is not stored again; thin lines keep theirs
+    palette = small[0].quantize(160, method=Image.Quantize.MAXCOVERAGE)
     drawn = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in small]
     drawn[0].save(
         out / "view.gif", save_all=True, append_images=drawn[1:], loop=0, optimize=True,

@@ -61,6 +61,8 @@ class Hands:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         service = Service(str(shutil.which("chromedriver")))
         self.driver = webdriver.Chrome(options=options, service=service)
+        # machines may be busy
+        self.driver.set_script_timeout(300)
 
     def open(self, address: str, size: tuple[int, int]) -> None:
         """Open a page in a window of a size."""
