@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """The program that draws them."""
-    return load_script(ROOT / "scripts" / "draw_concepts.py")
+    return load_script(ROOT / "docs" / "draw_concepts.py")
 
 
 def test_every_image_is_in_one_lane_once(script: ModuleType) -> None:

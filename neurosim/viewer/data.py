@@ -14,7 +14,7 @@ from neurosim.system.traces import TRACE_KINDS
 from neurosim.viewer.inputs import CellInput, Term
 from neurosim.viewer.labels import answer_words, phase_spans, position, positions, trace_names
 from neurosim.viewer.look import Look, make_look
-from neurosim.viewer.material import Material, Synapses, given_by, synapses_of
+from neurosim.viewer.material import Connections, Material, given_by, synapses_of
 from neurosim.viewer.movement import (
     Movement,
     changing_traces,
@@ -106,7 +106,7 @@ def gather(
     kept = _kept(source, data, movements, material, layer, neurons)
     for number, cells in kept.items():
         movements[number].scores = movements[number].scores[:, cells]
-    synapses: dict[Term, Synapses] = {}
+    synapses: dict[Term, Connections] = {}
     if isinstance(source, LiveSource):
         terms = {term for item in source.inputs for term in item.terms}
         synapses = {term: synapses_of(source.simulator.circuit, term) for term in terms}
@@ -236,7 +236,7 @@ def _given_key(term: Term) -> str:
 
 
 def _split(
-    source: Source, material: Material, synapses: Mapping[Term, Synapses]
+    source: Source, material: Material, synapses: Mapping[Term, Connections]
 ) -> tuple[dict[int, list[CellInput]], dict[int, list[CellInput]]]:
     """Inputs by layer: those that can be split, and those whose parts do not add up."""
     split: dict[int, list[CellInput]] = {number: [] for number in source.layers}
@@ -256,12 +256,12 @@ def _term_key(number: int, place: int, term: int) -> str:
 
 
 def _synapse_arrays(
-    source: LiveSource, gathered: Gathered, synapses: Mapping[Term, Synapses]
+    source: LiveSource, gathered: Gathered, synapses: Mapping[Term, Connections]
 ) -> Arrays:
     """Sources and weights of the kept cells' synapses, and their largest changes."""
     weights = source.simulator.weights.arrays()
     arrays: Arrays = {}
-    own: dict[str, tuple[Term, Synapses]] = {}
+    own: dict[str, tuple[Term, Connections]] = {}
     for number, items in gathered.inputs.items():
         for place, item in enumerate(items):
             for n, term in enumerate(item.terms):
@@ -285,17 +285,17 @@ def _synapse_arrays(
     return arrays
 
 
-def _of_cells(there: Synapses, cells: NDArray[np.int64]) -> Synapses:
+def _of_cells(there: Connections, cells: NDArray[np.int64]) -> Connections:
     """The synapses onto some cells, which are numbered anew in their order."""
     places = np.full(int(max(there.target.max(initial=0), cells.max())) + 1, -1)
     places[cells] = np.arange(len(cells))
     target = places[there.target]
     order = np.argsort(target, kind="stable")
     order = order[target[order] >= 0]
-    return Synapses(there.source[order], target[order], there.place[order])
+    return Connections(there.source[order], target[order], there.place[order])
 
 
-def _largest(change: NDArray[Any], there: Synapses, first: NDArray[np.int32]) -> Arrays:
+def _largest(change: NDArray[Any], there: Connections, first: NDArray[np.int32]) -> Arrays:
     """The largest changes of every cell's synapses; zeros where there are fewer."""
     cells = len(first) - 1
     order = np.lexsort((-np.abs(change), there.target))

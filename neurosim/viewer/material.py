@@ -13,7 +13,7 @@ from neurosim.circuit import Circuit
 from neurosim.recording import layer_numbers, select_layer
 from neurosim.viewer.inputs import CellInput, Term
 
-__all__ = ["Material", "Synapses", "given_by", "synapses_of", "wanted_variables"]
+__all__ = ["Connections", "Material", "given_by", "synapses_of", "wanted_variables"]
 
 #: Share of the largest sum by which a sum over senders may be off.
 _TOLERANCE = 1e-3
@@ -76,7 +76,7 @@ class Material:
 
 
 @dataclasses.dataclass(frozen=True)
-class Synapses:
+class Connections:
     """The synapses of a term, by rising receiver.
 
     Attributes
@@ -113,7 +113,7 @@ def wanted_variables(inputs: Iterable[CellInput]) -> dict[str, tuple[str, ...]]:
     return {population: tuple(names) for population, names in wanted.items()}
 
 
-def synapses_of(circuit: Circuit, term: Term) -> Synapses:
+def synapses_of(circuit: Circuit, term: Term) -> Connections:
     """The synapses of a term.
 
     Parameters
@@ -125,7 +125,7 @@ def synapses_of(circuit: Circuit, term: Term) -> Synapses:
 
     Returns
     -------
-    Synapses
+    Connections
         In the direction of the signal.
     """
     projection = circuit.projection(term.projection)
@@ -134,12 +134,12 @@ def synapses_of(circuit: Circuit, term: Term) -> Synapses:
     pair = (there.source, there.target)
     source, target = pair[::-1] if term.backwards else pair
     order = np.argsort(target, kind="stable")
-    return Synapses(source[order], target[order], there.weight[order])
+    return Connections(source[order], target[order], there.weight[order])
 
 
 def given_by(
     item: CellInput,
-    synapses: Mapping[Term, Synapses],
+    synapses: Mapping[Term, Connections],
     weights: Mapping[str, NDArray[Any]],
     variables: Mapping[tuple[str, str], NDArray[Any]],
 ) -> dict[Term, NDArray[np.float32]] | None:
@@ -149,7 +149,7 @@ def given_by(
     ----------
     item : CellInput
         The input.
-    synapses : mapping of Term to Synapses
+    synapses : mapping of Term to Connections
         Of its terms.
     weights : mapping of str to ndarray
         By public name.

@@ -1,6 +1,6 @@
 """Draw the pictures of the pages about ideas, from a network that has learnt the digits.
 
-python scripts/draw_concepts.py [--out docs/images]
+python docs/draw_concepts.py [--out docs/images]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from neurosim import load_dataset, load_pretrained
 from neurosim.figures import save, style
 
-IMAGES = Path(__file__).parent.parent / "docs" / "images"
+IMAGES = Path(__file__).parent / "images"
 #: A threshold large enough to see what it does.
 COARSE = 0.1
 THRESHOLDS = (0.0, 0.001, 0.01, 0.1)
