@@ -33,6 +33,22 @@ settings.register_profile(
 )
 settings.load_profile("fixed")
 
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``@pytest.mark.quick(n)``: of many cases n always run, spread over all; the rest are slow."""
+    cases: dict[tuple[Path, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("quick"):
+            cases.setdefault((item.path, item.name.partition("[")[0]), []).append(item)
+    for of_one_test in cases.values():
+        (count,) = of_one_test[0].get_closest_marker("quick").args  # type: ignore[union-attr]
+        always = {round(i * (len(of_one_test) - 1) / (count - 1)) for i in range(count)}
+        for place, item in enumerate(of_one_test):
+            if place not in always:
+                item.add_marker("slow")
+
+
 # A job in the background of a script begins with Ctrl-C ignored, and so do those it starts.
 # Brian2 keeps the handler that it finds, and calls it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

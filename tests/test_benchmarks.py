@@ -489,6 +489,7 @@ def test_published_sweeps_name_a_commit(
 # ---------------------------------------------------------------- the compartment view
 
 
+@pytest.mark.slow
 def test_a_timed_slider_has_been_moved(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,6 +70,7 @@ PAGES = {
 each_page = pytest.mark.parametrize("page", PAGES)
 
 
+@pytest.mark.quick(8)
 @each_page
 def test_help_answers_within_a_second(page: str) -> None:
     """Guards an import that makes everybody wait for help."""
@@ -738,6 +739,7 @@ def test_closed_streams_are_no_hindrance(tmp_path: Path) -> None:
     assert lines_of(tmp_path / "run" / "metrics.jsonl") == 1
 
 
+@pytest.mark.slow
 def test_folder_whose_name_is_no_text_is_used(tmp_path: Path) -> None:
     """Guards a run that is lost when its results are told."""
     out = os.fsdecode(os.fsencode(tmp_path) + b"/r\xfcn")

@@ -237,6 +237,7 @@ def test_workers_are_jobs_of_slurm(local: Path, tmp_path: Path, monkeypatch: Any
     assert "#SBATCH --cpus-per-task=1" in job
 
 
+@pytest.mark.slow
 @needs_dask
 @pytest.mark.skipif(
     importlib.util.find_spec("optuna") is None,

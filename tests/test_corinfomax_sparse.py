@@ -58,6 +58,7 @@ SYSTEMS: dict[str, CorInfoMaxSparse] = {
 every_system = pytest.mark.parametrize("name", SYSTEMS)
 
 
+@pytest.mark.quick(3)
 @every_system
 def test_several_images_with_learning_equal_the_reference_in_every_step(name: str) -> None:
     """Guards against wrong rates, interneurons and gates, and state that leaks between images."""
@@ -209,6 +210,7 @@ def replace_domains(patch: pytest.MonkeyPatch, before: str, after: str) -> None:
     patch.setattr(corinfomax_sparse, "DOMAINS", spoilt)
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against checks that would pass on a broken model."""
@@ -495,6 +497,7 @@ PROJECTIONS: dict[str, Any] = {
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("kind", PROJECTIONS)
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(data=st.data())

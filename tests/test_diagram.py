@@ -36,6 +36,7 @@ def _learning_marks(figure: Figure) -> int:
     return sum(circle.get_radius() == pytest.approx(0.105) for circle in circles)
 
 
+@pytest.mark.quick(20)
 @pytest.mark.parametrize(("name", "layers"), CASES)
 def test_the_picture_shows_every_part_of_the_circuit(name: str, layers: tuple[int, ...]) -> None:
     """Guards against a picture of another circuit than the one that runs."""
@@ -59,6 +60,7 @@ def test_the_picture_shows_every_part_of_the_circuit(name: str, layers: tuple[in
         assert f"{phase.name}, {phase.steps * circuit.dt:g} ms" in in_one_line
 
 
+@pytest.mark.quick(20)
 @pytest.mark.parametrize(("name", "layers"), CASES)
 def test_every_plastic_projection_carries_the_mark_of_learning(
     name: str, layers: tuple[int, ...]

@@ -220,6 +220,7 @@ SABOTAGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 }
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards regular tests that would pass on a broken model."""
@@ -231,6 +232,7 @@ def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------ learning
 
 
+@pytest.mark.slow
 def test_digits_are_learnt() -> None:
     """Guards a rule that equals its oracle and learns nothing."""
     digits = load_dataset("digits")

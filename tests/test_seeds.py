@@ -131,6 +131,7 @@ def test_stopped_seeds_go_on_and_those_that_had_not_begun_are_trained(tmp_path):
     assert_same_weights(out / "seed-3", whole)
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_compiling_loses_no_seed(tmp_path):
     """Guards a folder that --resume takes for that of a single run."""
     builds, out = tmp_path / "cache" / "programs", tmp_path / "run"
@@ -326,6 +327,7 @@ def test_metrics_that_cannot_be_read_stop_all_processes(tmp_path, monkeypatch):
             process.kill()
 
 
+@pytest.mark.slow
 def test_processes_end_when_the_one_that_waits_for_them_is_killed(tmp_path):
     """Guards runs that go on for nobody after SIGKILL, and lose what they had learned."""
     out = tmp_path / "run"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import find_mnist
+from test_sabotage import SABOTAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Collects twice in one process, which imports everything once: as usual, and the slow tests.
 COLLECT = """
 import pytest
-options = ["--collect-only", "-q", "-p", "no:cacheprovider", "tests/test_mnist_slow.py"]
+options = ["--collect-only", "-q", "-p", "no:cacheprovider"]
+options += ["tests/test_mnist_slow.py", "tests/test_sabotage.py"]
 pytest.main(options)
 print("SLOW")
 pytest.main([*options, "-m", "slow"])
@@ -31,8 +33,10 @@ def test_slow_tests_run_only_when_asked_and_the_run_says_so(tmp_path: Path) -> N
     )
     usual, slow = done.stdout.split("SLOW\n")
     assert "deselected" in usual
-    assert "::" not in usual
-    assert slow.count("::") >= 9
+    assert "test_mnist_slow.py::" not in usual
+    assert slow.count("test_mnist_slow.py::") >= 9
+    of_many = [part.count("::test_the_oracle_catches[") for part in (usual, slow)]
+    assert of_many == [5, len(SABOTAGES) - 5]
 
 
 def test_the_data_may_lie_where_training_keeps_them(tmp_path: Path) -> None:

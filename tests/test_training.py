@@ -261,6 +261,7 @@ def test_a_saved_config_repeats_the_run(tmp_path: Path, finished: Path) -> None:
     assert_same_run(tmp_path / "again", finished)
 
 
+@pytest.mark.slow
 def test_both_back_ends_train_to_the_same_weights(tmp_path: Path) -> None:
     """Guards a back end that trains something else: agreement within rounding at float64."""
     for backend in ("cpp", "runtime"):

@@ -278,6 +278,7 @@ def test_the_page_can_be_used_on_a_telephone(hands: Hands, page: Path) -> None:
     assert not hands.complaints()
 
 
+@pytest.mark.slow
 def test_two_moments_of_training_share_the_axes(
     hands: Hands, source: LiveSource, tmp_path: Path
 ) -> None:
@@ -330,6 +331,7 @@ def served(source: LiveSource) -> Iterator[str]:
         source.close()
 
 
+@pytest.mark.slow
 def test_a_slider_in_the_browser_runs_the_image_again(
     hands: Hands, served: str, source: LiveSource
 ) -> None:
