@@ -24,6 +24,9 @@ def test_series_differ_without_colour() -> None:
     looks = [style.series(number) for number in range(len(style.COLOURS))]
     assert len({str(look["linestyle"]) for look in looks}) == len(looks)
     assert len({look["marker"] for look in looks}) == len(looks)
+    many = [style.series(number) for number in range(3 * len(style.COLOURS))]
+    assert len({str((look["color"], look["linestyle"])) for look in many}) == len(many)
+    assert len({(look["color"], look["marker"]) for look in many}) == len(many)
     assert all(1.05 / (_lightness(c) + 0.05) > 1.9 for c in style.COLOURS)
 
 

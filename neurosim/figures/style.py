@@ -236,8 +236,8 @@ def series(number: int, *, markers: bool = True) -> dict[str, Any]:
     Parameters
     ----------
     number : int
-        Place of the series in its panel, from 0; after the last colour the
-        first comes again.
+        Place of the series in its panel, from 0; after the last colour the first comes again,
+        with another line and marker, hollow every second time.
     markers : bool
         Whether to mark the points.
 
@@ -246,9 +246,16 @@ def series(number: int, *, markers: bool = True) -> dict[str, Any]:
     dict of str to object
         Keywords.
     """
-    place = number % len(COLOURS)
-    look = {"color": COLOURS[place], "linestyle": LINES[place]}
-    return {**look, "marker": MARKERS[place]} if markers else look
+    again, place = divmod(number, len(COLOURS))
+    look: dict[str, Any] = {
+        "color": COLOURS[place],
+        "linestyle": LINES[(place + 2 * again) % len(LINES)],
+    }
+    if markers:
+        look["marker"] = MARKERS[(place + 3 * again) % len(MARKERS)]
+        if again % 2:
+            look["fillstyle"] = "none"
+    return look
 
 
 def label(axes: Axes, title: str, x: str, y: str, y_unit: str = "", *, x_unit: str = "") -> None:
