@@ -226,7 +226,7 @@ def save_all(
             except FigureError as error:
                 if names:
                     raise
-                log.info("%s", error)
+                log.debug("left out: %s", error)
                 continue
             saved[name] = save(figure, out / f"{name}.{form}")
     finally:
