@@ -122,9 +122,7 @@ def correlation(run: Source) -> Figure:
             _line(axes, runs, number, _words_of(pair), _correlation_of(pair.name), first)
         axes.axhline(0, color=style.INK, linewidth=0.8, linestyle=":")
         style.label(axes, "", "epoch", "correlation of weights")
-        axes.margins(y=0.14)
-        _count_images(axes, runs)
-        axes.legend(loc="best")
+        _finish_lines(axes, runs)
         axes.set_title(describe(runs))
     return figure
 
@@ -162,10 +160,8 @@ def objective(run: Source) -> Figure:
         for number, name in enumerate(names):
             first = [one.initial_objectives[name] for one in runs]
             _line(axes, runs, number, name.replace("_", " "), _objective_of(name), first)
-        style.label(axes, "", "epoch", "objective of a layer", "1")
-        axes.margins(y=0.14)
-        _count_images(axes, runs)
-        axes.legend(loc="best")
+        style.label(axes, "", "epoch", "objective of a layer")
+        _finish_lines(axes, runs)
         axes.set_title(describe(runs))
     return figure
 
@@ -319,9 +315,7 @@ def _angle_panel(axes: Axes, runs: Sequence[Run]) -> None:
     axes.annotate("unrelated weights", (1, 90), xycoords=("axes fraction", "data"),
                   xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8.5)  # fmt: skip
     style.label(axes, "", "epoch", "angle between weights", "degrees")
-    axes.margins(y=0.14)
-    _count_images(axes, runs)
-    axes.legend(loc="best")
+    _finish_lines(axes, runs)
 
 
 # ---------------------------------------------------------------- parts
@@ -414,6 +408,13 @@ def _published(axes: Axes, runs: Sequence[Run], quantity: str, number: int, word
 
 def _wrapped(text: str) -> str:
     return "\n".join(textwrap.wrap(text, 44))
+
+
+def _finish_lines(axes: Axes, runs: Sequence[Run]) -> None:
+    """Margins, images of an epoch and legend of a panel with a line per layer."""
+    axes.margins(y=0.14)
+    _count_images(axes, runs)
+    axes.legend(loc="best")
 
 
 def _whole_epochs(axes: Axes) -> None:
