@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from oracles import Problem, deep_system, make_problem
 
 from neurosim.backends.chunks import ChunkResult
+from neurosim.backends.cpp import together
 from neurosim.backends.cpp.backend import CppBackend
-from neurosim.backends.cpp.generate import commit_leaves_silent
+from neurosim.backends.cpp.silence import commit_leaves_silent
 from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.circuit import Circuit, Pathway, Projection
 from neurosim.errors import CircuitError, ParameterError
@@ -121,6 +123,30 @@ def test_a_batch_is_the_mean_of_what_its_images_would_change(
     for name, change in changes.items():
         mean = problem.weights[name] + change / IMAGES
         np.testing.assert_allclose(result.weights[name], mean, rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_rows_that_lanes_share_change_no_bit(
+    compiled: CppBackend, problem: Problem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Guards events that lanes side by side would lose, deliver twice, or in another order."""
+    monkeypatch.setenv("NEUROSIM_CACHE", str(tmp_path))
+    monkeypatch.setattr(together, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(together, "_TILE", 0)
+    with CppBackend(CIRCUIT, dtype="float64", max_cycles=IMAGES) as sharing:
+        for batch, lanes, threads in ((1, 1, 1), (5, 5, 1), (20, 20, 1), (20, 7, 2), (100, 100, 3)):
+            expected = learnt(compiled, problem, batch, 1, 1)
+            assert_equal(expected, learnt(sharing, problem, batch, lanes, threads))
+        looked_at = problem.chunk(learning=False)
+        assert_equal(compiled.run(looked_at), sharing.run(looked_at))
+
+
+@pytest.mark.parametrize(
+    ("sources", "targets", "rows"),
+    [(784, 10, 0), (500, 500, 0), (784, 500, 64), (3072, 1000, 32), (60_000, 30_000, 4)],
+)
+def test_large_matrices_are_shared(sources: int, targets: int, rows: int) -> None:
+    """Guards lanes side by side where they gain nothing, and tiles that no cache keeps."""
+    assert together.rows_in_cache(sources, targets, "float") == rows
 
 
 def test_an_evaluation_commits_nothing(compiled: CppBackend, problem: Problem) -> None:

@@ -306,7 +306,10 @@ class CppBackend(LaneBackend[Library]):
         started = time.perf_counter()
         in_order = bool(kept_by_events(self.circuit))
         meets = meeting_phase(self.circuit) is not None
-        in_flight = images_in_flight(chunk, lanes, threads, in_order=in_order, meets=meets)
+        in_flight = images_in_flight(
+            chunk, lanes, threads, in_order=in_order, meets=meets,
+            shares_rows=library.layout.shares_rows,
+        )  # fmt: skip
         check_lane_memory(in_flight, library.layout.lane_bytes)
         shared = self._shared(library.layout, chunk, lengths)
         memory = aligned_zeros((in_flight, library.layout.lane_bytes), np.uint8)

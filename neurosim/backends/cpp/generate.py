@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sympy
-from brian2.parsing.sympytools import str_to_sympy
 
 from neurosim.backends.brian.build import BuiltNetwork, build_network
 from neurosim.backends.brian.functions import OWN_FUNCTIONS
@@ -22,16 +20,16 @@ from neurosim.backends.cpp.gathering import gathering
 from neurosim.backends.cpp.geometry import Geometry, Rows
 from neurosim.backends.cpp.meetings import meetings
 from neurosim.backends.cpp.pieces import LaneCodeObject, Piece, collect
+from neurosim.backends.cpp.silence import adds_nothing, commit_leaves_silent
 from neurosim.backends.cpp.slides import geometry_of
+from neurosim.backends.cpp.together import rows_in_cache, write_steps
 from neurosim.backends.cpp.wired import wired_learning, wired_signal
 from neurosim.backends.cpp.wired_gathering import wired_gathering
 from neurosim.circuit import Circuit, Pathway, Projection, Wiring
 from neurosim.circuit.gathering import gathered_variables, learning_parts, stored_variables
 from neurosim.circuit.noise import draws_noise, noise_streams, streamed_name
-from neurosim.circuit.parser import parse_statements
 
-__all__ = ["Assembly", "Program", "adds_nothing", "assemble", "commit_leaves_silent", "generate",
-           "write_calls", "write_struct"]  # fmt: skip
+__all__ = ["Assembly", "Program", "assemble", "generate", "write_calls", "write_struct"]
 
 _FOLDER = Path(__file__).parent
 
@@ -48,12 +46,15 @@ class Program:
         Arrays of every lane, and those that all lanes share, in the program's order.
     pathways : dict of str to str
         How each pathway runs, by ``"projection_pathway"``.
+    shares_rows : bool
+        Whether lanes side by side are faster than one after the other.
     """
 
     text: str
     lane: tuple[Field, ...]
     shared: tuple[Field, ...]
     pathways: dict[str, str]
+    shares_rows: bool = dataclasses.field(default=False, kw_only=True)
 
     def layout(self) -> str:
         """Arrays and pathways as JSON text."""
@@ -62,6 +63,7 @@ class Program:
                 "lane": [dataclasses.astuple(field) for field in self.lane],
                 "shared": [dataclasses.astuple(field) for field in self.shared],
                 "pathways": self.pathways,
+                "shares_rows": self.shares_rows,
             }
         )
 
@@ -182,6 +184,8 @@ class Assembly:
         #: Function, projection, rows to share among threads, and whether it commits.
         self._learning: list[tuple[str, str, int, bool]] = []
         self._after: list[str] = []
+        #: Functions that deliver the events of lanes side by side in one go.
+        self._shared: set[str] = set()
         self._pathways = {
             f"{projection.name}_{pathway.name}": (projection, pathway)
             for projection in circuit.projections
@@ -313,15 +317,21 @@ class Assembly:
     ) -> str:
         stored, wiring = stored_variables(projection), projection.wiring
         silent, given = adds_nothing(pathway.code, stored), (self._fields, function, piece, part)
-        if isinstance(wiring, str):
-            return synapses.signal(*given, wiring=wiring, zero_is_silent=silent)
-        geometry = self._geometry(projection)
-        if silent and isinstance(geometry, Rows) and geometry.groups == 1:
+        if isinstance(wiring, Wiring):
+            geometry = self._geometry(projection)
+            if not (silent and isinstance(geometry, Rows) and geometry.groups == 1):
+                return wired_signal(
+                    *given, geometry, code=pathway.code, adds_nothing=adds_nothing, stored=stored
+                )
             # rows with holes, where a 0 stands for a missing synapse
-            return synapses.signal(*given, wiring="all_to_all", zero_is_silent=True)
-        return wired_signal(
-            *given, geometry, code=pathway.code, adds_nothing=adds_nothing, stored=stored
-        )
+            wiring = "all_to_all"
+        tile = 0
+        if pathway.side == "pre" and synapses.runs_over_rows(piece, "post", wiring, silent):
+            sources, targets = len(part.synapses.source), len(part.synapses.target)
+            tile = rows_in_cache(sources, targets, self._real)
+        if tile:
+            self._shared.add(function)
+        return synapses.signal(*given, wiring=wiring, zero_is_silent=silent, tile=tile)
 
     def program(self) -> Program:
         """Everything written, as one source."""
@@ -332,10 +342,9 @@ class Assembly:
             (_FOLDER / "noise.h").read_text() if self._noisy else "",
             *write_struct(lane, shared),
             *self._functions,
-            write_calls("before_learning(const Shared& S, Lane& L)",
-                   (f"{name}::run(S, L);" for name in self._before)),
-            write_calls("after_learning(const Shared& S, Lane& L)",
-                   (f"{name}::run(S, L);" for name in self._after)),
+            f"static const bool shares_rows = {str(bool(self._shared)).lower()};",
+            write_steps("before_learning", self._before, frozenset(self._shared)),
+            write_steps("after_learning", self._after, frozenset(self._shared)),
             write_calls("learning(const Shared& S, Lane* lanes, int active, int part, int parts, "
                    "bool commit, int batch, int64_t commits)",
                    (f"if (!*S.frozen_{owner}) {name}::run(S, lanes, active, "
@@ -352,7 +361,13 @@ class Assembly:
             *between,
             (_FOLDER / "host.inc").read_text(),
         ]  # fmt: skip
-        return Program("\n".join(text), tuple(lane), tuple(shared), self._how())
+        return Program(
+            "\n".join(text),
+            tuple(lane),
+            tuple(shared),
+            self._how(),
+            shares_rows=bool(self._shared),
+        )
 
     def _how(self) -> dict[str, str]:
         """How each pathway runs, in words."""
@@ -409,42 +424,3 @@ def write_calls(signature: str, calls: Iterable[str]) -> str:
         C++.
     """
     return "\n    ".join([f"static void {signature} {{", *calls]) + "\n}"
-
-
-def commit_leaves_silent(projection: Projection) -> bool:
-    """Whether a commit that gathered nothing changes nothing.
-
-    Parameters
-    ----------
-    projection : Projection
-        One with a commit.
-
-    Returns
-    -------
-    bool
-        True if every statement adds an expression that is 0 where the sums are 0.
-    """
-    return adds_nothing(projection.commit, gathered_variables(projection))
-
-
-def adds_nothing(code: str, names: Iterable[str]) -> bool:
-    """Whether statements leave everything as it is where some variables are 0.
-
-    Parameters
-    ----------
-    code : str
-        Statements.
-    names : iterable of str
-        The variables.
-
-    Returns
-    -------
-    bool
-        True if every statement adds an expression that is 0 there.
-    """
-    zero = {sympy.Symbol(name, real=True): 0 for name in names}
-    for statement in parse_statements(code):
-        expression = str_to_sympy(statement.expression)
-        if statement.operator not in ("+=", "-=") or expression.subs(zero) != 0:
-            return False
-    return True

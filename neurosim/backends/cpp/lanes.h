@@ -113,3 +113,31 @@ struct Barrier {
         }
     }
 };
+
+// Cells that have an event, in rising order.
+struct Events { const int32_t* list; int32_t count; };
+
+// Lanes of a thread that go through rows of synapses together: their sums fit into the cache.
+static const int most_together = 32;
+
+// Deliver the events of several lanes, some rows of synapses at a time. Where few cells have
+// one, a lane's rows would be too scattered to gain from it: then one lane after the other.
+template <class L, class EventsOf, class Deliver>
+static inline bool deliver_together(L* const lanes, const int active, const int cells,
+                                    const int tile, EventsOf events_of, Deliver deliver) {
+    Events events[most_together];
+    int64_t total = 0;
+    for (int l = 0; l < active; l++) total += (events[l] = events_of(lanes[l])).count;
+    const bool shared = 4 * total >= (int64_t)active * cells;
+    for (int end = shared ? tile : cells; total; end += tile) {
+        for (int l = 0; l < active; l++) {
+            int32_t count = 0;
+            while (count < events[l].count && events[l].list[count] < end) count++;
+            if (!count) continue;
+            deliver(lanes[l], events[l].list, count);
+            events[l].list += count, events[l].count -= count;
+            total -= count;
+        }
+    }
+    return shared;
+}

@@ -12,6 +12,8 @@ __all__ = ["check_lane_memory", "check_lanes", "images_in_flight"]
 #: Lanes of a thread that evaluates with others: images differ in length of work, so a
 #: thread that is done takes the next lane.
 _LANES_PER_THREAD = 8
+#: Lanes of a thread that evaluates side by side: what they share is fetched once for all.
+_SIDE_BY_SIDE = 16
 
 
 def check_lanes(lanes: int | None, threads: int) -> None:
@@ -35,7 +37,13 @@ def check_lanes(lanes: int | None, threads: int) -> None:
 
 
 def images_in_flight(
-    chunk: Chunk, lanes: int | None, threads: int, *, in_order: bool = False, meets: bool = False
+    chunk: Chunk,
+    lanes: int | None,
+    threads: int,
+    *,
+    in_order: bool = False,
+    meets: bool = False,
+    shares_rows: bool = False,
 ) -> int:
     """Lanes of a run.
 
@@ -53,13 +61,16 @@ def images_in_flight(
     meets : bool
         Whether the images of a batch meet when it is learnt: then all of them are in flight,
         whatever was asked for.
+    shares_rows : bool
+        Whether lanes side by side are faster than one after the other.
 
     Returns
     -------
     int
         By default all images of a batch where a chunk learns, since its sums then need no
         memory of their own; one where a single thread evaluates, which keeps that lane in
-        its cache. Never more than there are images that may be in flight together.
+        its cache, unless lanes gain from each other. Never more than there are images that
+        may be in flight together.
     """
     if in_order and chunk.learning:
         return 1
@@ -70,6 +81,8 @@ def images_in_flight(
         usual = lanes
     elif chunk.learning:
         usual = chunk.batch
+    elif shares_rows:
+        usual = _SIDE_BY_SIDE * threads
     else:
         usual = 1 if threads == 1 else _LANES_PER_THREAD * threads
     return min(usual, together)

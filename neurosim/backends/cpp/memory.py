@@ -100,11 +100,14 @@ class LaneLayout:
         Size of one lane.
     pathways : dict of str to str
         How each pathway runs, by ``"projection_pathway"``.
+    shares_rows : bool
+        Whether lanes side by side are faster than one after the other.
     """
 
     def __init__(self, text: str) -> None:
         described = json.loads(text)
         self.pathways: dict[str, str] = described["pathways"]
+        self.shares_rows: bool = described.get("shares_rows", False)
         self.shared = {name: np.dtype(_TYPES[ctype]) for name, ctype, _ in described["shared"]}
         self._fields: dict[str, tuple[int, np.dtype[Any], int]] = {}
         # row and step come first

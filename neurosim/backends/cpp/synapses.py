@@ -18,8 +18,10 @@ from neurosim.backends.cpp.statements import (
     cpp_read,
     cpp_value,
 )
+from neurosim.backends.cpp.together import write_shared_signal
 
-__all__ = ["ROWS_OF_LANES", "is_synaptic", "learning", "row_value", "signal", "split"]
+__all__ = ["ROWS_OF_LANES", "is_synaptic", "learning", "row_value", "runs_over_rows", "signal",
+           "split"]  # fmt: skip
 
 #: Synaptic rows delivered in one pass over the targets.
 _ROWS = 4
@@ -65,7 +67,14 @@ def split(block: Block, sender: str) -> tuple[Block, Block]:
 
 
 def signal(
-    fields: Fields, name: str, piece: Piece, pathway: Any, *, wiring: str, zero_is_silent: bool
+    fields: Fields,
+    name: str,
+    piece: Piece,
+    pathway: Any,
+    *,
+    wiring: str,
+    zero_is_silent: bool,
+    tile: int = 0,
 ) -> str:
     """Deliver events: several rows of synapses in one pass over the targets.
 
@@ -83,6 +92,8 @@ def signal(
         Which pairs of cells are joined; see :class:`~neurosim.circuit.Projection`.
     zero_is_silent : bool
         Whether a stored 0 delivers nothing, so that it may stand for a missing synapse.
+    tile : int
+        Rows that lanes side by side go through together; 0 for a function of one lane alone.
 
     Returns
     -------
@@ -95,20 +106,49 @@ def signal(
     start = [
         f"const int32_t _count = *L.count_{event}; if (!_count) return;",
         f"const int32_t* const _list = L.list_{event};",
-        *cpp_head(fields, piece),
     ]
+    head = cpp_head(fields, piece)
     if wiring == "one_to_one":
         inner = "const int _idx = _list[_e], _presynaptic_idx = _idx, _postsynaptic_idx = _idx;"
         lines = [f"EACH(_e, _count) {{ {inner}", *cpp_lines(fields, piece.vector), "}"]
-        return cpp_function(name, piece, ONE_LANE, [*start, *lines])
+        return cpp_function(name, piece, ONE_LANE, [*start, *head, *lines])
     forward = pathway.prepost == "pre"
     sender, receiver = ("pre", "post") if forward else ("post", "pre")
-    elsewhere = {access.index for access in piece.vector.writes} != {f"_{receiver}synaptic_idx"}
-    if elsewhere or not (wiring == "all_to_all" or zero_is_silent):
-        lines = _event_by_event(fields, piece, sizes, forward, wiring)
-    else:
+    if runs_over_rows(piece, receiver, wiring, zero_is_silent):
         lines = _rows_at_once(fields, piece, sizes, sender, receiver)
-    return cpp_function(name, piece, ONE_LANE, [*start, *lines])
+        if tile:
+            lines = [*head, *lines]
+            return write_shared_signal(name, piece, event, len(pathway.source), tile, lines)
+    else:
+        lines = _event_by_event(fields, piece, sizes, forward, wiring)
+    return cpp_function(name, piece, ONE_LANE, [*start, *head, *lines])
+
+
+def runs_over_rows(piece: Piece, receiver: str, wiring: str, zero_is_silent: bool) -> bool:
+    """Whether events are delivered row by row, without a look at each synapse's cells.
+
+    Parameters
+    ----------
+    piece : Piece
+        Statements of Brian2.
+    receiver : {"pre", "post"}
+        Which cell receives.
+    wiring : str
+        Which pairs of cells are joined.
+    zero_is_silent : bool
+        Whether a stored 0 delivers nothing.
+
+    Returns
+    -------
+    bool
+        True if nothing is written but the receiving cells, and missing synapses do no harm.
+    """
+    written = {access.index for access in piece.vector.writes}
+    return (
+        written == {f"_{receiver}synaptic_idx"}
+        and wiring != "one_to_one"
+        and (wiring == "all_to_all" or zero_is_silent)
+    )
 
 
 def _event_by_event(

@@ -20,14 +20,13 @@ from neurosim.backends.cpp import synapses
 from neurosim.backends.cpp.generate import (
     Assembly,
     Program,
-    adds_nothing,
     assemble,
-    commit_leaves_silent,
     write_calls,
     write_struct,
 )
 from neurosim.backends.cpp.memory import LaneLayout
 from neurosim.backends.cpp.pieces import Piece
+from neurosim.backends.cpp.silence import adds_nothing, commit_leaves_silent
 from neurosim.backends.cuda import cells
 from neurosim.backends.cuda.barriers import Touched, Work, touched_by, with_barriers
 from neurosim.backends.cuda.learning import Gather, learn_tiles
