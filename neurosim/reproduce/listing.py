@@ -80,7 +80,7 @@ def _elsewhere(here: bool) -> str:
 def _rows(table: str, own: Costs, shipped: Costs) -> Iterator[str]:
     rows = rows_of(table)
     width = max(len(row.name) for row in rows)
-    total, foreign = 0.0, False
+    total, foreign, known = 0.0, False, True
     for row in rows:
         cost, here = _cost(row, own, shipped)
         hidden = "-".join(map(str, row.hidden))
@@ -88,12 +88,14 @@ def _rows(table: str, own: Costs, shipped: Costs) -> Iterator[str]:
         published = f", published {value} %" if value else ""
         words = "not measured" if cost is None else duration(cost.seconds(row))
         total += 0.0 if cost is None else cost.seconds(row)
+        known &= cost is not None
         foreign |= not here
         yield (
             f"{row.name:<{width}}  {words + _elsewhere(here):>12}  "
             f"hidden {hidden}, {row.epochs} epochs{published}"
         )
-    yield f"{'all':<{width}}  {duration(total) + _elsewhere(not foreign):>12}"
+    words = duration(total) + _elsewhere(not foreign) if known else "not measured"
+    yield f"{'all':<{width}}  {words:>12}"
 
 
 def _cost(row: Row, own: Costs, shipped: Costs) -> tuple[Cost | None, bool]:

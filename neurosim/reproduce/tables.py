@@ -71,6 +71,11 @@ TABLES: Mapping[str, Table] = {
             in_proportion=True,
         ),
         Table(
+            "reciprocal-learning",
+            "CorInfoMax with reciprocal feedback learning, and without each of its changes",
+            "settings chosen here; nothing is published for this variant",
+        ),
+        Table(
             "digits",
             "All systems on the embedded digits",
             "presets chosen here; nothing is published for this data set",
@@ -227,6 +232,8 @@ def _row(
         raise ParameterError(
             f"presets of {system}: table.name = {table!r}; {near_matches(table, TABLES)}"
         )
-    method = "".join(f"/{name}={value}" for name, value in chosen.items())
+    # as the command line takes them: false, not False
+    written = {k: str(v).lower() if isinstance(v, bool) else v for k, v in chosen.items()}
+    method = "".join(f"/{name}={value}" for name, value in written.items())
     name = f"{dataset}/{system}{sizes}{method}"
     return Row(name, table, system, dataset, preset.hidden, chosen, preset.epochs, entry)
