@@ -15,8 +15,12 @@
 
 // A loop over cells or events that do not depend on each other, and what is done once: what
 // runs on one thread here is shared by a block of threads where a program runs on a GPU.
-#define EACH(i, n) _Pragma("GCC ivdep") for (int i = 0; i < (n); i++)
+#define FROM_TO(i, from, to) _Pragma("GCC ivdep") for (int i = (from); i < (to); i++)
+#define EACH(i, n) FROM_TO(i, 0, n)
 #define ONE
+
+// Rows of synapses that are gone through column by column before the next ones.
+#define ROWS_IN_CACHE 16
 
 #define _brian_pow(x, y) (pow((x), (y)))
 #define _brian_abs std::abs

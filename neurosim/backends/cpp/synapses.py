@@ -179,7 +179,16 @@ def _rows_at_once(
     others = [a for a in inner.reads if not is_synaptic(a) and a.index != index]
     known = [(a.name, c_data_type(a.variable.dtype)) for a in outer.reads]
     known += [(s.target, s.declares) for s in outer.steps]
-    lines = ["int _e = 0;"]
+    each, lines = f"EACH({index}, {targets}) {{", []
+    if receiver == "pre":
+        # weights of one sender lie a row apart: some rows at a time, which then stay in the cache
+        each = f"FROM_TO({index}, _first, _last) {{"
+        lines += [
+            f"for (int _first = 0; _first < {targets}; _first += ROWS_IN_CACHE) {{",
+            f"const int _left = {targets} - _first;",
+            "const int _last = _first + (_left < ROWS_IN_CACHE ? _left : ROWS_IN_CACHE);",
+        ]
+    lines.append("int _e = 0;")
     for rows in (_ROWS, 1):
         lines.append(f"for (; _e + {rows} <= _count; _e += {rows}) {{")
         for k in range(rows):
@@ -194,7 +203,7 @@ def _rows_at_once(
                 f"{fields.place(a.variable)} + {offset};"
                 for a in weights
             ]
-        lines.append(f"EACH({index}, {targets}) {{")
+        lines.append(each)
         lines += [
             cpp_read(a, cpp_value(fields, a), constant=a.name not in written)
             for a in inner.reads
@@ -210,6 +219,8 @@ def _rows_at_once(
             lines += [*(part.code for part in inner.steps), "}"]
         lines += [f"{cpp_value(fields, a)} = {a.name};" for a in inner.writes]
         lines.append("} }")
+    if receiver == "pre":
+        lines.append("}")
     return lines
 
 

@@ -95,7 +95,10 @@ static inline void list_hits(const uint8_t* flags, const uint32_t*, int cells, i
 }
 #endif
 
-#define EACH(i, n) for (int i = THREAD; i < (int)(n); i += THREADS)
+#define EACH(i, n) FROM_TO(i, 0, n)
+#define FROM_TO(i, from, to) for (int i = (from) + THREAD; i < (int)(to); i += THREADS)
+// All at once: the threads of a block share them.
+#define ROWS_IN_CACHE (1 << 30)
 #define ONE if (THREAD == 0)
 #define _brian_pow(x, y) (pow((x), (y)))
 #define _brian_abs std::abs
