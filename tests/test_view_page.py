@@ -278,6 +278,26 @@ def test_the_page_can_be_used_on_a_telephone(hands: Hands, page: Path) -> None:
     assert not hands.complaints()
 
 
+def test_a_finger_scrolls_the_page_and_does_not_zoom(hands: Hands, page: Path) -> None:
+    """Guards against plots that catch the finger of who wants to see what is below them."""
+    touch = "Emulation.setTouchEmulationEnabled"
+    hands.driver.execute_cdp_cmd(touch, {"enabled": True, "maxTouchPoints": 5})
+    try:
+        hands.open(page.as_uri(), TELEPHONE)
+        assert hands.see("matchMedia('(pointer: coarse)').matches")
+        box, before = hands.place("potential"), hands.see("window.scrollY")
+        swipe = {"x": box["left"] + 0.3 * box["width"], "y": box["top"] + box["height"] / 2}
+        hands.driver.execute_cdp_cmd("Input.synthesizeScrollGesture", {
+            **swipe, "yDistance": -150, "gestureSourceType": "touch", "speed": 2000,
+        })  # fmt: skip
+        assert hands.see("window.scrollY") > before + 50
+        assert hands.see("[m.along.start, m.along.end]") == [0, 18]
+        assert not hands.see("Object.values(m.panels).some(p => p.figure.toolbar.tools"
+                             ".some(tool => tool.active))")  # fmt: skip
+    finally:
+        hands.driver.execute_cdp_cmd(touch, {"enabled": False})
+
+
 @pytest.mark.slow
 def test_two_moments_of_training_share_the_axes(
     hands: Hands, source: LiveSource, tmp_path: Path
