@@ -17,6 +17,8 @@ from neurosim.models.bp import Backpropagation
 from neurosim.models.phsic import PHSIC
 from neurosim.models.reciprocal_feedback import ReciprocalFeedback
 from neurosim.system import System
+from neurosim.viewer.data import gather
+from neurosim.viewer.opening import open_source
 
 IMAGES = 7
 
@@ -133,6 +135,8 @@ def test_names_shapes_and_units_are_those_of_other_recordings() -> None:
     assert mine.soma.attrs["units"] == "1"
     np.testing.assert_array_equal(mine.time, theirs.time)
     np.testing.assert_array_equal(mine.phase, theirs.phase)
+    seen = gather(open_source(tree))
+    assert seen.facts["ids"] == tree.image.values.tolist()
 
 
 def test_a_recording_too_large_for_memory_goes_to_its_file(tmp_path: Path) -> None:
