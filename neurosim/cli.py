@@ -12,14 +12,18 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
 from neurosim.commands import COMMANDS
+from neurosim.commands.options import Lists, joined_lists
 from neurosim.errors import NeurosimError, near_matches
 
 __all__ = ["build_parser", "main"]
+
+log = logging.getLogger("neurosim")
 
 #: Least time between two epochs that a file or a pipe is told of; ``log.txt`` has them all.
 _BETWEEN_EPOCHS_S = 5.0
@@ -45,14 +49,26 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse all arguments; those of a command that it does not know are its own error."""
-        options, strange = self.parse_known_args(args, namespace)
+        words = self._joined(sys.argv[1:] if args is None else args)
+        options, strange = self.parse_known_args(words, namespace)
+        command = self.choices().get(getattr(options, "command", ""), self)
+        if options.verbose and "--quiet" in command._option_string_actions and options.quiet:
+            command.error("--verbose and --quiet exclude each other; give one of them")
         if strange:
-            command = self.choices().get(getattr(options, "command", ""), self)
             words = [*command._option_string_actions]
             close = difflib.get_close_matches(strange[0].partition("=")[0], words, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             command.error(f"unrecognized arguments: {' '.join(strange)}{hint}")
         return options
+
+    def _joined(self, words: Sequence[str]) -> list[str]:
+        """Words whose lists of numbers end before a run folder that follows them."""
+        command = next((self.choices()[word] for word in words if word in self.choices()), self)
+        if all(action.option_strings for action in command._actions):
+            return list(words)
+        lists = [action for action in command._actions if isinstance(action, Lists)]
+        named = {option for action in lists for option in action.option_strings}
+        return joined_lists(words, named)
 
 
 class _Version(argparse.Action):
@@ -100,10 +116,24 @@ def build_parser() -> argparse.ArgumentParser:
         action=_Completion,
         help='print the completion of bash, zsh or tcsh: eval "$(neurosim --completion bash)"',
     )
+    _add_verbose(parser, False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
+    for one in commands.choices.values():
+        # absent where not given, so that `neurosim -v COMMAND` counts as well
+        _add_verbose(one, argparse.SUPPRESS)
     return parser
+
+
+def _add_verbose(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        default=default,
+        help="say what is read and compiled, where it is kept, what runs, and how long it takes",
+    )
 
 
 # ---------------------------------------------------------------- entry point
@@ -130,10 +160,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     options = parser.parse_args(arguments)
-    _show_messages(quiet=getattr(options, "quiet", False))
+    _show_messages(quiet=getattr(options, "quiet", False), verbose=options.verbose)
     signal.signal(signal.SIGTERM, _stop)
+    started = time.perf_counter()
     try:
+        if options.verbose:
+            _tell_versions()
         status = int(options.run(options))
+        log.debug("done in %.1f s", time.perf_counter() - started)
         sys.stdout.flush()
     except NeurosimError as error:
         return _complain(error)
@@ -188,15 +222,33 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt(number)
 
 
-def _show_messages(*, quiet: bool) -> None:
-    log = logging.getLogger("neurosim")
-    log.setLevel(logging.INFO)
+def _tell_versions() -> None:
+    from neurosim.backends.cores import available_cores
+    from neurosim.commands.versions import versions
+
+    for line in versions().splitlines():
+        log.debug("%s", line)
+    log.debug("cores:    %d", available_cores())
+
+
+def _show_messages(*, quiet: bool, verbose: bool) -> None:
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
     log.handlers.clear()
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    handler: logging.Handler = _BesideProgress() if verbose else logging.StreamHandler()
+    handler.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     handler.setFormatter(logging.Formatter("neurosim: %(message)s"))
     handler.addFilter(_SomeEpochs())
     log.addHandler(handler)
+
+
+class _BesideProgress(logging.Handler):
+    """Writes messages to standard error, above a progress bar that is being drawn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message."""
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stderr)
 
 
 class _SomeEpochs(logging.Filter):

@@ -169,6 +169,44 @@ def test_lists_of_numbers_have_one_notation(words: list[str]) -> None:
     assert (parsed.hidden, parsed.seeds) == ([500, 300], [0, 1, 2, 7])
 
 
+@pytest.mark.parametrize(
+    ("line", "name", "members"),
+    [
+        ("record runs/a --out x.nc --images 3 7 9", "images", [3, 7, 9]),
+        ("record --images 3,7 9 runs/a --out x.nc", "images", [3, 7, 9]),
+        ("record runs/a --out x.nc --neurons 0 1-2", "neurons", [0, 1, 2]),
+        ("view --neurons 0 1,2 runs/a", "neurons", [0, 1, 2]),
+        ("view runs/a --traces soma apical", "traces", ["soma", "apical"]),
+        ("view runs/a --traces soma,apical", "traces", ["soma", "apical"]),
+        ("diagram --layers 4,3 2 ep", "layers", [4, 3, 2]),
+        ("compare --systems ep,csm pc", "systems", ["ep", "csm", "pc"]),
+        ("plot runs/a --only angle,events", "only", ["angle", "events"]),
+        ("reproduce table1 --rows mnist/ep mnist/pc", "rows", ["mnist/ep", "mnist/pc"]),
+        ("pretrained --make ep, csm", "make", ["ep", "csm"]),
+    ],
+)
+def test_every_list_takes_spaces_and_commas(line: str, name: str, members: list[Any]) -> None:
+    """Guards a command whose lists are written otherwise, or that swallow what follows."""
+    parsed = build_parser().parse_args(line.split())
+    assert getattr(parsed, name) == members
+    assert "runs/a" not in line or Path("runs/a") in vars(parsed).values()
+
+
+def test_verbose_says_what_runs_where_and_how_long(tmp_path: Path) -> None:
+    """Guards details that cannot be seen, or that come unasked."""
+    options = (*DIGITS, *FEW, "--backend", "runtime", "--out")
+    told = call(*options, tmp_path / "a", "-v").err
+    assert "cache: " in told
+    assert "cores: " in told
+    assert "data set: digits" in told
+    assert re.search(r"runtime: 40 images learnt, batches of 1 in \d+\.\d\d s", told)
+    assert re.search(rf"checkpoint: {tmp_path / 'a'}\S+, \d+\.\d MB in", told)
+    assert re.search(r"done in \d+\.\d s", told)
+    assert "images learnt" not in call("-v", "systems").err
+    assert "cache: " not in call("systems").err
+    assert "exclude each other" in refusal("train", "-v", "--quiet")
+
+
 def test_completion_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards a traceback; where the package is, the script names the commands."""
     monkeypatch.setitem(sys.modules, "shtab", None)

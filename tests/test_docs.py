@@ -81,9 +81,9 @@ def test_the_page_on_learning_rules_does_what_it_says() -> None:
     assert names["accuracy_delta"] > 70
 
 
-def test_the_second_system_of_the_architecture_page_equals_numpy() -> None:
+def test_the_back_end_by_itself_equals_numpy() -> None:
     """Guards the claim that one set of weights may carry signal both ways."""
-    names = run_page(ROOT / "docs" / "architecture.md")
+    names = run_page(ROOT / "docs" / "brian2-objects.md")
     assert names["moved"] > 0.01
     assert names["difference"] < 1e-12
 
@@ -115,7 +115,7 @@ def test_the_front_page_is_short() -> None:
 
 
 #: Pages with tests of their own above.
-_RUN_ABOVE = ("README.md", "architecture.md", "write-your-own-rule.md")
+_RUN_ABOVE = ("README.md", "brian2-objects.md", "write-your-own-rule.md")
 _OTHERS = [page for page in PAGES if page.name not in _RUN_ABOVE and blocks(page, "python")]
 
 

@@ -127,6 +127,19 @@ class Hands:
             mouse("mouseMoved", float(share), 1)
         mouse("mouseReleased", end, 0)
 
+    def swipe(self, x: float, y: float, *, up: float) -> None:
+        """With a finger over the screen."""
+        places = [y - share * up for share in np.linspace(0, 1, 10)]
+        kinds = ["touchStart", *["touchMove"] * (len(places) - 1)]
+        for kind, place in zip(kinds, places, strict=True):
+            points = [{"x": x, "y": place}]
+            self.driver.execute_cdp_cmd(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+            )
+        self.driver.execute_cdp_cmd(
+            "Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []}
+        )
+
     def complaints(self) -> list[Any]:
         """Errors that the browser has logged."""
         return [e for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
@@ -276,6 +289,23 @@ def test_the_page_can_be_used_on_a_telephone(hands: Hands, page: Path) -> None:
     hands.press("z")
     assert hands.see("m.along.start") == 12
     assert not hands.complaints()
+
+
+def test_a_finger_scrolls_the_page_and_does_not_zoom(hands: Hands, page: Path) -> None:
+    """Guards against plots that catch the finger of who wants to see what is below them."""
+    touch = "Emulation.setTouchEmulationEnabled"
+    hands.driver.execute_cdp_cmd(touch, {"enabled": True, "maxTouchPoints": 5})
+    try:
+        hands.open(page.as_uri(), TELEPHONE)
+        assert hands.see("matchMedia('(pointer: coarse)').matches")
+        box, before = hands.place("potential"), hands.see("window.scrollY")
+        hands.swipe(box["left"] + 0.3 * box["width"], box["top"] + box["height"] / 2, up=150)
+        hands.wait(f"return window.scrollY > {before} + 50", "the page to move")
+        assert hands.see("[m.along.start, m.along.end]") == [0, 18]
+        assert not hands.see("Object.values(m.panels).some(p => p.figure.toolbar.tools"
+                             ".some(tool => tool.active))")  # fmt: skip
+    finally:
+        hands.driver.execute_cdp_cmd(touch, {"enabled": False})
 
 
 @pytest.mark.slow

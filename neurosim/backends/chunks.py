@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,8 +27,11 @@ __all__ = [
     "counted_events",
     "event_totals",
     "frozen_parts",
+    "log_run",
     "parameter_values",
 ]
+
+log = logging.getLogger("neurosim")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -343,3 +347,23 @@ def event_totals(
                 count = counts[sender, pathway.event].astype(np.int64)
                 totals[f"{projection.name}.{pathway.name}"] = int(count @ reached)
     return totals
+
+
+def log_run(backend: str, chunk: Chunk, seconds: float, how: str = "") -> None:
+    """Tell, in detail, what was run and how long it took.
+
+    Parameters
+    ----------
+    backend : str
+        Name of the back end.
+    chunk : Chunk
+        What was run.
+    seconds : float
+        Wall time of the run.
+    how : str
+        Lanes, threads or the like.
+    """
+    learnt = f"learnt, batches of {chunk.batch}" if chunk.learning else "shown"
+    log.debug(
+        "%s: %d images %s in %.2f s%s", backend, chunk.cycles, learnt, seconds, how and f", {how}"
+    )

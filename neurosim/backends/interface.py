@@ -49,7 +49,8 @@ class Backend(abc.ABC):
         What sets back ends apart, for those who would otherwise ask for a name:
         ``"compiled"`` (a program is made before the first run; it records all cells of a
         population, whichever are kept), ``"side by side"`` (several images are in flight
-        at a time, and several threads share them), ``"records"`` (gives trajectories).
+        at a time, and several threads share them), ``"records"`` (gives trajectories),
+        ``"records learning"`` (also while it learns, and then learns the same, bit for bit).
     circuit : Circuit
         What it runs.
     dtype : numpy.dtype

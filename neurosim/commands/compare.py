@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.commands.options import (
-    NumberLists,
     add_data_folder,
+    add_list,
     add_reading_options,
-    numbers,
+    names,
     path,
     shown,
     whole_number,
@@ -24,7 +24,7 @@ _EXAMPLES = """\
 examples:
   neurosim compare runs/a runs/b runs/c           runs that are there; runs that differ
                                                   in their seed only make one line
-  neurosim compare --systems corinfomax,ep --seeds 3 --dataset digits --jobs 2
+  neurosim compare --systems corinfomax ep --seeds 3 --dataset digits --jobs 2
                                                   trains what is missing, then compares
 
 The table goes to the terminal and to comparison.md, the figure to comparison.png,
@@ -57,20 +57,19 @@ def add(commands: Any) -> None:
         "runs/compare-DATASET)",
     )
     group = parser.add_argument_group("systems to train first")
-    group.add_argument(
+    add_list(
+        group,
         "--systems",
-        metavar="A,B,...",
-        help="systems, joined by commas, or all; FILE.py:CLASS is one of your own",
+        of=names,
+        metavar="NAME",
+        help="systems, or all; FILE.py:CLASS is one of your own",
     )
     group.add_argument(
         "--seeds", type=whole_number, metavar="N", help="runs of each, seeds 0 to N-1 (default: 3)"
     )
     group.add_argument("--dataset", help="data set (default: mnist)")
     add_data_folder(group)
-    group.add_argument(
-        "--hidden", type=numbers, action=NumberLists, nargs="+", metavar="N",
-        help="sizes of the hidden layers",
-    )  # fmt: skip
+    add_list(group, "--hidden", metavar="N", help="sizes of the hidden layers")
     group.add_argument(
         "--epochs", type=whole_number, metavar="N", help="epochs (default: each preset's)"
     )
@@ -125,14 +124,13 @@ def _default_out(options: argparse.Namespace) -> Path:
     )
 
 
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
+def _names(names: list[str]) -> list[str]:
     if names == ["all"]:
         from neurosim.models import SYSTEMS
 
         return list(SYSTEMS)
     if len(set(names)) != len(names):
-        raise ParameterError(f"--systems {text}: one is given twice; leave it out")
+        raise ParameterError(f"--systems {' '.join(names)}: one is given twice; leave it out")
     return names
 
 

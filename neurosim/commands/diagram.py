@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import path, shown, whole_number
+from neurosim.commands.options import add_list, path, shown
 
 __all__ = ["add"]
 
@@ -23,10 +23,9 @@ def add(commands: Any) -> None:
         metavar="SYSTEM",
         help="name of a learning system, or FILE.py:CLASS for one of your own",
     )
-    parser.add_argument(
+    add_list(
+        parser,
         "--layers",
-        type=whole_number,
-        nargs="+",
         metavar="N",
         help="layer sizes from input to output (default: those of the preset)",
     )

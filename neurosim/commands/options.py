@@ -5,20 +5,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurosim.errors import ParameterError
 
 __all__ = [
-    "NumberLists",
+    "Lists",
     "add_circuit_options",
     "add_cluster_options",
     "add_data_folder",
+    "add_list",
     "add_reading_options",
     "cluster_from",
+    "joined_lists",
+    "names",
     "number_list",
     "numbers",
     "path",
@@ -26,6 +30,9 @@ __all__ = [
     "shown",
     "whole_number",
 ]
+
+#: A number, or a list of numbers and ranges.
+_NUMBERS = re.compile(r"\d[\d,-]*")
 
 #: Options that are not named after their setting.
 _OPTION_NAMES = {"check_output": "no-output-check"}
@@ -111,13 +118,74 @@ def number_list(text: str) -> list[int]:
     return numbers
 
 
-class NumberLists(argparse.Action):
-    """Numbers in either notation, ``0 1 2`` or ``0,1,2``, also ranges such as ``0-9``."""
+class Lists(argparse.Action):
+    """A list in either notation, ``0 1 2`` or ``0,1,2``; for numbers also ``0-9``."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
         """Keep one list."""
         del parser, option
-        setattr(namespace, self.dest, [number for numbers in values for number in numbers])
+        setattr(namespace, self.dest, [item for items in values for item in items])
+
+
+def add_list(parser: Any, option: str, *, metavar: str, help: str, of: Any = None) -> None:
+    """Add an option that takes a list, with spaces or commas between its members.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or group of one
+        What gets it.
+    option : str
+        Its name, with dashes.
+    metavar, help : str
+        As argparse takes them.
+    of : callable, optional
+        Converts a word to a list of members; :func:`numbers` by default.
+    """
+    parser.add_argument(
+        option, type=of or numbers, action=Lists, nargs="+", metavar=metavar, help=help
+    )
+
+
+def joined_lists(words: Sequence[str], options: Collection[str]) -> list[str]:
+    """Join numbers that follow an option with commas, so that a folder after them stays apart.
+
+    Parameters
+    ----------
+    words : sequence of str
+        What the user wrote.
+    options : collection of str
+        Options that take lists of numbers.
+
+    Returns
+    -------
+    list of str
+        ``--images 3 7 runs/a`` becomes ``--images=3,7 runs/a``.
+    """
+    found: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        members: list[str] = []
+        while word in options and rest and _NUMBERS.fullmatch(rest[0]):
+            members.append(rest.pop(0))
+        found.append(f"{word}={','.join(members)}" if members else word)
+    return found
+
+
+def names(text: str) -> list[str]:
+    """Convert one word of an option that takes several names.
+
+    Parameters
+    ----------
+    text : str
+        What the user wrote.
+
+    Returns
+    -------
+    list of str
+        One name, or those of a list with commas.
+    """
+    return [name for part in text.split(",") if (name := part.strip())]
 
 
 def numbers(text: str) -> list[int]:
@@ -156,13 +224,8 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
         help="mnist (default), fashion-mnist, kmnist, cifar10, or digits (embedded, no download); "
         "or data of your own: FILE.npz, or a folder of images",
     )
-    group.add_argument(
-        "--hidden",
-        type=numbers,
-        action=NumberLists,
-        nargs="+",
-        metavar="N",
-        help="sizes of the hidden layers (default: the preset's)",
+    add_list(
+        group, "--hidden", metavar="N", help="sizes of the hidden layers (default: the preset's)"
     )
     group.add_argument(
         "--batch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from neurosim.commands.options import add_data_folder, path, shown
+from neurosim.commands.options import add_data_folder, add_list, names, path, shown
 
 __all__ = ["add"]
 
@@ -31,9 +31,8 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", type=path, metavar="RUN", help="run folder, or one of seeds")
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="these figures (default: all)"
-    )
+    add_list(parser, "--only", of=names, metavar="NAME", help="these figures (default: all)")
+    parser.set_defaults(only=[])
     parser.add_argument(
         "--out", type=path, metavar="DIR", help="folder of the figures (default: RUN/figures)"
     )

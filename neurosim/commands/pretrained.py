@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import add_data_folder, path, whole_number
+from neurosim.commands.options import add_data_folder, add_list, names, path, whole_number
 from neurosim.errors import ParameterError
 
 __all__ = ["add"]
@@ -15,7 +15,7 @@ __all__ = ["add"]
 _EXAMPLES = """\
 examples:
   neurosim pretrained                                    what there is
-  neurosim pretrained --make ep,corinfomax --dataset mnist --epochs 10
+  neurosim pretrained --make ep corinfomax --dataset mnist --epochs 10
 
 From Python: neurosim.load_pretrained("ep", "mnist"). The same command after an interrupt goes
 on; runs lie in the folder --runs, what they have learnt goes to the user's cache folder.
@@ -31,9 +31,7 @@ def add(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--make", metavar="A,B,...", help="train these systems, joined by commas, or all"
-    )
+    add_list(parser, "--make", of=names, metavar="NAME", help="train these systems, or all")
     parser.add_argument("--dataset", help="data set (default: digits)")
     add_data_folder(parser)
     parser.add_argument(
@@ -75,14 +73,14 @@ def _make(options: argparse.Namespace) -> int:
     from neurosim.runs.interrupts import Interrupted
     from neurosim.runs.settings import resolve
 
-    names = [name.strip() for name in options.make.split(",") if name.strip()]
+    wanted = SYSTEMS if options.make == ["all"] else options.make
     given = {
         "dataset": options.dataset or "digits",
         "data_dir": options.data_dir,
         "epochs": options.epochs,
     }
     # all are checked before the first one is trained
-    planned = [resolve({**given, "system": n}) for n in (SYSTEMS if names == ["all"] else names)]
+    planned = [resolve({**given, "system": n}) for n in wanted]
     try:
         for settings in planned:
             made = make_pretrained(

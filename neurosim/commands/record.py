@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from neurosim.commands.options import add_data_folder, number_list, path, shown, whole_number
+from neurosim.commands.options import add_data_folder, add_list, path, shown, whole_number
 from neurosim.errors import ParameterError
 
 __all__ = ["add", "add_image_options"]
@@ -35,9 +35,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--layer", type=whole_number, metavar="N", help="one layer; 0 is the input (default: all)"
     )
-    parser.add_argument(
-        "--neurons", type=number_list, metavar="LIST", help="neurons of the layer, e.g. 0-19"
-    )
+    add_list(parser, "--neurons", metavar="N", help="neurons of the layer, e.g. 3 7 or 0-19")
     parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
     parser.add_argument(
         "--beta", type=float, metavar="X", help="signed nudge (default: the system's own)"
@@ -59,13 +57,13 @@ def add(commands: Any) -> None:
 
 def add_image_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose images of a run's data set."""
-    parser.add_argument(
+    add_list(
+        parser,
         "--images",
-        type=number_list,
-        default="0-9",
-        metavar="LIST",
-        help="numbers of the images, e.g. 0-9,12 (default: 0-9)",
+        metavar="N",
+        help="numbers of the images, e.g. 3 7 9 or 0-9,12 (default: 0-9)",
     )
+    parser.set_defaults(images=list(range(10)))
     parser.add_argument(
         "--split", choices=("test", "train"), default="test", help="part of the data set"
     )

@@ -12,7 +12,9 @@ from typing import Any
 from neurosim.commands.options import (
     add_cluster_options,
     add_data_folder,
+    add_list,
     cluster_from,
+    names,
     path,
     shown,
     whole_number,
@@ -27,7 +29,7 @@ examples:
   neurosim reproduce figure mu-ff --rows digits   a figure from runs
   neurosim reproduce figure urfb-linear           a figure without runs
   neurosim reproduce digits                       a table; no download
-  neurosim reproduce table1 --rows mnist/corinfomax,mnist/ep --seeds 10
+  neurosim reproduce table1 --rows mnist/corinfomax mnist/ep --seeds 10
   neurosim reproduce table1 --rows mnist --epochs 10 --jobs 2
   neurosim reproduce table1 --seeds 10 --cluster tcp://HOST:8786   on many machines
 
@@ -69,9 +71,7 @@ def add(commands: Any) -> None:
 
 
 def _add_runs(group: Any) -> None:
-    group.add_argument(
-        "--rows", metavar="A,B,...", help="rows, or data sets, joined by commas (default: all)"
-    )
+    add_list(group, "--rows", of=names, metavar="NAME", help="rows, or data sets (default: all)")
     group.add_argument(
         "--seeds", type=whole_number, metavar="N", help="runs of each, seeds 0 to N-1 (default: 3)"
     )
@@ -162,7 +162,7 @@ def _figure(options: argparse.Namespace) -> Sequence[Path]:
         if options.page is not None:
             raise ParameterError("--page is for tables, and this is a figure; leave it out")
         figure = paper_figure(options.name)
-        rows = figure_rows(figure, _names(options.rows))
+        rows = figure_rows(figure, options.rows)
         with cluster_from(options) as cluster:
             return make_figure(
                 figure, rows, images=options.images, cluster=cluster, **_how(options)
@@ -186,7 +186,7 @@ def _table(options: argparse.Namespace) -> Sequence[Path]:
 
     if options.images is not None:
         raise ParameterError("--images is for figures: rows of tables have all images")
-    rows = chosen_rows(options.what, _names(options.rows))
+    rows = chosen_rows(options.what, options.rows)
     with cluster_from(options) as cluster:
         reproduce_rows(rows, cluster=cluster, **_how(options))
     page = options.page or options.out / "results.md"
@@ -219,7 +219,7 @@ def _measure(options: argparse.Namespace) -> int:
             raise ParameterError("--rows names rows of a table; name the table, too")
         rows = [row for table in TABLES for row in rows_of(table)]
     else:
-        rows = chosen_rows(options.what, _names(options.rows))
+        rows = chosen_rows(options.what, options.rows)
     costs = Costs.own()
     for row, computed_by, cost in measure(
         rows,
@@ -237,7 +237,3 @@ def _measure(options: argparse.Namespace) -> int:
                 flush=True,
             )
     return 0
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

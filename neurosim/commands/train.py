@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.commands.options import (
-    NumberLists,
     add_circuit_options,
     add_cluster_options,
     add_data_folder,
+    add_list,
     cluster_from,
-    numbers,
     path,
     settings_from,
     shown,
@@ -55,7 +54,7 @@ environment variables:
 #: Options that a resumed run takes.
 _WITH_RESUME = (
     "--epochs, --until, --data-dir, --backend, --no-output-check, --jobs, --cluster, --stretch, "
-    "--lanes, --threads, --tensorboard, --gallery and --quiet"
+    "--lanes, --threads, --tensorboard, --gallery, --quiet and --verbose"
 )
 
 
@@ -98,11 +97,9 @@ def add(commands: Any) -> None:
     group.add_argument(
         "--seed", type=whole_number, metavar="N", help="seed of all randomness (default: 0)"
     )
-    group.add_argument(
+    add_list(
+        group,
         "--seeds",
-        type=numbers,
-        action=NumberLists,
-        nargs="+",
         metavar="N",
         help="several runs, one per seed, in folders of their own below --out",
     )

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import number_list, path, shown, whole_number
+from neurosim.commands.options import add_list, names, path, shown, whole_number
 from neurosim.commands.record import add_image_options
 from neurosim.errors import ParameterError
 
@@ -41,11 +41,8 @@ def add(commands: Any) -> None:
     parser.add_argument("--image", type=whole_number, metavar="N", help="image to begin with")
     parser.add_argument("--layer", type=whole_number, metavar="N", help="layer to begin with")
     parser.add_argument("--neuron", type=whole_number, metavar="N", help="neuron to begin with")
-    parser.add_argument(
-        "--traces",
-        type=lambda text: [name.strip() for name in text.split(",")],
-        metavar="LIST",
-        help="traces shown at first, e.g. soma,basal,apical",
+    add_list(
+        parser, "--traces", of=names, metavar="NAME", help="traces shown at first, e.g. soma apical"
     )
     parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
     parser.add_argument(
@@ -64,10 +61,12 @@ def add(commands: Any) -> None:
         "--save", type=path, metavar="FILE", help="write a picture (.png, .pdf, .svg), and end"
     )
     parser.add_argument("--html", type=path, metavar="FILE", help="write a page, and end")
-    parser.add_argument(
-        "--neurons", type=number_list, metavar="LIST",
-        help="neurons kept of --layer (default: the lowest), e.g. 0-99",
-    )  # fmt: skip
+    add_list(
+        parser,
+        "--neurons",
+        metavar="N",
+        help="neurons kept of --layer (default: the lowest), e.g. 3 7 or 0-99",
+    )
     parser.add_argument(
         "--port", type=whole_number, metavar="N", help="where the server of the view listens"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from neurosim.data.sources import read_raw_images
 from neurosim.errors import DataError
 
 __all__ = ["default_data_dir", "describe_dataset", "load_dataset"]
+
+log = logging.getLogger("neurosim")
 
 
 def default_data_dir() -> Path:
@@ -136,6 +139,7 @@ def load_dataset(
         {"scale": scale, "test_share": test_share, "image_size": image_size, "colour": colour}
     )
     if is_own(name):
+        log.debug("data set: %s", name)
         whole = load_own(name, data_dir, reading)
         train = _choose_train(len(whole.y_train), train_images, seed)
         test = _choose_test(len(whole.y_test), test_images)
@@ -148,6 +152,7 @@ def load_dataset(
         )
     info = describe_dataset(name, reading=reading)
     folder = _data_folder(data_dir) if info.needs_files else None
+    log.debug("data set: %s from %s", info.name, folder or "scikit-learn")
     raw = read_raw_images(info, folder)
     train = _choose_train(len(raw.train_labels), train_images, seed)
     test = _choose_test(len(raw.test_labels), test_images)

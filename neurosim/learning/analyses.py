@@ -12,24 +12,27 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosim.backends import open_backend
 from neurosim.circuit.readouts import STATE_CHANGE, readout_name, with_state_changes
-from neurosim.errors import DataError
+from neurosim.errors import DataError, ParameterError
 from neurosim.learning import metrics
+from neurosim.learning.epochs import Learner
 from neurosim.learning.labelled import labelled_weights
-from neurosim.learning.network import WeightedNetwork
+from neurosim.learning.watching import record_learning
 from neurosim.recording import MEMORY_LIMIT, record_images
 from neurosim.recording.cycles import plan_presentation, presentation_chunks
 
 __all__ = ["Analyses"]
 
 
-class Analyses(WeightedNetwork):
-    """What one can look at without learning; part of every ``Simulator``."""
+class Analyses(Learner):
+    """Looks inside a network; part of every ``Simulator``. Only ``record`` can let it learn."""
 
     def record(
         self,
         x: ArrayLike,
         y: ArrayLike | None = None,
         *,
+        learning: bool = False,
+        only: ArrayLike | None = None,
         inputs: Mapping[str, float] | None = None,
         phases: Mapping[str, int] | None = None,
         layer: int | None = None,
@@ -37,11 +40,11 @@ class Analyses(WeightedNetwork):
         ids: ArrayLike | None = None,
         to: str | Path | None = None,
         memory_limit: float = MEMORY_LIMIT,
-        backend: str = "runtime",
+        backend: str | None = None,
         beta: float | None = None,
         nudged: bool | None = None,
     ) -> Any:
-        """Every compartment's trajectory while images are shown, without learning.
+        """Every compartment's trajectory while images are shown, or while they are learned.
 
         Parameters
         ----------
@@ -50,6 +53,15 @@ class Analyses(WeightedNetwork):
         y : array_like, shape (n,) or (n, n_outputs), optional
             Classes or target rates. With them all phases of training are run, without
             them those of an evaluation.
+        learning : bool
+            Learn from the images for one epoch, as ``fit(x, y)`` does, and record meanwhile.
+            The weights are those of ``fit``, bit for bit. The images of the recording stand in
+            the order in which they were shown; scalar inputs that are drawn for each image,
+            such as the sign of the nudge, are variables ``input_NAME``. Where images of a
+            batch meet, the last meeting of each is recorded.
+        only : array_like of int, optional
+            With ``learning``: rows of ``x`` that are recorded; all by default. The others are
+            learned at full speed.
         inputs : mapping of str to float, optional
             Values of scalar inputs, used for all images, such as ``{"beta": -1}``; by
             default those of ``System.evaluation_scalars``.
@@ -67,10 +79,11 @@ class Analyses(WeightedNetwork):
         memory_limit : float
             Bytes above which the recording is not held in memory but written to ``to``,
             some images at a time.
-        backend : {"runtime", "cpp"}
-            What shows the images. ``"runtime"`` is ready within seconds; ``"cpp"``
-            compiles a program first and is faster for many images. The numbers are the
-            same within rounding.
+        backend : {"runtime", "cpp"}, optional
+            What shows the images. ``"runtime"``, the default, is ready within seconds;
+            ``"cpp"`` compiles a program first and is faster for many images. The numbers are
+            the same within rounding. With ``learning`` it is the simulator's own, ``"cpp"``
+            or ``"runtime"``.
         beta, nudged : float and bool, optional
             Former names of ``inputs={"beta": ...}`` and of ``phases`` that leave out what
             an evaluation leaves out.
@@ -94,8 +107,19 @@ class Analyses(WeightedNetwork):
         CircuitError
             If there is no such phase.
         ParameterError
-            If there is no such back end.
+            If there is no such back end, the simulator's cannot record while it learns, or
+            options are given that do not go together.
+        DivergenceError
+            If learning diverges.
         """
+        if learning:
+            given = {"inputs": inputs, "phases": phases, "beta": beta, "nudged": nudged}
+            return self._record_learning(
+                x, y, given, backend,
+                only=only, layer=layer, neurons=neurons, ids=ids, to=to, memory_limit=memory_limit,
+            )  # fmt: skip
+        if only is not None:
+            raise ParameterError("only= goes with learning=True; otherwise give these images alone")
         images, targets = self._check_either(x, y)
         inputs = _with_beta(inputs, beta)
         if nudged is not None:
@@ -112,8 +136,33 @@ class Analyses(WeightedNetwork):
             ids=ids,
             to=to,
             memory_limit=memory_limit,
-            backend=backend,
+            backend=backend or "runtime",
         )
+
+    def _record_learning(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None,
+        fixed: Mapping[str, Any],
+        backend: str | None,
+        **how: Any,
+    ) -> Any:
+        """Record while learning, if nothing was given that training has of its own."""
+        for name, value in fixed.items():
+            if value is not None:
+                raise ParameterError(
+                    f"{name}= does not go with learning=True, which shows images as training "
+                    "does; leave it out"
+                )
+        if backend not in (None, self.backend_name):
+            raise ParameterError(
+                f"backend = {backend!r}: with learning=True it is the simulator's own, "
+                f"{self.backend_name!r}, since others round differently; leave backend out"
+            )
+        if y is None:
+            raise DataError("learning needs labels; give y as well, or leave out learning=True")
+        images, targets = self._check_both(x, y)
+        return record_learning(self, images, targets, **how)
 
     def activity(
         self,

@@ -15,6 +15,8 @@ import dataclasses
 import hashlib
 import io
 import json
+import logging
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +37,8 @@ __all__ = [
     "plain_state",
     "save_checkpoint",
 ]
+
+log = logging.getLogger("neurosim")
 
 CHECKPOINT_NAME = "checkpoint.npz"
 PREVIOUS_NAME = "checkpoint.previous.npz"
@@ -112,6 +116,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     TypeError, ValueError
         If an array or a part of the state would not come back exactly.
     """
+    started = time.perf_counter()
     data = _encode(checkpoint)
     target = folder / CHECKPOINT_NAME
     # A damaged file must not replace the good one that a resumed run was read from.
@@ -121,6 +126,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     except OSError as error:
         action = f"write a checkpoint of {len(data) / 1e6:.1f} MB into"
         raise storage_error(folder, action, error, _what_is_kept(folder)) from error
+    seconds = time.perf_counter() - started
+    log.debug("checkpoint: %s, %.1f MB in %.2f s", target, len(data) / 1e6, seconds)
     return target
 
 

@@ -6,13 +6,13 @@ import contextlib
 import copy
 import dataclasses
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.backends.interface import Chunk, ChunkResult, Weights
+from neurosim.backends.interface import Backend, Chunk, ChunkResult, Weights
 from neurosim.errors import DataError, NeurosimError
 from neurosim.learning.locks import OwnLock
 from neurosim.learning.network import WeightedNetwork
@@ -21,7 +21,7 @@ from neurosim.learning.sanity import LearningCheck
 from neurosim.system import System
 from neurosim.system.drawing import noise_key, stage_inputs, training_inputs
 
-__all__ = ["ChunkStats", "Learner"]
+__all__ = ["ChunkStats", "Learner", "Onlooker"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,41 @@ class ChunkStats:
     correct: int
     event_counts: dict[str, int]
     seconds: float
+
+
+class Onlooker(Protocol):
+    """Sees what a network does while it learns, and changes nothing."""
+
+    def choose(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Backend | None]:
+        """How to go on.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+            Images that are to be shown next, in this order.
+
+        Returns
+        -------
+        rows : ndarray of int, shape (m,)
+            The first of them, whole batches, unless these are the last of the epoch.
+        backend : Backend or None
+            What shows them; None for the network's own back end.
+        """
+        ...
+
+    def see(self, rows: NDArray[np.int64], chunk: Chunk, result: ChunkResult) -> None:
+        """What a back end has run that this onlooker chose.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (m,)
+            Images that were shown, in this order.
+        chunk : Chunk
+            What was run.
+        result : ChunkResult
+            What came of it.
+        """
+        ...
 
 
 class Learner(WeightedNetwork):
@@ -111,6 +146,41 @@ class Learner(WeightedNetwork):
                 return
             yield stats
 
+    def watched_epoch(
+        self, images: NDArray[Any], targets: NDArray[Any], onlooker: Onlooker
+    ) -> Generator[ChunkStats]:
+        """Train through a whole epoch while someone looks on.
+
+        Parameters
+        ----------
+        images : ndarray, shape (n, n_inputs)
+            Checked images.
+        targets : ndarray, shape (n, n_outputs)
+            Target rates.
+        onlooker : Onlooker
+            Who looks on; chooses how many images are shown at once, on which no weight depends.
+
+        Yields
+        ------
+        ChunkStats
+            After ``weights`` and ``position`` have moved on.
+
+        Raises
+        ------
+        DivergenceError
+            Before ``weights`` take the diverged values.
+        NeurosimError
+            If this simulator is learning already.
+        """
+        with self._learning():
+            self._begin_epoch()
+            try:
+                yield from self._chunks(images, targets, onlooker)
+            finally:
+                if self._shown is not None:
+                    # now, as the caller may write to the arrays later
+                    self._shown.digest  # noqa: B018
+
     @contextlib.contextmanager
     def _learning(self) -> Iterator[None]:
         if not self._learns.take():
@@ -132,7 +202,9 @@ class Learner(WeightedNetwork):
             )
         self.position, self.between, self._shown = 0, 0, None
 
-    def _chunks(self, images: NDArray[Any], targets: NDArray[Any]) -> Iterator[ChunkStats]:
+    def _chunks(
+        self, images: NDArray[Any], targets: NDArray[Any], onlooker: Onlooker | None = None
+    ) -> Iterator[ChunkStats]:
         """The rest of the current epoch, chunk by chunk."""
         shown = ShownData(images, targets)
         if self.position >= len(images) or (
@@ -154,8 +226,10 @@ class Learner(WeightedNetwork):
             if due is not None:
                 yield self._stage_chunk(*due, rates)
                 continue
-            chosen = slice(self.position, self.position + at_once)
-            rows = order[chosen]
+            rows, backend = order[self.position : self.position + at_once], None
+            if onlooker is not None:
+                rows, backend = onlooker.choose(rows)
+            chosen = slice(self.position, self.position + len(rows))
             inputs = {"stimulus": images[rows], "target": targets[rows]}
             inputs |= {name: values[chosen] for name, values in scalars.items()}
             inputs |= training_inputs(
@@ -168,9 +242,11 @@ class Learner(WeightedNetwork):
                 noise_key=noise_key(self.seed, self.epoch), first_image=self.position,
                 learns=table.images.learns,
             )  # fmt: skip
-            result = self.run_chunk(self.backend, chunk)
+            result = self.run_chunk(backend or self.backend, chunk)
             self._check_result(weights, result, targets[rows])
             self._commit(result, len(rows), len(images))
+            if onlooker is not None and backend is not None:
+                onlooker.see(rows, chunk, result)
             yield self._stats(result, targets[rows])
 
     def _stage_chunk(self, number: int, left: int, rates: Mapping[str, float]) -> ChunkStats:

@@ -63,7 +63,7 @@ class Block:
     targets: NDArray[Any] | None
     ids: NDArray[np.int64]
 
-    def part(self, chosen: slice) -> Block:
+    def part(self, chosen: slice | NDArray[np.integer[Any]]) -> Block:
         """Some of the images.
 
         Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,14 @@ from neurosim.recording.size import RecordingSize, check_room, images_at_once, s
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["MEMORY_LIMIT", "record_images", "record_with"]
+__all__ = [
+    "MEMORY_LIMIT",
+    "collect",
+    "log_size",
+    "must_stream",
+    "record_images",
+    "record_with",
+]
 
 #: A recording larger than this many bytes is written to a file, some images at a time.
 MEMORY_LIMIT = 1_000_000_000
@@ -82,10 +89,10 @@ def record_images(
     groups = 1 + len(chosen.layers) * (layer is None)
     size = size_of(network, chosen, len(images), how.steps, groups=groups)
     block = Block(images, targets, check_image_numbers(ids, len(images)))
-    streams = _must_stream(size, to, memory_limit)
+    streams = must_stream(size, to, memory_limit)
     compiled = "compiled" in backend_class(backend).features
     step = images_at_once(network, chosen, size, memory_limit, whole_layers=compiled)
-    log.info("recording %s%s", size, f", {step} images at a time" if step < len(images) else "")
+    log_size(size, step)
     # a program is compiled for a number of images: one of few, so that programs are used again
     most = 1 << (step - 1).bit_length() if compiled else step
     with Recorder(
@@ -96,18 +103,79 @@ def record_images(
                     layer is not None)
             for first in range(0, len(images), step)
         )  # fmt: skip
-        if not streams:
-            recording = as_recording(join_blocks(list(blocks)))
-            if to is not None:
-                save_recording(recording, to)
-            return recording
-        assert to is not None
-        write_blocks(blocks, Path(to))
+        return collect(blocks, to, streams=streams)
+
+
+def log_size(size: RecordingSize, at_once: int) -> None:
+    """Tell how large a recording becomes.
+
+    Parameters
+    ----------
+    size : RecordingSize
+        Of all images.
+    at_once : int
+        Most images shown at a time.
+    """
+    more = f", {at_once} images at a time" if at_once < size.images else ""
+    log.info("recording %s%s", size, more)
+
+
+def collect(
+    blocks: Iterator[dict[str, xr.Dataset]], to: str | Path | None, *, streams: bool
+) -> Any:
+    """Make one recording of blocks of images, in memory or in a file.
+
+    Parameters
+    ----------
+    blocks : iterator of dict of str to xarray.Dataset
+        Groups by name, for some images at a time.
+    to : str or Path or None
+        File to write to; needed if ``streams``.
+    streams : bool
+        Whether blocks are written as they come, and the recording is read from its file.
+
+    Returns
+    -------
+    xarray.Dataset or xarray.DataTree
+        The recording.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    if not streams:
+        recording = as_recording(join_blocks(list(blocks)))
+        if to is not None:
+            save_recording(recording, to)
+        return recording
+    assert to is not None
+    write_blocks(blocks, Path(to))
     return open_recording(to)
 
 
-def _must_stream(size: RecordingSize, to: str | Path | None, memory_limit: float) -> bool:
-    """Whether a recording goes to its file some images at a time; refuse what has no room."""
+def must_stream(size: RecordingSize, to: str | Path | None, memory_limit: float) -> bool:
+    """Whether a recording goes to its file some images at a time.
+
+    Parameters
+    ----------
+    size : RecordingSize
+        Of the whole recording.
+    to : str or Path or None
+        File to write to, if there is one.
+    memory_limit : float
+        Most bytes held in memory.
+
+    Returns
+    -------
+    bool
+        Whether it is larger than the limit.
+
+    Raises
+    ------
+    DataError
+        If the disk has no room for it, or it is too large and no file is named.
+    """
     if to is not None:
         check_room(Path(to), size)
     if size.memory <= memory_limit:

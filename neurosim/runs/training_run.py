@@ -112,7 +112,6 @@ class TrainingRun:
             "dataset": settings.dataset,
             "train_images": settings.train_images,
             "test_images": settings.test_images,
-            "backend": settings.backend,
             "number of images": [len(self.data.x_train), len(self.data.x_test)],
         }
         return {
@@ -162,8 +161,8 @@ class TrainingRun:
         state = {
             **state,
             "settings": of_any_version(state["settings"]),
-            # any back end goes on with what another has learnt
-            "run": {**state["run"], "backend": self.settings.backend},
+            # any back end goes on with what another has learnt; older checkpoints name theirs
+            "run": {name: value for name, value in state["run"].items() if name != "backend"},
         }
         for name in ("system", "settings", "seed", "dtype", "run"):
             if not _agrees(state[name], wanted[name]):

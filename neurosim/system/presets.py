@@ -41,7 +41,7 @@ _STAND_IN = "mnist"
 _TABLES = ("description", "results", "variants", "presets")
 _NEEDED = ("dataset", "hidden", "epochs", "source")
 _OPTIONAL = ("batch", "rates", "parameters", "curves", "options", "table")
-_OPTION = ("hidden", "epochs", "rates", "parameters", "curves", "table")
+_OPTION = ("hidden", "epochs", "source", "rates", "parameters", "curves", "table")
 _CURVE = ("quantity", "source", "epochs", "batches", "batches_per_epoch", "values")
 
 
@@ -83,6 +83,8 @@ class PresetOption:
         What a table of the paper says of it.
     epochs : int, optional
         Length of training that replaces that of the preset.
+    source : str, optional
+        Where its values come from, if they are not from where those of the preset are.
     """
 
     chosen: Mapping[str, Any]
@@ -91,6 +93,7 @@ class PresetOption:
     hidden: tuple[int, ...] | None = None
     table: TableEntry | None = None
     epochs: int | None = None
+    source: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,6 +150,7 @@ class Preset:
                     hidden=hidden,
                     epochs=made.epochs if option.epochs is None else option.epochs,
                     parameters=parameters,
+                    source=made.source if option.source is None else option.source,
                     published=option.published,
                     table=option.table,
                 )
@@ -193,14 +197,19 @@ def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None)
     family, note = _family(presets, dataset)
     main = family[0]
     if hidden is None:
-        return dataclasses.replace(_unpublished(main) if note else main, source=main.source + note)
+        kept = _unpublished(main) if note else main
+        return dataclasses.replace(
+            kept, source=main.source + note, options=_noted(kept.options, note)
+        )
     for candidate in family:
         if len(candidate.hidden) == len(hidden):
             same = "" if candidate.hidden == hidden else f", for hidden {candidate.hidden}"
             source = candidate.source + same + note
             # a published curve is that of the published network on its own data
             kept = _unpublished(candidate) if same or note else candidate
-            options = tuple(dataclasses.replace(o, hidden=None) for o in kept.options)
+            options = tuple(
+                dataclasses.replace(o, hidden=None) for o in _noted(kept.options, same + note)
+            )
             return dataclasses.replace(kept, hidden=hidden, source=source, options=options)
     parameters = _for_depth(system, main.parameters, len(hidden) + 2)
     options = tuple(
@@ -213,6 +222,14 @@ def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None)
     )
     source = f"interpolated from {main.source}{note}"
     return Preset(hidden, main.epochs, parameters, source, options=options)
+
+
+def _noted(options: tuple[PresetOption, ...], note: str) -> tuple[PresetOption, ...]:
+    """Options, with a note where they say where their values are from."""
+    return tuple(
+        dataclasses.replace(option, source=option.source and option.source + note)
+        for option in options
+    )
 
 
 def _unpublished(preset: Preset) -> Preset:
@@ -381,7 +398,10 @@ def _read_option(
         for number, curve in enumerate(given.get("curves", []), start=1)
     )
     table = read_entry(where, given.get("table"))
-    return PresetOption(chosen, parameters, tuple(curves), hidden, table, given.get("epochs"))
+    source = text_of(where, "source", given) if "source" in given else None
+    return PresetOption(
+        chosen, parameters, tuple(curves), hidden, table, given.get("epochs"), source
+    )
 
 
 def _check_whole(where: str, given: Mapping[str, Any]) -> None:

@@ -42,7 +42,8 @@ first phase is over, and the list of cells is sorted by that: the number beside 
 </p><p>The upper panels show what the cell does, in the words of its model; &ldquo;change&rdquo; is
 what it does from the end of the first phase on. The bars say who sends to it, at the time of the
 vertical mark or as a change since the first phase, and which of its synapses an update from this
-image alone would change. Drag over a panel to zoom; the buttons or a double click bring all back.
+image alone would change. Drag over a panel with the mouse to zoom, or take the buttons; a double
+click or &ldquo;whole cycle&rdquo; brings all back. With a finger, tap a panel to set the mark.
 </p><p>Keys: left, right image &middot; up, down cell &middot; page up, page down layer &middot;
 space play &middot; comma, full stop a step in time &middot; z zoom to the last phase &middot; r the
 whole cycle.</p></details>

@@ -446,6 +446,11 @@ function fit() {
     if (panel.legend) panel.legend.ncols = narrow ? 3 : 7;
 }
 
+// a finger that moves over a panel scrolls the page; its buttons zoom
+if (window.matchMedia("(pointer: coarse)").matches)
+  for (const panel of Object.values(m.panels))
+    for (const tool of panel.figure.toolbar.tools) tool.active = false;
+
 window.addEventListener("resize", fit);
 window.neurosim_view = {act, facts, table, picture, models: m};
 quiet = true;

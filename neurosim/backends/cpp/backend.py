@@ -22,6 +22,7 @@ from neurosim.backends.chunks import (
     counted_events,
     event_totals,
     frozen_parts,
+    log_run,
     parameter_values,
 )
 from neurosim.backends.cpp.compiler import find_compiler
@@ -281,6 +282,8 @@ class CppBackend(LaneBackend[Library]):
         If there is no compiler or the program cannot be built.
     """
 
+    features: ClassVar[frozenset[str]] = LaneBackend.features | {"records learning"}
+
     def __init__(
         self,
         circuit: Circuit,
@@ -328,7 +331,9 @@ class CppBackend(LaneBackend[Library]):
             )
         )
         counters = {name: library.layout.field(memory, name) for name in self._counters()}
-        return self._result(shared, lengths, counters, chunk.weights, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        log_run("cpp", chunk, seconds, f"{in_flight} lanes, {min(threads, in_flight)} threads")
+        return self._result(shared, lengths, counters, chunk.weights, seconds)
 
 
 def _interruptible(run: Any) -> int:

@@ -198,10 +198,15 @@ def open_library(
     compiler = find_compiler()
 
     def make(folder: Path) -> None:
+        started = time.perf_counter()
         _write(circuit, dtype, record, folder)
+        log.debug("wrote C++ in %.1f s", time.perf_counter() - started)
+        log.debug("compiler: %s", " ".join((*compiler, *compiler_flags())))
         compile_library(folder / _SOURCE, folder / _BINARY, compiler)
 
-    with program_folder(_key(circuit, dtype, record, compiler), _BINARY, make) as (folder, seconds):
+    key = _key(circuit, dtype, record, compiler)
+    log.debug("circuit %r in %s%s", circuit.name, dtype.name, ", recorded" if record else "")
+    with program_folder(key, _BINARY, make) as (folder, seconds):
         return Library(folder), seconds
 
 
@@ -245,6 +250,7 @@ def program_folder(
                 _build(folder, make)
                 seconds = time.perf_counter() - started
                 log.info("compiled in %.0f s", seconds)
+            log.debug("program: %s", folder)
             yield folder, seconds
     except OSError as error:
         raise BuildError(

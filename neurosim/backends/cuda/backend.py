@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.backends.chunks import Chunk, ChunkResult, check_chunk, frozen_parts
+from neurosim.backends.chunks import Chunk, ChunkResult, check_chunk, frozen_parts, log_run
 from neurosim.backends.cpp.backend import LaneBackend
 from neurosim.backends.cpp.lanes import check_lanes
 from neurosim.backends.cpp.memory import round_up
@@ -142,7 +142,9 @@ class CudaBackend(LaneBackend[KernelLibrary]):
             name: device.download(memory[:, span]).view(dtype)
             for name, (span, dtype) in library.layout.spans(self._counters()).items()
         }
-        return self._result(shared, lengths, counters, chunk.weights, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        log_run("cuda", chunk, seconds, f"{in_flight} lanes, blocks of {block} threads")
+        return self._result(shared, lengths, counters, chunk.weights, seconds)
 
     def _launch(
         self,

@@ -21,6 +21,7 @@ from neurosim.backends.chunks import (
     counted_events,
     event_totals,
     frozen_parts,
+    log_run,
     parameter_values,
 )
 from neurosim.backends.cpp.compiler import compiler_flags, compiler_identity, find_compiler
@@ -153,6 +154,8 @@ class GennBackend(Backend):
                 learning=learning if chunk.learning else (),
             )
             readouts, counts = loaded.readouts(chunk.cycles), self._counts(loaded)
+            seconds = time.perf_counter() - started
+            log_run("genn", chunk, seconds)
             return ChunkResult(
                 weights=self._weights(loaded, chunk.weights),
                 readouts={
@@ -160,7 +163,7 @@ class GennBackend(Backend):
                     for readout in noted_readouts(self.circuit, lengths)
                 },
                 event_counts=event_totals(self.circuit, counts),
-                seconds=time.perf_counter() - started,
+                seconds=seconds,
             )
 
     def _set(self, loaded: Loaded, chunk: Chunk, lengths: Mapping[str, int]) -> None:

@@ -30,6 +30,7 @@ from neurosim.backends.chunks import (
     counted_events,
     event_totals,
     frozen_parts,
+    log_run,
     parameter_values,
 )
 from neurosim.backends.interface import CHUNK_IMAGES, Backend, Chunk, ChunkResult
@@ -76,7 +77,7 @@ class RuntimeBackend(Backend):
     each with :func:`~neurosim.backends.brian.preferences.brian2_settings`.
     """
 
-    features: ClassVar[frozenset[str]] = frozenset({"records"})
+    features: ClassVar[frozenset[str]] = frozenset({"records", "records learning"})
 
     def __init__(
         self,
@@ -191,6 +192,8 @@ class RuntimeBackend(Backend):
         self._set_learning(chunk)
         started = time.perf_counter()
         self._advance(self._steps(chunk, lengths))
+        seconds = time.perf_counter() - started
+        log_run("runtime", chunk, seconds)
         return ChunkResult(
             weights=self._weights(chunk.weights),
             readouts=self._readouts(chunk.cycles, lengths),
@@ -198,7 +201,7 @@ class RuntimeBackend(Backend):
                 self.circuit,
                 {event: self._counter(*event) for event in counted_events(self.circuit)},
             ),
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
             trajectories=self._trajectories(),
         )
 
