@@ -260,6 +260,21 @@ def test_workers_share_the_trials_of_a_search(tmp_path: Path) -> None:
     assert "give --cluster local as well" in refusal(*asked, "--jobs", 2)
 
 
+@pytest.mark.slow
+@needs_dask
+def test_workers_train_the_systems_of_a_comparison(tmp_path: Path) -> None:
+    """Guards systems that wait for each other, or are trained here."""
+    what = ("compare", "--systems", "bp,fa", "--seeds", 1, "--dataset", "digits", "--hidden", 20)
+    limits = ("--epochs", 2, "--train-images", 200)
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert call(*what, *limits, "--out", here).status == 0
+    done = call(*what, *limits, "--out", there, "--cluster", "local", "--jobs", 2)
+    assert done.status == 0, done.err
+    assert (there / "comparison.md").exists()
+    for name in ("bp", "fa"):
+        assert_same(there / name / "seed-0", here / name / "seed-0")
+
+
 # Mistakes --------------------------------------------------------------------------------------
 
 

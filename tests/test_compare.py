@@ -216,6 +216,8 @@ def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path):
     assert "give either run folders" in refusal("compare")
     assert "give either run folders" in refusal("compare", tmp_path, "--systems", "corinfomax")
     assert "--seeds is for runs to be trained" in refusal("compare", tmp_path, "--seeds", "3")
+    refused = refusal("compare", tmp_path, "--cluster", "local")
+    assert "--cluster is for runs to be trained" in refused
     assert "did you mean 'corinfomax'" in refusal("compare", "--systems", "corinfomx")
     assert "one is given twice" in refusal("compare", "--systems", "corinfomax,corinfomax")
     out = ("--out", tmp_path / "out")

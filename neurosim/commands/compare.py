@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.commands.options import (
+    add_cluster_options,
     add_data_folder,
     add_list,
     add_reading_options,
+    cluster_from,
     names,
     path,
     shown,
@@ -26,6 +28,8 @@ examples:
                                                   in their seed only make one line
   neurosim compare --systems corinfomax ep --seeds 3 --dataset digits --jobs 2
                                                   trains what is missing, then compares
+  neurosim compare --systems all --dataset digits --cluster tcp://HOST:8786
+                                                  trains on many machines
 
 The table goes to the terminal and to comparison.md, the figure to comparison.png,
 both in the folder --out. Published accuracies and angles stand beside measured ones
@@ -76,8 +80,10 @@ def add(commands: Any) -> None:
     group.add_argument("--train-images", type=whole_number, metavar="N", help="first N images")
     group.add_argument("--test-images", type=whole_number, metavar="N", help="first N images")
     group.add_argument(
-        "--jobs", type=whole_number, metavar="N", help="processes side by side (default: 1)"
-    )
+        "--jobs", type=whole_number, metavar="N",
+        help="runs side by side (default: 1; on a cluster all)",
+    )  # fmt: skip
+    add_cluster_options(group)
     add_reading_options(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
     parser.set_defaults(run=_run)
@@ -94,14 +100,16 @@ def _run(options: argparse.Namespace) -> int:
     out = options.out or _default_out(options)
     if options.systems:
         try:
-            folders = train_missing(
-                _names(options.systems),
-                3 if options.seeds is None else options.seeds,
-                out,
-                settings={name: getattr(options, name) for name in _RUN_OPTIONS},
-                jobs=1 if options.jobs is None else options.jobs,
-                progress=not options.quiet,
-            )
+            with cluster_from(options) as cluster:
+                folders = train_missing(
+                    _names(options.systems),
+                    3 if options.seeds is None else options.seeds,
+                    out,
+                    settings={name: getattr(options, name) for name in _RUN_OPTIONS},
+                    jobs=options.jobs,
+                    progress=not options.quiet,
+                    cluster=cluster,
+                )
         except Interrupted as stop:
             print("neurosim: interrupted; the same command trains what is missing", file=sys.stderr)
             return 128 + stop.signal_number
@@ -135,7 +143,7 @@ def _names(names: list[str]) -> list[str]:
 
 
 def _refuse_training_options(options: argparse.Namespace) -> None:
-    for name in (*_RUN_OPTIONS, "seeds", "jobs"):
+    for name in (*_RUN_OPTIONS, "seeds", "jobs", "cluster", "stretch"):
         if getattr(options, name) is not None:
             raise ParameterError(
                 f"--{name.replace('_', '-')} is for runs to be trained; give --systems as well, "

@@ -325,7 +325,7 @@ def cluster_from(options: argparse.Namespace) -> contextlib.AbstractContextManag
     Parameters
     ----------
     options : argparse.Namespace
-        With those of :func:`add_cluster_options`, ``jobs`` and ``threads``.
+        With those of :func:`add_cluster_options`, ``jobs`` and perhaps ``threads``.
 
     Returns
     -------
@@ -346,7 +346,7 @@ def cluster_from(options: argparse.Namespace) -> contextlib.AbstractContextManag
     return open_cluster(
         options.cluster,
         jobs=options.jobs,
-        threads=options.threads,
+        threads=getattr(options, "threads", None),
         stretch=getattr(options, "stretch", None),
     )
 

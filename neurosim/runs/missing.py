@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.errors import ParameterError, RunFolderError
+from neurosim.runs.cluster import Cluster
 from neurosim.runs.planned import PlannedSeeds, plan_resumed_seeds, plan_seeds
 from neurosim.runs.seed_folder import add_seeds, holds_seeds, read_seeds_config
 from neurosim.runs.seeds import finish_seeds
 from neurosim.runs.settings import RunSettings, resolve
-from neurosim.runs.workers import check_jobs, worker_options
+from neurosim.runs.workers import check_jobs, cluster_options, worker_options
 
 __all__ = ["plan_missing_seeds", "train_missing", "train_missing_seeds"]
 
@@ -23,8 +24,9 @@ def train_missing(
     out: Path,
     *,
     settings: Mapping[str, Any],
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: bool = True,
+    cluster: Cluster | None = None,
 ) -> list[Path]:
     """Train several systems with several seeds; runs that are there already are kept.
 
@@ -39,10 +41,12 @@ def train_missing(
         there are kept, even if longer, stopped or shorter ones go on.
     settings : mapping of str to object
         Run settings common to all; None where the preset decides.
-    jobs : int
-        Most processes at one time.
+    jobs : int, optional
+        Most processes at one time; one by default.
     progress : bool
         Show progress bars.
+    cluster : Cluster, optional
+        What trains them, all side by side, in place of processes on this machine.
 
     Returns
     -------
@@ -62,9 +66,16 @@ def train_missing(
     """
     if seeds < 1:
         raise ParameterError(f"--seeds {seeds}: give 1 or more")
-    check_jobs(jobs)
+    check_jobs(1 if jobs is None else jobs)
     # check all systems before the first one is trained
     wanted = _by_name(systems, settings)
+    if cluster is not None:
+        planned = [
+            plan_missing_seeds(one, seeds, out / name, how=cluster_options(one.backend, None, None))
+            for name, one in wanted.items()
+        ]
+        finish_seeds(planned, progress=progress, cluster=cluster)
+        return [out / name for name in wanted]
     for name, one in wanted.items():
         train_missing_seeds(one, seeds, out / name, jobs=jobs, progress=progress)
     return [out / name for name in wanted]
