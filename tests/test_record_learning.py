@@ -147,8 +147,8 @@ def test_a_recording_too_large_for_memory_goes_to_its_file(tmp_path: Path) -> No
     expected = whole.record(x, y, learning=True)
     file = tmp_path / "learning.nc"
     with pytest.raises(DataError, match="memory_limit"):
-        parts.record(x, y, learning=True, memory_limit=5e4)
-    parts.record(x, y, learning=True, memory_limit=5e4, to=file).close()
+        parts.record(x, y, learning=True, memory_limit=2e4)
+    parts.record(x, y, learning=True, memory_limit=2e4, to=file).close()
     assert_same_learner(parts, whole)
     with open_recording(file) as opened:
         mine, theirs = select_layer(opened, 1), select_layer(expected, 1)
