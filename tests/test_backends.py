@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -371,6 +374,26 @@ def test_features_tell_what_a_back_end_does() -> None:
     beside = {name for name in BACKENDS if "side by side" in features[name]}
     assert beside == {"cpp", "cuda"}
     assert {name for name in BACKENDS if "records" not in features[name]} == {"genn"}
+
+
+def test_a_user_of_the_library_is_told_in_detail_if_asking(
+    caplog: pytest.LogCaptureFixture, compiled_programs: Path
+) -> None:
+    """Guards against programs of which nobody can say where they lie and how they run."""
+    problem = make_problem(SYSTEM)
+    with (
+        caplog.at_level(logging.DEBUG, "neurosim"),
+        CppBackend(SYSTEM.circuit(), dtype="float64", max_cycles=8) as backend,
+    ):
+        backend.run(problem.chunk(learning=False), lanes=2, threads=1)
+    told = caplog.text
+    assert f"program: {compiled_programs}" in told
+    assert "circuit 'corinfomax' in float64" in told
+    assert re.search(r"cpp: 3 images shown in \d+\.\d\d s, 2 lanes, 1 threads", told)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "neurosim"):
+        make_backend("runtime float64").run(problem.chunk(learning=False))
+    assert not caplog.text
 
 
 # ------------------------------------------------------------------ values handed over

@@ -183,9 +183,13 @@ def test_lists_of_numbers_have_one_notation(words: list[str]) -> None:
         ("plot runs/a --only angle,events", "only", ["angle", "events"]),
         ("reproduce table1 --rows mnist/ep mnist/pc", "rows", ["mnist/ep", "mnist/pc"]),
         ("pretrained --make ep, csm", "make", ["ep", "csm"]),
+        ("train --image-size 28 28", "image_size", "28,28"),
+        ("train --image-size 28,28", "image_size", "28,28"),
+        ("train --scale -1 1", "scale", "-1,1"),
+        ("train --scale range --seed 2", "scale", "range"),
     ],
 )
-def test_every_list_takes_spaces_and_commas(line: str, name: str, members: list[Any]) -> None:
+def test_every_list_takes_spaces_and_commas(line: str, name: str, members: Any) -> None:
     """Guards a command whose lists are written otherwise, or that swallow what follows."""
     parsed = build_parser().parse_args(line.split())
     assert getattr(parsed, name) == members

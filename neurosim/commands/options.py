@@ -127,6 +127,16 @@ class Lists(argparse.Action):
         setattr(namespace, self.dest, [item for items in values for item in items])
 
 
+class Pair(argparse.Action):
+    """Members in either notation, ``28 28`` or ``28,28``, kept as text."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        """Keep the text, with a comma."""
+        del parser, option
+        members = (name for value in values for name in names(value))
+        setattr(namespace, self.dest, ",".join(members))
+
+
 def add_list(parser: Any, option: str, *, metavar: str, help: str, of: Any = None) -> None:
     """Add an option that takes a list, with spaces or commas between its members.
 
@@ -263,7 +273,9 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--scale",
         metavar="HOW",
-        help="range (lowest training value becomes 0, highest 1), LOW,HIGH (these become 0 and 1) "
+        nargs="+",
+        action=Pair,
+        help="range (lowest training value becomes 0, highest 1), LOW HIGH (these become 0 and 1) "
         "or none (default: bytes by 255, other numbers must be scaled)",
     )
     group.add_argument(
@@ -272,7 +284,11 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         help="share of each class for testing, where there is no test set (default: 0.2)",
     )
     group.add_argument(
-        "--image-size", metavar="H,W", help="size in pixels to bring the images of a folder to"
+        "--image-size",
+        metavar="N",
+        nargs="+",
+        action=Pair,
+        help="height and width in pixels to bring the images of a folder to",
     )
     group.add_argument(
         "--colour", metavar="KIND", help="grey or rgb: what to convert the images of a folder to"

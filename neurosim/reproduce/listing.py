@@ -27,7 +27,7 @@ def listing(own: Costs, shipped: Costs) -> str:
     str
         Several lines.
     """
-    lines = ["figures: neurosim reproduce figure NAME [--rows ROW,...] [--seeds N] [--epochs N]"]
+    lines = ["figures: neurosim reproduce figure NAME [--rows ROW ...] [--seeds N] [--epochs N]"]
     for name in PAPERS:
         figure = paper_figure(name)
         lines += [f"  {name}: {figure.title}", f"    {figure.source}"]
@@ -37,7 +37,7 @@ def listing(own: Costs, shipped: Costs) -> str:
         cost = "not measured" if seconds is None else duration(seconds)
         note = _elsewhere(study.name in own.studies or seconds is None)
         lines += [f"  {study.name}: {study.title} ({cost}{note})", f"    {study.source}"]
-    lines += ["", "tables: neurosim reproduce TABLE [--rows ROW,...] [--seeds N] [--epochs N]"]
+    lines += ["", "tables: neurosim reproduce TABLE [--rows ROW ...] [--seeds N] [--epochs N]"]
     for table in TABLES.values():
         lines += [f"  {table.name}: {table.title}", f"    {table.source}"]
         lines += [f"      {line}" for line in _rows(table.name, own, shipped)]

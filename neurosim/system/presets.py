@@ -197,20 +197,15 @@ def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None)
     family, note = _family(presets, dataset)
     main = family[0]
     if hidden is None:
-        kept = _unpublished(main) if note else main
-        return dataclasses.replace(
-            kept, source=main.source + note, options=_noted(kept.options, note)
-        )
+        return _noted(_unpublished(main) if note else main, note)
     for candidate in family:
         if len(candidate.hidden) == len(hidden):
             same = "" if candidate.hidden == hidden else f", for hidden {candidate.hidden}"
-            source = candidate.source + same + note
             # a published curve is that of the published network on its own data
             kept = _unpublished(candidate) if same or note else candidate
-            options = tuple(
-                dataclasses.replace(o, hidden=None) for o in _noted(kept.options, same + note)
-            )
-            return dataclasses.replace(kept, hidden=hidden, source=source, options=options)
+            kept = _noted(kept, same + note)
+            options = tuple(dataclasses.replace(o, hidden=None) for o in kept.options)
+            return dataclasses.replace(kept, hidden=hidden, options=options)
     parameters = _for_depth(system, main.parameters, len(hidden) + 2)
     options = tuple(
         PresetOption(
@@ -224,12 +219,13 @@ def find_preset(system: type[Any], dataset: str, hidden: tuple[int, ...] | None)
     return Preset(hidden, main.epochs, parameters, source, options=options)
 
 
-def _noted(options: tuple[PresetOption, ...], note: str) -> tuple[PresetOption, ...]:
-    """Options, with a note where they say where their values are from."""
-    return tuple(
+def _noted(preset: Preset, note: str) -> Preset:
+    """A preset with a note where it, or an option, says where its values are from."""
+    options = tuple(
         dataclasses.replace(option, source=option.source and option.source + note)
-        for option in options
+        for option in preset.options
     )
+    return dataclasses.replace(preset, source=preset.source + note, options=options)
 
 
 def _unpublished(preset: Preset) -> Preset:

@@ -25,7 +25,7 @@ _TEMPLATE = """\
 <style>body { margin: 0 8px; font-family: sans-serif; }</style>
 {% endblock %}
 """
-_WRAP = ":host { display: flex; flex-flow: row wrap; gap: 4px 10px; align-items: flex-end; }"
+_WRAP = ":host { display: flex; flex-flow: row wrap; gap: 4px 2px; align-items: flex-end; }"
 #: Two columns, and one below this width.
 _COLUMNS = """
 :host { display: grid; grid-template-columns: minmax(0, 1fr) 300px; gap: 12px; }
@@ -151,7 +151,7 @@ class Application:
         if len(facts["phases"]) == 1:
             del buttons["zoom"]
         for name, label in buttons.items():
-            width = 55 if name in ("png", "csv") else 118
+            width = 48 if name in ("png", "csv") else 118
             self.models[name] = Button(label=label, width=width, name=name)
         steps = len(facts["times"])
         self.models["time"] = Slider(

@@ -89,15 +89,12 @@ class Panel:
         )  # fmt: skip
         own = Span(dimension="width", location=0, line_dash="dotted", line_color=style.INK)
         self.figure.add_layout(own)
-        legend = Legend(
-            items=[
-                LegendItem(label="spike, value up", renderers=[rising]),
-                LegendItem(label="spike, value down", renderers=[falling]),
-            ],
-            **_legend(),
-        )
-        self.figure.add_layout(legend, "above")
-        return {"up": up, "down": down, "own": own}
+        items = [
+            LegendItem(label="spike, value up", renderers=[rising]),
+            LegendItem(label="spike, value down", renderers=[falling]),
+        ]
+        self.figure.add_layout(Legend(items=items, **_legend()), "above")
+        return {"up": up, "down": down, "own": own, "marks": items}
 
 
 @dataclasses.dataclass

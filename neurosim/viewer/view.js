@@ -147,6 +147,8 @@ function draw_spikes(on, mine) {
     }
   m.up.data = up;
   m.down.data = down;
+  m.marks[0].visible = up.time.length > 0;
+  m.marks[1].visible = down.time.length > 0;
   m.own.location = now.neurons[cell()];
   panel.figure.y_range.start = now.neurons[low] - 1;
   panel.figure.y_range.end = now.neurons[high - 1] + 1;
@@ -444,6 +446,8 @@ function fit() {
   const narrow = window.innerWidth < 700;
   for (const panel of Object.values(m.panels))
     if (panel.legend) panel.legend.ncols = narrow ? 3 : 7;
+  // names in full where there is room
+  for (const name of ["image", "layer", "cell", "compare"]) m[name].width = narrow ? 165 : 220;
 }
 
 // a finger that moves over a panel scrolls the page; its buttons zoom
