@@ -63,7 +63,6 @@ __all__ = ["PHSIC"]
 #: What cells learn by: alone, as members of a group, or below a pool.
 SLOPE = {
     "alone": """
-q = z : 1                                        # eq. 26, what the kernel compares
 h = df : 1                                       # eq. 41, f', which is dq/ds
 """,
     "member": """
@@ -73,6 +72,8 @@ cells : 1 (shared, constant)                     # in a group
 """,
     "below": "h = df : 1    # eq. 41, f'\n",
 }
+#: What the kernel compares: of cells eq. 26, of groups eq. 19; noted before images meet.
+COMPARED = {"pairs": "q = {0} : 1    # what is compared\n", "batch": "q : 1    # {0} is compared\n"}
 MEAN = {
     "pairs": """
 M = (b2 - b3)*unit : 1                           # eq. 62
@@ -98,7 +99,6 @@ M : 1 (linked)                                   # of the layer
 third = 2*(ways - b3*unit_ways)/met : 1          # eq. 40, over the images met; 2 by symmetry
 ways : 1                                         # sum of b2*unit*way
 unit_ways : 1                                    # sum of unit*way
-q_shown : 1                                      # q, as other images meet it
 b2 : 1 (linked)                                  # of the layer
 b3 : 1 (linked)                                  # of the layer
 unit : 1 (linked)                                # of the layer
@@ -164,7 +164,7 @@ UNITS = {"r_unit": "r_sent", "h_unit": "h", "q_unit": "q"}
 # ------------------------------------------------------------------ all pairs of a batch
 
 #: What cells see of an image they meet.
-MET = {"q_before": "q_shown", "y_before": "y"}
+MET = {"q_before": "q", "y_before": "y"}
 #: What is forgotten when the next image is met, and what is kept of this one.
 FORGET = {"gauss": "b1 = 0\nsame = 0", "cosine": "b1 = 0\nsame = 0\nb1_now = 0\nb1_before = 0"}
 COUNT = "met += 1\nb2_mean += (b2 - b2_mean)/met"
@@ -224,6 +224,7 @@ class PHSIC(KernelLayers):
         if part == "modulator":
             return KERNEL[self.kernel] + MODULATOR + MEAN[self.rule]
         third, alone = WAY[self.kernel] + THIRD[self.rule], not self.grouped and k in self.kernels
+        third += COMPARED[self.rule].format("v" if self.grouped else "z")
         if part == "group":
             return self._other("q") + third
         before = ("q",) * alone + ("r", "h")[: 1 + (k > 0)] * self.paired
@@ -241,11 +242,12 @@ class PHSIC(KernelLayers):
         cells, batch, counted = part == "cells", not self.paired, "third factors"
         compared = k in self.kernels and part == ("group" if self.grouped else "cells")
         first, forget = "in_compare and phase_step == 0", FORGET[self.kernel]
+        note = "q = v" if self.grouped else "q = z"
         events = (
             (cells and not self.pooled(k), Event("learn", LEARN[self.rule], "learn")),
             (cells and k, Event("end_instruct", "end_instruct", "phase_end", NOTE[self.rule])),
             (compared, Event("compare", "in_compare", "send", counted="comparisons")),
-            (compared and batch, Event("end_forward", "end_forward", "phase_end", "q_shown = q")),
+            (compared and batch, Event("end_forward", "end_forward", "phase_end", note)),
             (compared and batch, Event("add", "end_compare", "phase_end", ADD)),
             (part == "group", Event("instruct", INSTRUCTED.format(0), "send", counted=counted)),
             (cells and self.pooled(k - 1),

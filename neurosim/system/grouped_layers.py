@@ -44,7 +44,7 @@ squares : 1                                      # delivered: sum of z_hat^2
 u = (delta + squares)/cells : 1                  # eq. 17
 scale = u**(-p) : 1                              # eq. 21
 spread = u**(1 - p) : 1                          # eq. 18
-q = spread - spread_mean : 1                     # eq. 18, v: what the kernel compares
+v = spread - spread_mean : 1                     # eq. 18
 spread_mean : 1 (linked)                         # of the layer
 delta : 1 (shared, constant)                     # offset of the variance
 p : 1 (shared, constant)                         # power
