@@ -23,8 +23,11 @@ Differences from the paper
 --------------------------
 1. The rules are those of cells with a slope (eq. 41, 48 and 54), with their constants; the
    paper's circuit is printed for linear cells and up to a factor.
-2. What cells did at the previous image is state of theirs. The paper has it in a temporal
-   derivative or a memory cell (eq. 14 and 15), which would be another way to keep it.
+2. What cells did at the previous image is state of theirs, in place of a temporal derivative
+   (eq. 14). With ``memory="unit"`` memory units hold it (eq. 15 and 16): one for every number
+   that a cell or group compares or learns by, in parts of ``background``, with 0 as the activity
+   between images. A unit takes an image in when it has been compared, in steps of half a time
+   constant, and its leak stands still between images.
 3. The running mean is a plain mean at first, until 1/images is below beta. The first image has
    none before it and changes no hidden weight.
 4. Divisive normalisation takes four steps: cells tell their group their activity, and are told
@@ -34,9 +37,11 @@ Differences from the paper
 6. Numbers of the paper are those of ``rule="batch"``: all pairs of a batch, by meetings of its
    images. Two sums take the place of one, since b3, the batch's mean, is known when all have met;
    by the symmetry of a pair only an image's own input is multiplied, twice.
-7. A layer has equal groups of two cells or more: the largest number of them that ``groups``
-   allows.
-8. Rates are graded events: a cell sends its rate if that exceeds ``event_threshold`` (0, the
+7. A layer has equal groups of two cells or more, in convolutions of whole channels: the largest
+   number of them that ``groups`` allows.
+8. A convolution that a pool follows is a layer of its own; the pool tells it the third factors.
+   Cells drop out by sending 0, with SELU, too (code: alpha dropout). Batch norm is left out.
+9. Rates are graded events: a cell sends its rate if that exceeds ``event_threshold`` (0, the
    default, is exact). A synapse learns from the rate that was sent.
 """
 
@@ -44,148 +49,126 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from numpy.typing import NDArray
-
-from neurosim.circuit import Event, Pathway, Phase, Population, Projection, reset_action
-from neurosim.models.numpy import phsic as numpy
-from neurosim.models.phsic_layers import TRACES, KernelLayers
-from neurosim.system import Trace, parameter
+from neurosim.circuit import Event, Pathway, Population, Projection
+from neurosim.circuit.parser import parse_equations
+from neurosim.models.phsic_layers import KERNEL, MODULATOR, WAY, KernelLayers
+from neurosim.system import parameter
 
 __all__ = ["PHSIC"]
 
-# ------------------------------------------------------------------ two images compared
-# The other image is the previous one, or with the batch rule in turn each image of the batch.
+# ------------------------------------------------------------------ this image and another one
 
-LABEL = """
-y : 1                                            # label of this image
-y_before : 1                                     # label of the other image
-"""
-MODULATOR = """
-same : 1                                         # delivered: 1 if both labels are the same
-k_y = (n*same - 1)/(n - 1) : 1                   # code, appendix A.3: cosine of centred labels
-b2 = gamma*k_y - 2*k_z : 1                       # eq. 60
-n : 1 (shared, constant)                         # number of classes
-gamma : 1 (shared, constant)                     # weight of the labels
-"""
-KERNEL = {
-    "gauss": """
-b1 : 1                                           # eq. 59, delivered; with groups eq. 65
-k_z = exp(-b1/(2*sigma**2)) : 1                  # eq. 26
-unit = -k_z/sigma**2 : 1                         # eq. 62
-sigma : 1 (shared, constant)                     # width of the kernel
+#: What cells learn by: alone, as members of a group, or below a pool.
+SLOPE = {
+    "alone": """
+h = df : 1                                       # eq. 41, f', which is dq/ds
 """,
-    "cosine": """
-b1 : 1                                           # eq. 25, scalar product, delivered
-b1_now : 1                                       # eq. 25, squared norm, delivered
-b1_before : 1                                    # of the other image, delivered
-k_z = b1*unit : 1                                # eq. 25
-unit = 1/sqrt(clip(b1_now*b1_before, 1e-16, inf)) : 1    # eq. 54; code, the bound
-pull = b1/clip(b1_now, 1e-8, inf) : 1            # eq. 54
-pull_before = b1/clip(b1_before, 1e-8, inf) : 1  # eq. 54
-""",
-}
-#: Where a third factor moves cells or groups: at this image, and at the other one.
-WAY = {
-    "gauss": """
-q_before : 1                                     # q at the other image
-way = q - q_before : 1                           # eq. 57; with groups eq. 66
-way_before = way : 1                             # eq. 57; with groups eq. 66
-""",
-    "cosine": """
-q_before : 1                                     # q at the other image
-way = q_before - pull*q : 1                      # eq. 54
-way_before = pull_before*q_before - q : 1        # eq. 54
-""",
-}
-PULL = {"gauss": (), "cosine": ("pull", "pull_before")}
-#: What cells learn by: alone, or as members of a group.
-ALONE = """
-q = z : 1                                        # eq. 26, what the kernel compares
-h = int(s > 0) + slope*int(s <= 0) : 1           # eq. 41, f', which is dq/ds
-"""
-MEMBER = """
-h = 2*(1 - p)/cells*z_hat*scale*(int(s > 0) + slope*int(s <= 0)) : 1    # eq. 48, dv/ds
-third : 1                                        # eq. 66, of the group, delivered
+    "member": """
+h = 2*(1 - p)/cells*z_hat*scale*df : 1           # eq. 48, dv/ds
 p : 1 (shared, constant)                         # power
 cells : 1 (shared, constant)                     # in a group
-"""
-CREDIT = "credit : 1    # third factor times h\n"
-COMPARE = Event("compare", "in_compare", "send", counted="comparisons")
-COMPARE_LABELS = "in_compare and y != 0"
-#: appendix A.3, code
-SAME = "same_post += y_pre*y_before_pre"
-#: eq. 59; with groups eq. 65
-CHANGE_GAUSS = "b1_post += (q_pre - q_before_pre)**2"
-#: eq. 25
-CHANGE_COSINE = """b1_post += q_pre*q_before_pre
-b1_now_post += q_pre**2
-b1_before_post += q_before_pre**2"""
-#: eq. 66
-INSTRUCT = "third_post += third_pre"
-NOTE = "credit = third*h"
-
-# ------------------------------------------------------------------ successive images
-
-REMEMBER = "end_instruct and learning"
-LEARN_PAIRS = "end_instruct and learning and (r_sent != 0 or r_before != 0)"
-MEAN = """
+""",
+    "below": "h = df : 1    # eq. 41, f'\n",
+}
+#: What the kernel compares: of cells eq. 26, of groups eq. 19; noted before images meet.
+COMPARED = {"pairs": "q = {0} : 1    # what is compared\n", "batch": "q : 1    # {0} is compared\n"}
+MEAN = {
+    "pairs": """
 M = (b2 - b3)*unit : 1                           # eq. 62
 b3 = b3_before + share*(b2 - b3_before) : 1      # eq. 61
 share = clip(1/clip(seen, 1, inf), beta, 1) : 1  # eq. 61, beta; at first a plain mean
 b3_before : 1                                    # eq. 61, b3 at the previous image
 seen : 1                                         # images before this one
 beta : 1 (shared, constant)                      # share of a new pair in the running mean
-"""
-THIRD = """
-third = M*way : 1                                # eq. 57; with groups eq. 66
-third_before = M*way_before : 1                  # eq. 57; with groups eq. 66
-"""
-BEFORE = "r_before : 1    # r_sent at the previous image\n"
-CREDIT_BEFORE = """
-credit_before : 1                                # credit of the previous image
-h_before : 1                                     # h at the previous image
-"""
-MEMBER_BEFORE = "third_before : 1    # of the group, delivered\n"
-NOTE_BEFORE = "\ncredit_before = third_before*h_before"
-#: eq. 66
-INSTRUCT_BOTH = "third_post += third_pre\nthird_before_post += third_before_pre"
-#: eq. 13 and 41; with groups eq. 63a and 48
-RULE_PAIRS = "g += credit_post*r_sent_pre - credit_before_post*r_before_pre"
-
-# ------------------------------------------------------------------ all pairs of a batch
-
-LEARN_BATCH = "end_instruct and learning and r_sent != 0"
-BATCH_MEAN = """
+""",
+    "batch": """
 b3 : 1                                           # eq. 11, mean of b2 over all pairs of the batch
 b2_mean : 1                                      # mean of b2 over the images met
 met : 1                                          # images met
-"""
-BATCH_THIRD = """
+""",
+}
+THIRD = {
+    "pairs": """
+third = M*way : 1                                # eq. 57; with groups eq. 66
+third_before = M*way_before : 1                  # eq. 57; with groups eq. 66
+M : 1 (linked)                                   # of the layer
+""",
+    "batch": """
 third = 2*(ways - b3*unit_ways)/met : 1          # eq. 40, over the images met; 2 by symmetry
 ways : 1                                         # sum of b2*unit*way
 unit_ways : 1                                    # sum of unit*way
-q_shown : 1                                      # q, as other images meet it
+b2 : 1 (linked)                                  # of the layer
+b3 : 1 (linked)                                  # of the layer
+unit : 1 (linked)                                # of the layer
+met : 1 (linked)                                 # of the layer
+""",
+}
+#: Third factors that cells are told, by their group or by the pool above.
+TOLD = {
+    "pairs": "third : 1    # eq. 66, delivered\nthird_before : 1    # for the other image\n",
+    "batch": "third : 1    # eq. 66, delivered\n",
+}
+CREDIT = {
+    "pairs": "credit : 1    # third factor times h\ncredit_before : 1    # at the other image\n",
+    "batch": "credit : 1    # third factor times h\n",
+}
+NOTE = {
+    "pairs": "credit = third*h\ncredit_before = third_before*h_before",
+    "batch": "credit = third*h",
+}
+LEARN = {
+    "pairs": "end_instruct and learning and (r_sent != 0 or r_before != 0)",
+    "batch": "end_instruct and learning and r_sent != 0",
+}
+INSTRUCTED = "in_instruct and phase_step == {}"
+#: eq. 66
+INSTRUCT = "third_post += third_pre"
+#: eq. 66
+INSTRUCT_BOTH = "third_post += third_pre\nthird_before_post += third_before_pre"
+#: not in the paper: chain rule, to the cell that was the largest
+BACK = "third_pre += third_post*h_post*int(winner_post == i)"
+#: not in the paper: chain rule, to the cells that are and were the largest
+BACK_BOTH = (
+    BACK + "\nthird_before_pre += third_before_post*h_before_post*int(winner_before_post == i)"
+)
+#: eq. 40
+RULE_BATCH = "g += credit_post*r_sent_pre"
+#: eq. 13 and 41; with groups eq. 63a and 48
+RULE_PAIRS = "g += credit_post*r_sent_pre - credit_before_post*r_before_pre"
+
+# ------------------------------------------------------------------ successive images
+
+#: How cells hold what they did at the other image.
+OTHER = {
+    "state": "{0}_before : 1    # {0} at the other image\n",
+    "unit": """
+{0}_before = background*sign({0}_unit)*abs({0}_unit)**(1.0/3) : 1    # eq. 16
+{0}_unit : 1                                     # eq. 15, omega
+""",
+}
+UNIT = """
+background : 1 (shared, constant)                # deviation that counts as 1
+leak : 1 (shared, constant)                      # eq. 15, c
 """
+#: What states of cells become for the next image.
+KEPT = {
+    "r_before": "r_sent", "h_before": "h", "q_before": "q", "winner_before": "winner",
+    "y_before": "y", "b3_before": "b3", "seen": "seen + 1",
+}  # fmt: skip
+#: eq. 15, in steps of half a time constant
+TAKE_IN = "{0} += 0.5*(({1}/background)**3 - (tanh(abs({1}/background)**3) + leak)*{0})"
+UNITS = {"r_unit": "r_sent", "h_unit": "h", "q_unit": "q"}
+
+# ------------------------------------------------------------------ all pairs of a batch
+
+#: What cells see of an image they meet.
+MET = {"q_before": "q", "y_before": "y"}
 #: What is forgotten when the next image is met, and what is kept of this one.
 FORGET = {"gauss": "b1 = 0\nsame = 0", "cosine": "b1 = 0\nsame = 0\nb1_now = 0\nb1_before = 0"}
 COUNT = "met += 1\nb2_mean += (b2 - b2_mean)/met"
 ADD = "ways += b2*unit*way\nunit_ways += unit*way"
-#: eq. 40
-RULE_BATCH = "g += credit_post*r_sent_pre"
-
-#: What the modulator of a layer does.
-MODULATOR_TRACES = tuple(
-    Trace(name, variable, words, symbol, population="modulator_{k}", layers="hidden", shown=shown)
-    for name, variable, words, symbol, shown in (
-        ("change", "b1", "change since the other image", "b_1", False),
-        ("similarity", "k_z", "kernel with the other image", "k", False),
-        ("comparison", "b2", "labels against activities", "b_2", True),
-        ("comparison_mean", "b3", "mean of the comparison", "b_3", True),
-        ("third_factor", "M", "third factor", "M", True),
-    )
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,175 +188,112 @@ class PHSIC(KernelLayers):
     remedy: ClassVar[str] = "lower the learning rates (eta, eta_output)"
     symbols: ClassVar[Mapping[str, str]] = {
         "z_hat": r"\mathring{z}", "delta": r"\delta", "b1": "b_1", "b2": "b_2", "b3": "b_3",
-        "b3_before": r"b_3^{\mathrm{before}}",
+        "b3_before": r"b_3^{\mathrm{before}}", "r_unit": r"\omega_r", "h_unit": r"\omega_h",
+        "q_unit": r"\omega_q",
     }  # fmt: skip
     sliders: ClassVar[tuple[str, ...]] = ("gamma", "event_threshold")
-    traces: ClassVar[tuple[Trace, ...]] = (*TRACES, *MODULATOR_TRACES)
 
-    rule: str = parameter(
-        "pairs", "hidden layers learn from successive images, all pairs of a batch, or not",
-        choices=("pairs", "batch", "last"),
-    )  # fmt: skip
-    kernel: str = parameter("gauss", "kernel of the activities", choices=tuple(KERNEL))
-    gamma: float = parameter(2.0, "weight of the labels", r"\gamma", "[0, inf)")
-    sigma: float = parameter(5.0, "width of the Gaussian kernel", r"\sigma", "(0, inf)")
     beta: float = parameter(0.01, "share of a new pair in the mean b3", r"\beta", "(0, 1]")
-
-    @property
-    def compares(self) -> bool:
-        """Whether hidden layers learn, by comparing images."""
-        return self.rule != "last" and self.depth > 1
-
-    @property
-    def paired(self) -> bool:
-        """Whether the other image is the previous one."""
-        return self.rule == "pairs" and self.depth > 1
+    memory: str = parameter(
+        "state", "how cells hold the previous image: as it was, or in memory units",
+        choices=tuple(OTHER),
+    )  # fmt: skip
+    leak: float = parameter(0.01, "leak of the memory units", "c", "[0, 1]")
+    background: float = parameter(
+        0.001, "deviation from the activity between images that memory units take in", "",
+        "[1e-6, inf)",
+    )  # fmt: skip
+    memory_steps: int = parameter(20, "steps in which they take it in", "", "[1, 10000]")
 
     def phase_steps(self) -> dict[str, int]:
-        """Up; then images are compared, and cells are instructed."""
-        after = {"compare": 1, "instruct": 1} if self.compares else {}
+        """At last, memory units take the image in."""
+        after = {"memorize": self.memory_steps} if self.paired and self.memory == "unit" else {}
         return {**super().phase_steps(), **after}
-
-    def phases(self) -> tuple[Phase, ...]:
-        """With the batch rule, the images of a batch meet in the phase that compares."""
-        meeting = "" if self.paired else "compare"
-        return tuple(Phase(name, n, name == meeting) for name, n in self.phase_steps().items())
 
     # -------------------------------------------------------------- cells
 
-    def populations(self) -> tuple[Population, ...]:
-        """Those of the network, and labels to compare."""
-        found = super().populations()
-        if not self.compares:
-            return found
-        kept = {"y_before": "y"} if self.paired else {}
-        onset = reset_action(LABEL, *kept, y="target(cycle_time, i)")
-        compare = dataclasses.replace(COMPARE, condition=COMPARE_LABELS)
-        label = Population(
-            "label", self.layers[-1], LABEL,
-            (Event("onset", "onset", "onset", onset), compare, *self._remember(kept)),
-            states={name: f"{name}_label" for name in kept}, role="labels",
-            meets={} if self.paired else {"y_before": "y"},
-        )  # fmt: skip
-        return (*found, label)
+    def _other(self, *names: str) -> str:
+        """Variables of the other image."""
+        form = self.memory if self.paired else "state"
+        return "".join(OTHER[form].format(name) for name in names) + UNIT * (form == "unit")
 
-    def _remember(self, kept: Mapping[str, str]) -> list[Event]:
-        """Cells keep for the next image what they have at this one."""
-        action = "\n".join(f"{variable} = {value}" for variable, value in kept.items())
-        return [Event("remember", REMEMBER, "learn", action)] if kept else []
-
-    def learn_event(self) -> Event:
-        """When the synapses of a cell learn."""
-        if not self.compares:
-            return super().learn_event()
-        return Event("learn", LEARN_PAIRS if self.paired else LEARN_BATCH, "learn")
-
-    def learning_rule(self) -> str:
-        """What synapses onto hidden cells gather."""
+    def _learned(self, part: str, k: int) -> str:
+        """Third factors, and what they are made of."""
         if not self.compares:
             return ""
-        return RULE_PAIRS if self.paired else RULE_BATCH
+        if part == "modulator":
+            return KERNEL[self.kernel] + MODULATOR + MEAN[self.rule]
+        third, alone = WAY[self.kernel] + THIRD[self.rule], not self.grouped and k in self.kernels
+        third += COMPARED[self.rule].format("v" if self.grouped else "z")
+        if part == "group":
+            return self._other("q") + third
+        before = ("q",) * alone + ("r", "h")[: 1 + (k > 0)] * self.paired
+        found = self._other(*before) if before else ""
+        if k:
+            kind = "alone" if alone else "member" if k in self.kernels else "below"
+            found += SLOPE[kind] + CREDIT[self.rule] + (third if alone else TOLD[self.rule])
+        pools = self.paired and self.pooled(k - 1)
+        return found + (OTHER["state"].format("winner") if pools else "")
 
-    def _learning_cells(self, part: str, k: int) -> dict[str, Any]:
-        """Memories, comparisons and third factors."""
+    def _learning(self, part: str, k: int) -> tuple[Event, ...]:
+        """When cells compare, are instructed, and tell their synapses that they learn."""
         if not self.compares:
-            return {}
-        more = getattr(self, f"_learning_{part}")()
-        more["events"] = [*more.get("events", ()), *self._remember(more.get("kept", {}))]
-        return dict(more)
+            return super()._learning(part, k)
+        cells, batch, counted = part == "cells", not self.paired, "third factors"
+        compared = k in self.kernels and part == ("group" if self.grouped else "cells")
+        first, forget = "in_compare and phase_step == 0", FORGET[self.kernel]
+        note = "q = v" if self.grouped else "q = z"
+        events = (
+            (cells and not self.pooled(k), Event("learn", LEARN[self.rule], "learn")),
+            (cells and k, Event("end_instruct", "end_instruct", "phase_end", NOTE[self.rule])),
+            (compared, Event("compare", "in_compare", "send", counted="comparisons")),
+            (compared and batch, Event("end_forward", "end_forward", "phase_end", note)),
+            (compared and batch, Event("add", "end_compare", "phase_end", ADD)),
+            (part == "group", Event("instruct", INSTRUCTED.format(0), "send", counted=counted)),
+            (cells and self.pooled(k - 1),
+             Event("back", INSTRUCTED.format(1), "send", counted=counted)),
+            (part == "modulator" and batch, Event("forget", first, "sense", forget)),
+            (part == "modulator" and batch, Event("count", "end_compare", "phase_end", COUNT)),
+        )  # fmt: skip
+        return tuple(event for there, event in events if there)
 
-    def _learning_sensory(self) -> dict[str, Any]:
-        return {"equations": BEFORE, "kept": {"r_before": "r_sent"}} if self.paired else {}
-
-    def _learning_hidden(self) -> dict[str, Any]:
-        note = NOTE + (NOTE_BEFORE if self.paired else "")
-        events = [Event("end_instruct", "end_instruct", "phase_end", note)]
-        equations = (MEMBER if self.grouped else ALONE) + CREDIT
-        more = {} if self.grouped else self._learning_compared()
-        kept = dict(more.get("kept", {}))
-        if self.paired:
-            equations += BEFORE + CREDIT_BEFORE + (MEMBER_BEFORE if self.grouped else "")
-            kept |= {"r_before": "r_sent", "h_before": "h"}
-        return {
-            **more, "kept": kept, "equations": equations + more.get("equations", ""),
-            "events": [*events, *more.get("events", ())],
-        }  # fmt: skip
-
-    def _learning_group(self) -> dict[str, Any]:
-        more = self._learning_compared()
-        instruct = Event("instruct", "in_instruct", "send", counted="third factors")
-        return {**more, "events": [*more["events"], instruct]}
-
-    def _learning_compared(self) -> dict[str, Any]:
-        """What learning adds to the cells or groups whose q is compared."""
-        equations, pull = WAY[self.kernel], PULL[self.kernel]
-        if self.paired:
-            return {"equations": equations + THIRD, "links": ("M", *pull), "events": [COMPARE],
-                    "kept": {"q_before": "q"}}  # fmt: skip
-        show = Event("end_forward", "end_forward", "phase_end", "q_shown = q")
-        return {
-            "equations": equations + BATCH_THIRD, "meets": {"q_before": "q_shown"},
-            "links": ("b2", "b3", "unit", "met", *pull),
-            "events": [COMPARE, show, Event("add", "end_compare", "phase_end", ADD)],
-        }  # fmt: skip
-
-    def _learning_modulator(self) -> dict[str, Any]:
-        equations = KERNEL[self.kernel] + MODULATOR
-        if self.paired:
-            kept = {"b3_before": "b3", "seen": "seen + 1"}
-            return {"equations": equations + MEAN, "kept": kept}
-        begins = "in_compare and phase_step == 0"
-        events = [Event("forget", begins, "sense", FORGET[self.kernel]),
-                  Event("count", "end_compare", "phase_end", COUNT)]  # fmt: skip
-        averages = {"b3": "b2_mean"}
-        return {"equations": equations + BATCH_MEAN, "events": events, "averages": averages}
-
-    def _company(self, k: int) -> list[Population]:
-        """Groups of layer k and its modulator; cells alone have one, too."""
-        found = super()._company(k)
-        return found or ([self._modulator(k)] if self.compares else [])
+    def _with_onset(self, cells: Population, **start: str) -> Population:
+        """Cells that start an image anew, but for what they hold of another one."""
+        stored = {line.name for line in parse_equations(cells.equations) if line.is_stored}
+        kept, units, met = (
+            {variable: now for variable, now in table.items() if variable in stored}
+            for table in (KEPT, UNITS, MET)
+        )
+        if not self.paired:
+            averages = {"b3": "b2_mean"} if "b2_mean" in stored else {}
+            cells = dataclasses.replace(cells, meets=met, averages=averages)
+            return super()._with_onset(cells, **start)
+        events = list(cells.events)
+        for name, phase, form, table in (
+            ("remember", "end_instruct", "{0} = {1}", kept),
+            ("memorize", "in_memorize", TAKE_IN, units),
+        ):
+            action = "\n".join(form.format(*pair) for pair in table.items())
+            events += [Event(name, f"{phase} and learning", "learn", action)] * bool(table)
+        states = {variable: f"{variable}_{cells.name}" for variable in (*kept, *units)}
+        cells = dataclasses.replace(cells, events=tuple(events), states=states)
+        return super()._with_onset(cells, **start)
 
     # -------------------------------------------------------------- synapses
 
+    def _hidden_rule(self) -> str:
+        return {"pairs": RULE_PAIRS, "batch": RULE_BATCH}[self.rule] if self.compares else ""
+
+    def _up(self, k: int) -> Projection:
+        """Up; a pool tells the largest cells their third factor."""
+        back = Pathway("back", "back", BACK_BOTH if self.paired else BACK, side="post")
+        made = super()._up(k)
+        return made.with_pathway(back) if self.pooled(k) and self.compares else made
+
     def _within(self, k: int) -> tuple[Projection, ...]:
-        """What the cells of hidden layer k, its groups and its modulator tell each other."""
-        found = super()._within(k)
-        if not self.compares:
-            return found
-        modulator = f"modulator_{k}"
-        same = (Pathway("same", "compare", SAME),)
-        labels = Projection(f"labels_{k}", "label", modulator, "", same, role="labels")
-        told = CHANGE_GAUSS if self.kernel == "gauss" else CHANGE_COSINE
-        change = Pathway("change", "compare", told)
-        if not self.grouped:
-            cells = self.layer_name(k)
-            return Projection(f"change_{k}", cells, modulator, "", (change,), role="change"), labels
-        gather, share, spread = found
+        """Groups tell their cells the third factor, too."""
         third = Pathway("third", "instruct", INSTRUCT_BOTH if self.paired else INSTRUCT)
-        return gather, share.with_pathway(third), spread.with_pathway(change), labels
-
-    # -------------------------------------------------------------- recording
-
-    def objectives(
-        self, weights: Mapping[str, NDArray[Any]], images: NDArray[Any], targets: NDArray[Any]
-    ) -> dict[str, float]:
-        """Eq. 9 of every hidden layer, over all pairs of the images; every rate is sent."""
-        own = {name: weights[name] for name in (*(f"W_{k}" for k in range(self.depth)), "b")}
-        shown = (images.T - self.pixel_mean) / self.pixel_scale
-        found = numpy.objectives(own, shown, targets.T, {k: self._rule(k) for k in self.hidden})
-        return {self.layer_name(k): value for k, value in found.items()}
-
-    def _rule(self, k: int) -> numpy.Rule:
-        """The rule of hidden layer k in plain NumPy."""
-        return numpy.Rule(
-            self.kernel, self.grouping, self.groups_of(k), self.gamma, self.sigma, self.power,
-            self.offset, self.slope, self.beta,
-        )  # fmt: skip
-
-    def cell_traces(self, k: int) -> tuple[Trace, ...]:
-        """Those of the cells, and of the modulator if there is one."""
-        missing = () if self.paired else ("M",)
         return tuple(
-            trace for trace in super().cell_traces(k)
-            if not trace.population or (self.compares and trace.variable not in missing)
-        )  # fmt: skip
+            made.with_pathway(third) if self.compares and made.name == f"share_{k}" else made
+            for made in super()._within(k)
+        )

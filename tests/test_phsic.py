@@ -17,16 +17,19 @@ from neurosim import Simulator, figures, load_dataset
 from neurosim.backends import open_backend
 from neurosim.backends.chunks import Chunk
 from neurosim.backends.cuda import limits
+from neurosim.circuit import Blocks
 from neurosim.circuit.noise import noise_streams
 from neurosim.circuit.philox import uniform_noise
-from neurosim.errors import CircuitError
+from neurosim.errors import CircuitError, ParameterError
 from neurosim.models import phsic as rules
 from neurosim.models import phsic_layers as layers
 from neurosim.models.numpy import phsic as oracle
-from neurosim.models.numpy.phsic import Rule, activity, batch_change, kernel, label_kernel
+from neurosim.models.numpy.phsic import Rule, Unit, activity, batch_change, kernel, label_kernel
+from neurosim.models.numpy.urfb import Step
 from neurosim.models.phsic import PHSIC
 from neurosim.runs.settings import resolve
 from neurosim.runs.training import start_training
+from neurosim.system import grouped_layers, readout_network
 
 IMAGES, KEY = 7, (11, 5)
 KINDS = [("gauss", "none"), ("gauss", "groups"), ("gauss", "divisive"), ("cosine", "none"),
@@ -42,11 +45,29 @@ def small(kernel: str = "gauss", grouping: str = "divisive", **changes: Any) -> 
     return PHSIC(**{**settings, **changes})
 
 
+def convolutional(grouping: str = "divisive", **changes: Any) -> PHSIC:
+    """A convolution below a pool, one without, and a layer all to all."""
+    words = ("conv 4 3x3", "maxpool 2", "conv 4 3x3", "full 6")
+    return small(
+        grouping=grouping, layers=(16, 64, 16, 16, 6, 3), network=words, image=(1, 4, 4), groups=2,
+        activation="selu", **changes,
+    )  # fmt: skip
+
+
+#: Layers of the oracle as the network above wires them: with the number in the circuit.
+WINDOWS = {
+    1: (2, Step("conv", (1, 4, 4), 3, 1, 1, 1), Step("maxpool", (4, 4, 4), 2, 2)),
+    2: (3, Step("conv", (4, 2, 2), 3, 1, 1, 1), None),
+    3: (4, Step("full"), None),
+}
+
+
 def rule_of(system: PHSIC, k: int = 1) -> Rule:
-    """The oracle's parameters for hidden layer k."""
+    """The oracle's parameters for hidden layer k, which has its pool in it."""
+    number, step, pool = (k, Step("full"), None) if system.network == ("full",) else WINDOWS[k]
     return Rule(
-        system.kernel, system.grouping, system.groups_of(k), system.gamma, system.sigma,
-        system.power, system.offset, system.slope, system.beta,
+        system.kernel, system.grouping, system.groups_of(number), system.gamma, system.sigma,
+        system.power, system.offset, system.slope, system.beta, system.activation, step, pool,
     )  # fmt: skip
 
 
@@ -77,12 +98,16 @@ def masks(system: PHSIC) -> list[dict[int, Any]] | None:
 
 def learnt_by_numpy(system: PHSIC, weights: Arrays, images: Any, labels: Any) -> Arrays:
     shown = (images - system.pixel_mean) / system.pixel_scale
-    own = {name: weights[name] for name in weights if name[0] == "W" or name == "b"}
-    rules = {k: rule_of(system, k) for k in system.hidden}
-    return oracle.train(
-        own, shown, labels, rules, eta=system.eta, eta_output=system.eta_output,
-        learning=system.rule, batch=system.batch, keep=masks(system),
+    names = sorted(name for name in weights if name[:2] == "W_" and name[2:].isdigit())
+    own = {f"W_{n}": weights[name] for n, name in enumerate(names)}
+    rules = {k: rule_of(system, k) for k in range(1, len(names))}
+    unit = Unit(system.leak, system.background, system.memory_steps)
+    found = oracle.train(
+        {**own, "b": weights["b"]}, shown, labels, rules, eta=system.eta,
+        eta_output=system.eta_output, learning=system.rule, batch=system.batch,
+        keep=masks(system), unit=unit if system.memory == "unit" else None,
     )  # fmt: skip
+    return {**{name: found[f"W_{n}"] for n, name in enumerate(names)}, "b": found["b"]}
 
 
 def learnt(system: PHSIC, backend: str, dtype: str = "float64", **how: Any) -> Arrays:
@@ -139,8 +164,7 @@ def test_the_pairs_of_a_batch_add_up_to_its_gradient(kind: tuple[str, str]) -> N
     layer, m = activity(W, x, rule), x.shape[1]
     K, Ky = kernel(layer.q, rule), label_kernel(y)
     b3 = oracle.batch_mean(layer, y, rule)
-    alone = [oracle.Layer(*(getattr(layer, f.name)[:, [i]] for f in dataclasses.fields(layer)))
-             for i in range(m)]  # fmt: skip
+    alone = [layer.of(i) for i in range(m)]
     total = sum(
         oracle.pair_change(alone[i], x[:, [i]], alone[j], x[:, [j]],
                            rule.gamma * Ky[i, j] - 2 * K[i, j], b3, rule)
@@ -182,6 +206,10 @@ MADE: dict[str, Callable[[], PHSIC]] = {
     "batch": lambda: small(layers=(5, 9, 6, 3), rule="batch", batch=4, eta=30.0),
     "batch, alone": lambda: small(grouping="none", rule="batch", batch=4, eta=30.0),
     "batch, cosine": lambda: small("cosine", rule="batch", batch=4, eta=30.0),
+    "memory units": lambda: small(grouping="none", memory="unit", leak=0.1, memory_steps=5),
+    "memory units, groups": lambda: small(memory="unit", background=0.2, memory_steps=5),
+    "convolutions": lambda: convolutional("none"),
+    "convolutions, batch": lambda: convolutional(rule="batch", batch=4, eta=30.0),
 }
 
 
@@ -191,7 +219,9 @@ def test_updates_equal_the_reference(name: str) -> None:
     check(MADE[name]())
 
 
-@pytest.mark.parametrize("name", ["cosine-none", "two layers, in batches", "batch"])
+@pytest.mark.parametrize(
+    "name", ["two layers, in batches", "batch", "memory units, groups", "convolutions, batch"]
+)
 def test_the_compiled_program_equals_the_reference(name: str) -> None:
     """Guards cells that remember an image before their synapses have learnt from the last one."""
     check(MADE[name](), "cpp")
@@ -224,16 +254,43 @@ def test_the_mean_starts_as_a_plain_mean_and_then_forgets() -> None:
     np.testing.assert_array_equal(kept["y_before_label"], labels[-1])
 
 
-def test_an_evaluation_leaves_all_memories() -> None:
+@pytest.mark.parametrize("memory", ["state", "unit"])
+def test_an_evaluation_leaves_all_memories(memory: str) -> None:
     """Guards answers that depend on the images asked about before."""
     digits = load_dataset("digits")
-    system = PHSIC(layers=(64, 12, 10), groups=3)
+    system = PHSIC(layers=(64, 12, 10), groups=3, memory=memory)
     with Simulator(system, backend="runtime", check_output=False) as simulator:
         simulator.fit(digits.x_train[:5], digits.y_train[:5], progress=False)
         before = simulator.weights.arrays()
         simulator.predict(digits.x_test[:5])
         for name, array in simulator.weights.arrays().items():
             np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_memory_units_remember_the_last_image_that_stood_out() -> None:
+    """Guards units that take in silence, leak in proportion to time, or forget too slowly."""
+    unit = Unit(leak=0.01, background=0.001, steps=30)
+    shown = np.array([-2.0, 0.02, 0.5, 0.0])
+    held = unit.after(np.array([1e9, -1e6, 0.0, 1e6]), shown)
+    # at rest the unit holds the cube over 1 + c; at its background it keeps what it had
+    expected = np.array([*(shown[:3] / 1.01 ** (1 / 3)), 0.1 * (1 - 0.5 * 0.01) ** (30 / 3)])
+    np.testing.assert_allclose(unit.recall(held), expected, rtol=1e-6)
+
+
+def test_cells_at_their_background_keep_an_image_before_the_last() -> None:
+    """Guards units of the circuit that are shown another image than their cells."""
+    system = small(memory="unit", leak=0.1, memory_steps=5, background=0.01)
+    weights, images, labels = task(system)
+    images[-1, 0] = 0.5
+    chunk = Chunk({"stimulus": images, "target": labels}, weights, learning=True, noise_key=KEY)
+    with open_backend("runtime", system.circuit(), dtype="float64", max_cycles=IMAGES) as opened:
+        kept = opened.run(chunk).weights
+    shown, unit = (images[:, 0] - 0.5) / 0.5, Unit(0.1, 0.01, 5)
+    held = np.zeros(1)
+    for pixel in shown[:-1]:
+        held = unit.after(held, pixel)
+    assert abs(held) > 1
+    np.testing.assert_allclose(kept["r_unit_sensory"][0], held[0] * 0.95**5, rtol=1e-12)
 
 
 def test_a_recording_shows_what_the_modulator_computes() -> None:
@@ -267,6 +324,42 @@ def test_the_gpu_refuses_by_name(rule: str, said: str) -> None:
         limits.check_circuit(circuit)
 
 
+def test_networks_that_add_or_drop_by_layers_are_refused() -> None:
+    """Guards layers whose words are read and then not built."""
+    words = ("conv 4 3x3", "drop .5", "maxpool 2", "full 6")
+    with pytest.raises(ParameterError, match="leave out 'sum' and 'drop'"):
+        dataclasses.replace(convolutional(), network=words)
+
+
+def test_the_published_convolutions_have_seven_layers_with_groups_of_channels() -> None:
+    """Guards a network of other sizes, and groups across channels."""
+    for network, groups in (("convnet", 64), ("convnet_2x", 64)):
+        preset = PHSIC.preset("cifar10").given({"network": (network,), "rule": "batch"})
+        system = PHSIC(layers=(3072, *preset.hidden, 10), **preset.parameters)
+        assert system.kernels == (1, 3, 4, 6, 8, 10, 11)
+        assert {system.groups_of(k) for k in system.kernels} == {groups}
+        circuit = system.circuit()
+        shapes = [w.shape for w in circuit.weights if w.kind == "weight" and len(w.shape) == 4]
+        widths = [256, 512, 512, 1024, 1024, 1024] if "2x" in network else [128, 256, 256, 512,
+                                                                            512, 512]  # fmt: skip
+        below = [3, *widths[:-1]]
+        assert shapes == [(n, m, 3, 3) for n, m in zip(widths, below, strict=True)]
+        assert circuit.projection("gather_1").wired == Blocks(groups)
+
+
+def test_the_small_convolutions_learn_some_digits() -> None:
+    """Guards a preset that cannot be run, and kernels that stay as they were drawn."""
+    digits = load_dataset("digits")
+    preset = PHSIC.preset("digits").given({"network": ("small_convnet",), "rule": "batch"})
+    system = PHSIC(layers=(64, *preset.hidden, 10), **preset.parameters)
+    with Simulator(system, seed=0, lanes=32) as simulator:
+        before = simulator.objectives(digits.x_test[:50], digits.y_test[:50])
+        simulator.fit(digits.x_train[:320], digits.y_train[:320], epochs=2, progress=False)
+        after = simulator.objectives(digits.x_test[:50], digits.y_test[:50])
+    assert list(after) == ["layer_1", "layer_3", "layer_4"]
+    assert all(after[name] < before[name] for name in after)
+
+
 def test_rates_fall_after_the_epochs_that_are_named() -> None:
     """Guards a drop an epoch early."""
     system = PHSIC(drop=0.25, drop_at=(2, 3))
@@ -280,7 +373,8 @@ def text(name: str, old: str, new: str) -> Callable[[pytest.MonkeyPatch], None]:
     """Change a string of the model."""
 
     def spoil(patch: pytest.MonkeyPatch) -> None:
-        model = rules if hasattr(rules, name) else layers
+        files = (rules, layers, grouped_layers, readout_network)
+        model = next(file for file in files if hasattr(file, name))
         before = getattr(model, name)
         if isinstance(before, dict):
             changed = {key: value.replace(old, new) for key, value in before.items()}
@@ -294,13 +388,13 @@ def text(name: str, old: str, new: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 GROUPED, ALONE, COSINE = "gauss-divisive", "gauss-none", "cosine-none"
 SABOTAGES: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
-    "activity without its slope": (ALONE, text("HIDDEN", "slope*clip(-s", "0*clip(-s")),
-    "synapses ignore the slope": (ALONE, text("ALONE", "slope*int(s <= 0)", "int(s <= 0)")),
+    "activity without its slope": (ALONE, text("ACTIVITY", "slope*clip(-s", "0*clip(-s")),
+    "synapses ignore the slope": (ALONE, text("ACTIVITY", "slope*int(s <= 0)", "int(s <= 0)")),
     "variance without its offset": (GROUPED, text("GROUP", "delta + squares", "squares")),
     "cells are not centred": (GROUPED, text("SENT", "keep*z_hat", "keep*z")),
     "the scale with the other power": (GROUPED, text("GROUP", "u**(-p)", "u**(p - 1)")),
     "groups are not centred": (GROUPED, text("GROUP", "spread - spread_mean", "spread")),
-    "slope of a group without its size": (GROUPED, text("MEMBER", "2*(1 - p)/cells", "2*(1 - p)")),
+    "slope of a group without its size": (GROUPED, text("SLOPE", "2*(1 - p)/cells", "2*(1 - p)")),
     "third factor without the kernel": (ALONE, text("KERNEL", "-k_z/sigma**2", "-1/sigma**2")),
     "own kernel without its factor 2": (ALONE, text("MODULATOR", "- 2*k_z", "- k_z")),
     "labels of n classes": (ALONE, text("MODULATOR", "/(n - 1)", "/n")),
@@ -308,19 +402,33 @@ SABOTAGES: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "mean before this pair": (ALONE, text("MEAN", "(b2 - b3)*unit", "(b2 - b3_before)*unit")),
     "mean that starts at 0": (ALONE, text("MEAN", "1/clip(seen, 1, inf)", "0")),
     "cosine without the part along q": (COSINE, text("WAY", "q_before - pull*q", "q_before")),
-    "part of this image for the previous one": (COSINE, text("WAY", "pull_before", "pull")),
+    "part of this image for the previous one": (COSINE, text("WAY", "pull_before*q", "pull*q")),
     "previous image left out": (
         ALONE, text("RULE_PAIRS", " - credit_before_post*r_before_pre", ""),
     ),
-    "slope of this image for both": (ALONE, text("NOTE_BEFORE", "*h_before", "*h")),
+    "slope of this image for both": (ALONE, text("NOTE", "*h_before", "*h")),
     "silent cells forget what they sent before": (
-        ALONE, text("LEARN_PAIRS", "(r_sent != 0 or r_before != 0)", "r_sent > 0"),
+        ALONE, text("LEARN", "(r_sent != 0 or r_before != 0)", "r_sent > 0"),
     ),
     "no cell drops out": ("dropout", text("KEEP", "int(learning)", "0")),
     "readout of the wrong sign": ("last", text("READOUT_RULE", "delta_post", "-delta_post")),
-    "batch without its mean": ("batch, alone", text("BATCH_THIRD", "ways - b3*unit_ways", "ways")),
-    "batch without its symmetry": ("batch, alone", text("BATCH_THIRD", "2*(ways", "(ways")),
+    "batch without its mean": ("batch, alone", text("THIRD", "ways - b3*unit_ways", "ways")),
+    "batch without its symmetry": ("batch, alone", text("THIRD", "2*(ways", "(ways")),
     "images met add up": ("batch, alone", text("FORGET", "b1 = 0\n", "")),
+    "units that hold no cube": ("memory units", text("OTHER", "**(1.0/3)", "")),
+    "units without a leak": ("memory units", text("TAKE_IN", " + leak", "")),
+    "units of which none forgets": (
+        "memory units", text("TAKE_IN", "tanh(abs({1}/background)**3)", "0"),
+    ),
+    "slope of another function": (
+        "convolutions, batch", text("ACTIVITY", "low*int(s <= 0)", "int(s <= 0)"),
+    ),
+    "third factors to all below a pool": (
+        "convolutions, batch", text("BACK", "*int(winner_post == i)", ""),
+    ),
+    "the largest of this image for both": (
+        "convolutions", text("BACK_BOTH", "winner_before_post", "winner_post"),
+    ),
     "labels met add up": ("batch, alone", text("FORGET", "same = 0", "b1 = 0")),
 }  # fmt: skip
 

@@ -13,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from neurosim.backends import open_backend
+from neurosim.backends.brian.preferences import brian2_settings
 from neurosim.backends.chunks import Chunk, ChunkResult
+from neurosim.backends.cpp.generate import generate
 from neurosim.circuit import (
     Blocks,
     Circuit,
@@ -253,6 +255,10 @@ def check_synapses(name: str) -> None:
     # arrays, not lists: pytest would seek the difference of long lists for minutes
     np.testing.assert_array_equal(listed, sorted(there), name)
     np.testing.assert_array_equal(case.wired.existing(case.pre, case.post), used(case, there))
+    for fan, end, size in (("fan_out", 0, case.pre), ("fan_in", 1, case.post)):
+        counted = np.bincount([synapse[end] for synapse in there], minlength=size)
+        found = getattr(case.wired, fan)(case.pre, case.post)
+        np.testing.assert_array_equal(found, counted, f"{name}, {fan}")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -272,6 +278,24 @@ def test_windows_in_another_place_are_noticed(
     monkeypatch.setattr(Sliding, "taps", lambda self: broken(*sound(self)))
     with pytest.raises((AssertionError, ValueError)):
         check_synapses("tied")
+
+
+def test_a_program_of_convolutions_is_written_without_a_list_of_their_synapses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Guards hundreds of millions of synapses in memory, where a few numbers would do."""
+    made = circuit({"tied": CASES["tied"]})
+    with brian2_settings(np.dtype("float64")):
+        text = generate(made, real="double").text
+
+    def refuse(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Sliding, "synapses", refuse)
+    with brian2_settings(np.dtype("float64")):
+        assert generate(made, real="double").text == text
+    projection = made.projections[0]
+    assert made.fans(projection, "pre").sum() == made.fans(projection, "post").sum() > 0
 
 
 def test_a_random_fraction_is_what_its_seed_says() -> None:

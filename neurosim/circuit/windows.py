@@ -174,6 +174,27 @@ class Sliding(Wiring):
         ends = (cell, image) if self.backward else (image, cell)
         return SynapseList.ordered(*ends, weight)
 
+    def fan_out(self, pre: int, post: int) -> NDArray[np.int64]:
+        """Windows that cover a pixel, times their cells; counted without a list of synapses."""
+        return self._cells_fans() if self.backward else self._image_fans()
+
+    def fan_in(self, pre: int, post: int) -> NDArray[np.int64]:
+        """Pixels that a window covers, of all channels that it sees."""
+        return self._image_fans() if self.backward else self._cells_fans()
+
+    def _image_fans(self) -> NDArray[np.int64]:
+        """Synapses of every pixel."""
+        valid, pixel = self._grid()
+        covered = np.bincount(pixel[valid], minlength=math.prod(self.shape[1:]))
+        # of a pool, one for each window; else as many as there are channels over it
+        cells = self.channels * self._weight_axes()[3] // self.shape[0]
+        return np.tile(covered * cells, self.shape[0])
+
+    def _cells_fans(self) -> NDArray[np.int64]:
+        """Synapses of every cell over a window."""
+        here = self._grid()[0].sum(axis=(2, 3)).ravel() * self._weight_axes()[3]
+        return np.tile(here, self.channels)
+
     def _channel_axes(self) -> tuple[int, ...]:
         """Where the channels of the image stand among the six axes."""
         return (1, 1, 1, self.shape[0], 1, 1)

@@ -159,6 +159,7 @@ def build_network(
     *,
     record: Mapping[str, Iterable[str]] | None = None,
     cells: Mapping[str, Sequence[int]] | None = None,
+    whole: bool = True,
 ) -> BuiltNetwork:
     """Make the Brian2 objects of a circuit.
 
@@ -172,6 +173,9 @@ def build_network(
         Variables to record in every step, by population.
     cells : mapping of str to sequence of int, optional
         Numbers of the cells recorded, by population; all cells where not given.
+    whole : bool
+        Whether to make all synapses. A network with one for each projection is enough to
+        generate code from, takes no memory for the others, and cannot run.
 
     Returns
     -------
@@ -190,7 +194,7 @@ def build_network(
     circuit = with_streams(circuit)
     order = integration_order(circuit)
     try:
-        _make_objects(circuit, max_cycles, built)
+        _make_objects(circuit, max_cycles, built, whole)
         for name, place in order.items():
             if built.groups[name].state_updater is not None:
                 built.groups[name].state_updater.order = place
@@ -203,7 +207,7 @@ def build_network(
     return built
 
 
-def _make_objects(circuit: Circuit, max_cycles: int, built: BuiltNetwork) -> None:
+def _make_objects(circuit: Circuit, max_cycles: int, built: BuiltNetwork, whole: bool) -> None:
     built.inputs |= _make_inputs(circuit, max_cycles)
     built.namespace |= own_functions()
     for name, array in built.inputs.items():
@@ -217,7 +221,7 @@ def _make_objects(circuit: Circuit, max_cycles: int, built: BuiltNetwork) -> Non
     _link_populations(circuit, built.groups)
     for projection in circuit.projections:
         with naming_the_place(f"equations of projection {projection.name!r}"):
-            built.synapses[projection.name] = _make_synapses(circuit, projection, built)
+            built.synapses[projection.name] = _make_synapses(circuit, projection, built, whole)
     for readout in circuit.readouts:
         built.readouts[readout.name] = _make_readout(readout, built.groups)
 
@@ -341,7 +345,9 @@ def _schedule_event(group: b2.NeuronGroup, event: Event) -> None:
         group.run_on_event(event.name, statements.strip(), when=action[0], order=action[1])
 
 
-def _make_synapses(circuit: Circuit, projection: Projection, built: BuiltNetwork) -> b2.Synapses:
+def _make_synapses(
+    circuit: Circuit, projection: Projection, built: BuiltNetwork, whole: bool
+) -> b2.Synapses:
     on_pre = {p.name: p.code for p in projection.pathways if p.side == "pre"}
     on_post = {p.name: p.code for p in projection.pathways if p.side == "post"}
     events = {pathway.name: pathway.event for pathway in projection.pathways}
@@ -362,7 +368,9 @@ def _make_synapses(circuit: Circuit, projection: Projection, built: BuiltNetwork
         clock=built.groups[RHYTHM].clock,
         name=projection.name,
     )
-    if isinstance(projection.wiring, Wiring):
+    if not whole:
+        synapses.connect(i=0, j=0)
+    elif isinstance(projection.wiring, Wiring):
         _connect(circuit, projection, synapses)
     elif projection.wiring == "one_to_one":
         synapses.connect(j="i")

@@ -116,7 +116,7 @@ def assemble(
     CircuitError
         If an equation has wrong units or names something unknown.
     """
-    built = build_network(circuit, 1, record=record)
+    built = build_network(circuit, 1, record=record, whole=False)
     _give_inputs(circuit, built)
     _give_noise(circuit, built)
     _give_functions(built)
