@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,7 +44,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             cases.setdefault((item.path, item.name.partition("[")[0]), []).append(item)
     for of_one_test in cases.values():
         (count,) = of_one_test[0].get_closest_marker("quick").args  # type: ignore[union-attr]
-        always = {round(i * (len(of_one_test) - 1) / (count - 1)) for i in range(count)}
+        last, steps = len(of_one_test) - 1, max(count - 1, 1)
+        # one case is the first
+        always = {round(i * last / steps) for i in range(count)}
         for place, item in enumerate(of_one_test):
             if place not in always:
                 item.add_marker("slow")
@@ -90,13 +93,16 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_brian2() -> None:
-    """Keep Brian2 from two things that cost time.
+    """Keep Brian2 from three things that cost time.
 
-    Before every run it collects garbage among everything that is loaded; and at the first
-    network outside of a back end it tries, for up to a minute, whether Cython can compile.
+    Before every run it collects garbage among everything that is loaded; at the first
+    network outside of a back end it tries, for up to a minute, whether Cython can compile;
+    and it looks for every name in every equation by a pattern of its own, more of them than
+    Python keeps.
     """
     import brian2
 
+    re._MAXCACHE = 50_000  # type: ignore[attr-defined]
     brian2.prefs.codegen.target = "numpy"
     gc.collect()
     gc.freeze()
