@@ -839,6 +839,7 @@ def test_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     assert position_of(out) == (0, 0)
 
 
+@pytest.mark.slow
 def test_interrupt_while_compiling_is_no_failure(tmp_path: Path) -> None:
     """Guards a complaint about the compiler that Ctrl-C killed, and half a program in the cache."""
     builds, out = tmp_path / "cache" / "programs", tmp_path / "run"

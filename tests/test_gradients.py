@@ -82,6 +82,7 @@ def ep_network(name: str) -> tuple[Arrays, Array, Array, Arrays]:
 EP_NETWORKS = {"5-6-3": ((5, 6, 3), 1), "4-5-4-3": ((4, 5, 4, 3), 8)}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", EP_NETWORKS)
 def test_ep_updates_tend_to_minus_the_gradient_of_the_cost(
     name: str, report: Callable[[str, Agreement], None]
@@ -466,6 +467,7 @@ def digits_networks() -> Iterator[tuple[str, Arrays, Array, Array]]:
 DIGITS_PARAMS = cim.ReferenceParameters(epsilon=CorInfoMax.preset("digits").parameters["epsilon"])
 
 
+@pytest.mark.slow
 def test_learning_turns_the_update_towards_the_gradient(
     report: Callable[[str, Agreement], None],
 ) -> None:

@@ -68,7 +68,7 @@ def test_all_four_are_there() -> None:
     assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04"]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @each_notebook
 def test_a_notebook_runs(path: Path, kernel: NotebookClient, tmp_path: Path) -> None:
     """Guards cells that fail, claims that do not hold, and notebooks that crawl."""

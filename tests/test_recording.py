@@ -360,6 +360,7 @@ def test_a_file_holds_what_was_recorded_and_opens_in_plain_xarray(
     ) == 2
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("layer", [None, 1])
 def test_a_recording_streamed_to_disk_equals_one_held_in_memory(
     made: tuple[Simulator, Problem], tree: Any, tmp_path: Path, layer: int | None

@@ -437,10 +437,10 @@ def test_a_picture_of_a_recording_shows_the_image_asked_for(
 
     monkeypatch.setattr(style.StyledFigure, "savefig", note)
     recording = save_recording(tree, tmp_path / "rec.nc")
-    for options in (("--images", "12"), ("--image", "12"), ("--images", "10", "--image", "12")):
+    for options in (("--image", "12"), ("--images", "10", "--image", "12")):
         result = call("view", recording, *options, "--save", tmp_path / "a.svg")
         assert result.status == 0, result.err
-    assert len(titles) == 3
+    assert len(titles) == 2
     assert all("image 12" in title for title in titles)
     result = call("view", recording, "--images", "12,11", "--html", tmp_path / "a.html")
     assert result.status == 0, result.err
