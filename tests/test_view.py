@@ -436,7 +436,7 @@ def test_a_picture_of_a_recording_shows_the_image_asked_for(
         titles.append(figure.texts[0].get_text())
 
     monkeypatch.setattr(style.StyledFigure, "savefig", note)
-    recording = save_recording(tree, tmp_path / "rec.nc")
+    recording = save_recording(select_layer(tree, 1), tmp_path / "rec.nc")
     for options in (("--image", "12"), ("--images", "10", "--image", "12")):
         result = call("view", recording, *options, "--save", tmp_path / "a.svg")
         assert result.status == 0, result.err
@@ -469,7 +469,7 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     text = tmp_path / "text.nc"
     text.write_text("not a recording")
     assert "not a recording" in refusal("view", text, *save)
-    recording = save_recording(tree, tmp_path / "small.nc")
+    recording = save_recording(select_layer(tree, 1), tmp_path / "small.nc")
     assert "did you mean 'soma'" in refusal("view", recording, "--traces", "somma", *save)
     assert "no neuron 6" in refusal("view", recording, "--image", "10", "--neuron", "6", *save)
     assert "--split" in refusal("view", recording, "--split", "train", *save)
