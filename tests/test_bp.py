@@ -272,7 +272,7 @@ def test_digits_are_learnt(name: str, loss: str) -> None:
     kind = SYSTEMS[name]
     settings = kind.preset("digits").given({"loss": loss}).parameters
     with Simulator(kind(layers=(64, 50, 10), **{**settings, "loss": loss}), seed=0) as simulator:
-        simulator.fit(digits.x_train, digits.y_train, epochs=8, progress=False)
+        simulator.fit(digits.x_train, digits.y_train, epochs=4, progress=False)
         assert simulator.score(digits.x_test, digits.y_test) > 0.9
         if name == "fa":
             # independent at first: 90 degrees

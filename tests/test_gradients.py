@@ -493,7 +493,7 @@ def test_reciprocal_feedback_turns_the_update_further(
 ) -> None:
     """Guards what ``corinfomax-reciprocal`` is for: errors that come down along the gradient."""
     digits, found = load_dataset("digits"), []
-    x, y = digits.x_test[:30], one_hot(digits.y_test[:30], 10)
+    x, y = digits.x_test[:10], one_hot(digits.y_test[:10], 10)
     params = reciprocal.ReciprocalParameters(
         epsilon=DIGITS_PARAMS.epsilon, symmetric=False, batch=4, weight_decay=(3e-6, 3e-6)
     )

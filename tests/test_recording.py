@@ -532,8 +532,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network on the embedded digits, trained for a moment."""
     folder = tmp_path_factory.mktemp("run") / "digits"
     result = call(
-        "train", "--dataset", "digits", "--hidden", "12", "--epochs", "1", "--train-images", "20",
-        "--test-images", "30", "--backend", "runtime", "--out", folder, "--quiet",
+        "train", "--dataset", "digits", "--hidden", "12", "--epochs", "1", "--train-images", "2",
+        "--test-images", "10", "--backend", "runtime", "--out", folder, "--quiet",
     )  # fmt: skip
     assert result.status == 0, result.err
     return folder
@@ -558,7 +558,7 @@ def test_the_command_writes_what_it_was_asked_for(run_folder: Path, tmp_path: Pa
 def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path) -> None:
     """Guards against tracebacks for what a user can mend."""
     out = ("--out", tmp_path / "rec.nc")
-    assert "run from 0 to 29" in refusal("record", run_folder, "--images", "30", *out)
+    assert "run from 0 to 9" in refusal("record", run_folder, "--images", "10", *out)
     assert "neurons run from 0 to 11" in refusal(
         "record", run_folder, "--layer", "1", "--neurons", "12", *out
     )

@@ -399,8 +399,8 @@ def test_a_recorded_photograph_is_drawn_in_its_colours() -> None:
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "digits"
     result = call(
-        "train", "--dataset", "digits", "--hidden", "12", "--epochs", "1", "--train-images", "20",
-        "--test-images", "30", "--backend", "runtime", "--out", folder, "--quiet",
+        "train", "--dataset", "digits", "--hidden", "12", "--epochs", "1", "--train-images", "2",
+        "--test-images", "5", "--backend", "runtime", "--out", folder, "--quiet",
         "--set", "free_time=8", "--set", "nudged_time=3",
     )  # fmt: skip
     assert result.status == 0, result.err
@@ -452,7 +452,7 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     save = ("--save", tmp_path / "x.png")
     assert "no neuron 12" in refusal("view", run_folder, "--neuron", "12", *save)
     assert "no layer 3" in refusal("view", run_folder, "--layer", "3", *save)
-    assert "run from 0 to 29" in refusal("view", run_folder, "--image", "30", *save)
+    assert "run from 0 to 4" in refusal("view", run_folder, "--image", "5", *save)
     assert "no run folder" in refusal("view", tmp_path / "absent", *save)
     assert ".png" in refusal("view", run_folder, "--save", tmp_path / "x.gif")
     assert "--explore" in refusal("view", run_folder, "--explore", *save)
