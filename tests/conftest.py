@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -95,13 +96,15 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 def quick_brian2() -> None:
     """Keep Brian2 from three things that cost time.
 
-    Before every run it collects garbage among everything that is loaded; at the first
-    network outside of a back end it tries, for up to a minute, whether Cython can compile;
-    and it looks for every name in every equation by a pattern of its own, more of them than
-    Python keeps.
+    Before every run it collects garbage among everything that is loaded, to warn of objects
+    that no network has: here among what is new; at the first network outside of a back end it
+    tries, for up to a minute, whether Cython can compile; and it looks for every name in every
+    equation by a pattern of its own, more of them than Python keeps.
     """
     import brian2
+    from brian2.core import network
 
+    network.gc = types.SimpleNamespace(collect=lambda: gc.collect(1))
     re._MAXCACHE = 50_000  # type: ignore[attr-defined]
     brian2.prefs.codegen.target = "numpy"
     gc.collect()
@@ -110,7 +113,7 @@ def quick_brian2() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def little_garbage(quick_brian2: None) -> None:
-    """Leave what earlier modules loaded out of the garbage that Brian2 collects in every run."""
+    """Leave what earlier modules loaded out of the garbage that is collected."""
     gc.collect()
     gc.freeze()
 
