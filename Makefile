@@ -14,10 +14,13 @@ help:            ## list the targets
 train: $(VENV)/.train    ## train CorInfoMax on the embedded digits (no download, a minute)
 	$(BIN)/neurosim train --dataset digits --gallery
 
+# One process more than processors, up to eight: tests also wait, for other programs and for each
+# other. Modules stay compiled, as tests start Python again and again.
 test: $(VENV)/.dev       ## run the tests
 	rm -rf build/test-cache
-	NEUROSIM_CACHE="$(CURDIR)/build/test-cache" $(BIN)/python -m pytest \
-	  --numprocesses auto --dist worksteal $(PYTEST)
+	PYTHONDONTWRITEBYTECODE= NEUROSIM_CACHE="$(CURDIR)/build/test-cache" \
+	  $(BIN)/python -m pytest --dist worksteal --numprocesses \
+	  $$($(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 8))') $(PYTEST)
 
 coverage: $(VENV)/.dev   ## run the tests, and tell which lines they reach (twice the time)
 	$(MAKE) test PYTEST="--cov --cov-report=term:skip-covered --cov-fail-under=90"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             cases.setdefault((item.path, item.name.partition("[")[0]), []).append(item)
     for of_one_test in cases.values():
         (count,) = of_one_test[0].get_closest_marker("quick").args  # type: ignore[union-attr]
-        always = {round(i * (len(of_one_test) - 1) / (count - 1)) for i in range(count)}
+        last, steps = len(of_one_test) - 1, max(count - 1, 1)
+        # one case is the first
+        always = {round(i * last / steps) for i in range(count)}
         for place, item in enumerate(of_one_test):
             if place not in always:
                 item.add_marker("slow")
@@ -90,13 +94,18 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_brian2() -> None:
-    """Keep Brian2 from two things that cost time.
+    """Keep Brian2 from three things that cost time.
 
-    Before every run it collects garbage among everything that is loaded; and at the first
-    network outside of a back end it tries, for up to a minute, whether Cython can compile.
+    Before every run it collects garbage among everything that is loaded, to warn of objects
+    that no network has: here among what is new; at the first network outside of a back end it
+    tries, for up to a minute, whether Cython can compile; and it looks for every name in every
+    equation by a pattern of its own, more of them than Python keeps.
     """
     import brian2
+    from brian2.core import network
 
+    network.gc = types.SimpleNamespace(collect=lambda: gc.collect(1))
+    re._MAXCACHE = 50_000  # type: ignore[attr-defined]
     brian2.prefs.codegen.target = "numpy"
     gc.collect()
     gc.freeze()
@@ -104,7 +113,7 @@ def quick_brian2() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def little_garbage(quick_brian2: None) -> None:
-    """Leave what earlier modules loaded out of the garbage that Brian2 collects in every run."""
+    """Leave what earlier modules loaded out of the garbage that is collected."""
     gc.collect()
     gc.freeze()
 

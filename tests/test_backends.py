@@ -231,6 +231,7 @@ def test_weights_given_to_a_run_are_not_written_to(backends: dict[str, Backend],
     assert all(not np.shares_memory(result.weights[key], copies[key]) for key in copies)
 
 
+@pytest.mark.quick(3)
 @every_backend
 @pytest.mark.parametrize("theta", THETAS)
 def test_evaluation_gives_the_answers_of_the_free_phase_of_full_cycles(

@@ -89,6 +89,7 @@ IN_PROCESS = {
 }
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize("layers", [DEEP, (5, 6, 3), (5, 3)], ids=str)
 @pytest.mark.parametrize("name", IN_PROCESS)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

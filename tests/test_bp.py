@@ -82,6 +82,7 @@ def check(system: Backpropagation, backend: str = "runtime") -> None:
         np.testing.assert_allclose(result.weights[name], array, rtol=0, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", MADE)
 def test_updates_equal_the_reference(name: str) -> None:
     """Guards wrong errors, turns and gates, and a last batch divided by another's size."""
@@ -94,6 +95,7 @@ def test_the_compiled_program_equals_the_reference(name: str) -> None:
     check(MADE[name](), "cpp")
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("loss", ["mse", "ce"])
 @pytest.mark.parametrize("batch", [1, 20])
 def test_one_update_equals_that_of_torch(loss: str, batch: int) -> None:
@@ -249,7 +251,7 @@ SABOTAGES: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards regular tests that would pass on a broken model."""
@@ -262,6 +264,7 @@ def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------ learning
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "loss"), [("bp", "mse"), ("bp", "ce"), ("fa", "ce")])
 def test_digits_are_learnt(name: str, loss: str) -> None:
     """Guards rules that equal their oracle and learn nothing."""
@@ -269,7 +272,7 @@ def test_digits_are_learnt(name: str, loss: str) -> None:
     kind = SYSTEMS[name]
     settings = kind.preset("digits").given({"loss": loss}).parameters
     with Simulator(kind(layers=(64, 50, 10), **{**settings, "loss": loss}), seed=0) as simulator:
-        simulator.fit(digits.x_train, digits.y_train, epochs=8, progress=False)
+        simulator.fit(digits.x_train, digits.y_train, epochs=4, progress=False)
         assert simulator.score(digits.x_test, digits.y_test) > 0.9
         if name == "fa":
             # independent at first: 90 degrees

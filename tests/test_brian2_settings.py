@@ -27,6 +27,7 @@ from neurosim.backends import open_backend
 from neurosim.backends.brian import preferences
 from neurosim.backends.brian.parsing_cache import _CALLERS
 from neurosim.backends.brian.preferences import brian2_settings
+from neurosim.backends.cpp.generate import generate
 from neurosim.backends.interface import Backend, Chunk
 from neurosim.backends.runtime.backend import RuntimeBackend
 from neurosim.errors import CircuitError
@@ -146,6 +147,7 @@ import numpy as np
 sys.path.insert(1, sys.argv[1])
 from neurosim.backends.brian.preferences import brian2_settings
 from neurosim.backends.cpp.generate import generate
+from neurosim.backends.cpp.generate import generate
 from symmetric import symmetric_circuit
 with brian2_settings(np.dtype("float64")):
     print(generate(symmetric_circuit(), real="double").text)
@@ -168,7 +170,8 @@ def test_files_of_the_user_change_no_program(
     A student's ``random.py`` was imported in place of Python's, and a file of preferences in
     the working folder, or in the home folder, changed programs that others are served.
     """
-    expected = generated()
+    with brian2_settings(np.dtype("float64")):
+        expected = generate(symmetric_circuit(), real="double").text + "\n"
     work, home = tmp_path / "work", tmp_path / "home"
     (home / ".brian").mkdir(parents=True)
     (work / "neurosim").mkdir(parents=True)

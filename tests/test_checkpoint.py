@@ -90,7 +90,6 @@ def assert_same(one: Checkpoint, other: Checkpoint) -> None:
     assert repr(one.state) == repr(other.state)
 
 
-@settings(max_examples=40, deadline=None)
 @given(arrays=ARRAYS, state=STATES)
 def test_round_trip(arrays: dict[str, npt.NDArray[Any]], state: dict[str, Any]) -> None:
     """Guards a resumed run that starts from numbers other than those saved."""
@@ -198,7 +197,7 @@ def test_every_truncation_is_detected(tmp_path: Path) -> None:
             load_checkpoint(tmp_path)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(data=st.data())
 def test_any_other_damage_is_detected(data: st.DataObject) -> None:
     """Guards overwritten stretches and appended bytes, not only single flips."""

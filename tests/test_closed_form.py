@@ -74,6 +74,7 @@ def fixed_point(system: CorInfoMax, problem: Problem, beta: float) -> list[NDArr
     return np.split(np.linalg.solve(A, -drive), start[1:-1])
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("form", FORMS)
 def test_both_phases_settle_at_the_solution_of_the_linear_system(form: str) -> None:
     """Guards against dynamics and reference that agree step for step and are both wrong."""

@@ -155,6 +155,7 @@ def test_a_killed_client_and_a_killed_worker_lose_nothing(local: Path, tmp_path:
     assert len([*out.glob(".cluster-*")]) == 1
 
 
+@pytest.mark.slow
 @needs_dask
 def test_a_killed_scheduler_is_told_and_loses_nothing(local: Path, tmp_path: Path) -> None:
     """Guards a wait for ever for a scheduler that is gone."""
@@ -189,6 +190,7 @@ def test_a_killed_scheduler_is_told_and_loses_nothing(local: Path, tmp_path: Pat
     assert_same(run, local / "seed-3")
 
 
+@pytest.mark.slow
 @needs_dask
 def test_an_interrupt_reaches_workers_once_and_every_run_is_saved(tmp_path: Path) -> None:
     """Guards workers that end with Ctrl-C before their runs are saved, and go on after it."""
@@ -209,12 +211,13 @@ def test_an_interrupt_reaches_workers_once_and_every_run_is_saved(tmp_path: Path
     assert not [*out.glob(".cluster-*")]
 
 
+@pytest.mark.slow
 @needs_dask
 @pytest.mark.skipif(
     importlib.util.find_spec("dask_jobqueue") is None,
     reason="dask-jobqueue is not installed: pip install -e '.[cluster]'",
 )
-def test_workers_are_jobs_of_slurm(local: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_workers_are_jobs_of_slurm(tmp_path: Path, monkeypatch: Any) -> None:
     """Guards options that dask-jobqueue does not take; sbatch here starts the job at once."""
     commands = tmp_path / "bin"
     commands.mkdir()
@@ -228,10 +231,11 @@ def test_workers_are_jobs_of_slurm(local: Path, tmp_path: Path, monkeypatch: Any
     monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "run"
-    done = call(*DIGITS, "--epochs", EPOCHS, "--seeds", 3, "--cluster", "slurm", "--stretch",
-                EPOCHS, "--out", out, "--quiet")  # fmt: skip
+    how = (*DIGITS, "--epochs", 2, "--quiet", "--out")
+    assert call(*how, tmp_path / "local", "--seed", 3).status == 0
+    done = call(*how, out, "--seeds", 3, "--cluster", "slurm")
     assert done.status == 0, done.err
-    assert_same(out / "seed-3", local / "seed-3")
+    assert_same(out / "seed-3", tmp_path / "local")
     job = (tmp_path / "job.sh").read_text()
     assert "--nthreads 1" in job
     assert "#SBATCH --cpus-per-task=1" in job

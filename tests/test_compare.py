@@ -224,7 +224,9 @@ def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path):
     assert "give 1 or more" in refusal("compare", "--systems", "corinfomax", "--seeds", "0", *out)
 
 
-def test_missing_runs_are_trained_and_finished_ones_kept(tmp_path):
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("more", [False, True], ids=["as they are", "lengthened"])
+def test_missing_runs_are_trained_and_finished_ones_kept(more, tmp_path):
     """Guards finished runs that fail, or are loaded, because another seed joins with fewer."""
     asked = ("compare", "--systems", "corinfomax", *SMALL, "--out", tmp_path, "--quiet")
     assert call(*asked, "--seeds", "1", "--epochs", "2").status == 0
@@ -239,9 +241,10 @@ def test_missing_runs_are_trained_and_finished_ones_kept(tmp_path):
     accuracies = [100 * metrics_of(folder)[0]["test_accuracy"] for folder in (first, second)]
     assert cells["test accuracy, %"] == Spread.of(accuracies).text()
     assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
-    # more epochs: the second goes on
-    assert call(*asked, "--seeds", "2", "--epochs", "2").status == 0
-    assert [len(metrics_of(folder)) for folder in (first, second)] == [2, 2]
+    if more:
+        # more epochs: the second goes on
+        assert call(*asked, "--seeds", "2", "--epochs", "2").status == 0
+        assert [len(metrics_of(folder)) for folder in (first, second)] == [2, 2]
     other = [text if text != "20" else "21" for text in map(str, asked)]
     assert "other settings" in refusal(*other, "--seeds", "2")
 

@@ -165,7 +165,9 @@ def test_processes_get_the_answers_of_their_own_calls(method: str, temporary: Pa
     given = {} if "inherited" in method else opened
     _inherited.update(opened)
     context = multiprocessing.get_context(method.split()[-1])
-    with ProcessPoolExecutor(2, mp_context=context) as pool:
+    # a spawned process imports everything anew
+    number = 1 if method == "spawn" else 2
+    with ProcessPoolExecutor(number, mp_context=context) as pool:
         halves = [pool.submit(answers_of, given, part) for part in (QUESTIONS[:4], QUESTIONS[4:])]
         ours = answers_of(opened, QUESTIONS)
         theirs = [half.result(timeout=PATIENCE) for half in halves]

@@ -181,7 +181,7 @@ def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("config") / "config.toml"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(given_settings=command_lines(), version=st.text())
 def test_saved_settings_are_the_settings(
     config_file: Path, given_settings: dict[str, Any], version: str
@@ -337,7 +337,7 @@ def taken(config: dict[str, Any]) -> RunSettings | None:
         return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(name=st.sampled_from(sorted({*RUN_DEFAULTS} - {"dataset"})), value=junk)
 def test_any_value_of_a_setting_is_taken_or_refused(name: str, value: Any) -> None:
     """Guards a type nobody thought of that passes the checks or ends in a traceback."""
@@ -348,7 +348,7 @@ def test_any_value_of_a_setting_is_taken_or_refused(name: str, value: Any) -> No
         assert value is None or type(value) is wanted
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(
     name=st.sampled_from(sorted(describe_parameters(resolve({"dataset": "digits"}).system))),
     value=junk,

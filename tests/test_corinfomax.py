@@ -273,6 +273,7 @@ def test_no_synapse_carries_signal_both_ways() -> None:
 # ------------------------------------------------------------------ D and O
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("k", [1, 2])
 def test_one_lateral_update_changes_d_and_o_as_eq_29_and_30_say(k: int) -> None:
     """Guards against derived autapses and inhibition that do not follow their own rules.

@@ -97,6 +97,7 @@ def check(system: CorInfoMaxReciprocal, problem: Problem | None = None) -> None:
     assert_same_weights(result.weights, learnt)
 
 
+@pytest.mark.quick(2)
 @every_system
 def test_several_images_with_learning_equal_the_reference_in_every_step(name: str) -> None:
     """Guards wrong phases, signs and rules, and state that leaks from image to image."""
@@ -270,7 +271,7 @@ SABOTAGES: dict[str, tuple[dict[str, Any], Callable[[pytest.MonkeyPatch], None]]
 }  # fmt: skip
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards regular tests that would pass on a broken model."""
@@ -283,6 +284,7 @@ def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------ learning
 
 
+@pytest.mark.slow
 def test_digits_are_learnt() -> None:
     """Guards a rule that equals its oracle and learns nothing."""
     digits, preset = load_dataset("digits"), CorInfoMaxReciprocal.preset("digits")

@@ -58,7 +58,7 @@ SYSTEMS: dict[str, CorInfoMaxSparse] = {
 every_system = pytest.mark.parametrize("name", SYSTEMS)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @every_system
 def test_several_images_with_learning_equal_the_reference_in_every_step(name: str) -> None:
     """Guards against wrong rates, interneurons and gates, and state that leaks between images."""
@@ -210,7 +210,7 @@ def replace_domains(patch: pytest.MonkeyPatch, before: str, after: str) -> None:
     patch.setattr(corinfomax_sparse, "DOMAINS", spoilt)
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against checks that would pass on a broken model."""
@@ -245,6 +245,7 @@ METHOD_SABOTAGES: dict[str, tuple[dict[str, Any], str, Any]] = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", METHOD_SABOTAGES)
 def test_the_oracle_catches_wrong_events_and_times(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -278,6 +279,7 @@ def test_the_oracle_catches_interneurons_that_stay_below_0_when_the_nudge_begins
         check_sparse(system, faint)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("domain", ["sparse_nonnegative", "simplex", "sparse", "antisparse", MIXED])
 def test_the_oracle_passes_the_sound_layers_that_are_sabotaged(domain: str) -> None:
     """Guards against sabotages that are caught because the check always fails."""
@@ -499,7 +501,7 @@ PROJECTIONS: dict[str, Any] = {
 
 @pytest.mark.quick(3)
 @pytest.mark.parametrize("kind", PROJECTIONS)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(data=st.data())
 def test_multipliers_lead_to_the_euclidean_projection(kind: str, data: Any) -> None:
     """Guards against cells and interneurons that settle in the set, but at another point.
@@ -636,6 +638,7 @@ def test_enforced_settings_learn_the_digits_and_hold_the_hidden_constraint(
     assert shown["q_1"].min() > 0.1
 
 
+@pytest.mark.slow
 def test_the_measurement_of_constraints_tells_of_each_layer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

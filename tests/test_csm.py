@@ -44,6 +44,7 @@ SYSTEMS: dict[str, ContrastiveSimilarityMatching] = {
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_several_images_with_learning_equal_the_reference_in_every_step(name: str) -> None:
     """Guards against wrong equations, rules and gates, and state that leaks between images."""
@@ -66,6 +67,7 @@ def test_the_problem_shows_every_kind_of_cell_and_moves_every_weight(name: str) 
     assert np.abs(hidden - [[s[1][:, 0] for s in states] for states in free]).max() > 0.05
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("rule", "beta"), [("published", -0.5), ("faithful", 0.5)])
 def test_one_update_of_m_is_an_outer_product_of_recorded_rates(rule: str, beta: float) -> None:
     """Guards against a reference and a network that share a misreading of the rule."""
@@ -302,7 +304,7 @@ SABOTAGES: dict[str, tuple[Callable[[], ContrastiveSimilarityMatching], Sabotage
 }  # fmt: skip
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against regular tests that would pass on a broken model."""

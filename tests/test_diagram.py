@@ -36,7 +36,7 @@ def _learning_marks(figure: Figure) -> int:
     return sum(circle.get_radius() == pytest.approx(0.105) for circle in circles)
 
 
-@pytest.mark.quick(20)
+@pytest.mark.quick(6)
 @pytest.mark.parametrize(("name", "layers"), CASES)
 def test_the_picture_shows_every_part_of_the_circuit(name: str, layers: tuple[int, ...]) -> None:
     """Guards against a picture of another circuit than the one that runs."""
@@ -60,7 +60,7 @@ def test_the_picture_shows_every_part_of_the_circuit(name: str, layers: tuple[in
         assert f"{phase.name}, {phase.steps * circuit.dt:g} ms" in in_one_line
 
 
-@pytest.mark.quick(20)
+@pytest.mark.quick(6)
 @pytest.mark.parametrize(("name", "layers"), CASES)
 def test_every_plastic_projection_carries_the_mark_of_learning(
     name: str, layers: tuple[int, ...]
@@ -166,6 +166,7 @@ def test_ends_at_one_dendrite_stand_apart() -> None:
     assert all(bar.get_solid_capstyle() == "butt" for bar in _lines(figure, 4))
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_moments_of_the_rhythm_stand_beside_each_other(name: str) -> None:
     """Guards words below the rhythm: one height, or the answer below the onset's words."""

@@ -71,6 +71,7 @@ def assert_alike(printed: str, shown: str) -> None:
     assert _MEASURED.sub("#", printed).strip() == _MEASURED.sub("#", shown).strip()
 
 
+@pytest.mark.slow
 def test_the_page_on_learning_rules_does_what_it_says() -> None:
     """Guards against a page whose code does not run, or whose claims do not hold."""
     names = run_page(ROOT / "docs" / "write-your-own-rule.md")
@@ -119,6 +120,7 @@ _RUN_ABOVE = ("README.md", "brian2-objects.md", "write-your-own-rule.md")
 _OTHERS = [page for page in PAGES if page.name not in _RUN_ABOVE and blocks(page, "python")]
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("page", _OTHERS, ids=lambda page: page.name)
 def test_other_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against examples that fail."""

@@ -410,7 +410,7 @@ SABOTAGES: dict[str, tuple[Callable[[], EquilibriumPropagation], Sabotage]] = {
 }
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against regular tests that would pass on a broken model."""

@@ -47,6 +47,7 @@ def before(trace: NDArray[Any]) -> NDArray[Any]:
 # ------------------------------------------------------------------ who sends when
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("theta", [0.0, 0.02, 0.3])
 def test_a_cell_sends_when_its_rate_moved_by_more_than_the_threshold_and_only_then(
     theta: float,
@@ -64,7 +65,8 @@ def test_a_cell_sends_when_its_rate_moved_by_more_than_the_threshold_and_only_th
             assert not moved.all(axis=2).any(), "a threshold that holds nobody back"
 
 
-@pytest.mark.parametrize("theta", [0.0, 0.05, 5.0])
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("theta", [0.05, 0.0, 5.0])
 def test_the_lateral_circuit_samples_by_its_own_threshold_and_always_at_the_nudged_end(
     theta: float,
 ) -> None:
@@ -250,7 +252,8 @@ def test_the_spike_threshold_leaves_the_lateral_sum_exact() -> None:
         assert np.abs(cells["r"] - cells["r_sent"]).max() > 0.1
 
 
-@pytest.mark.parametrize("sst_threshold", [0.0, 0.05, 5.0])
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("sst_threshold", [0.05, 0.0, 5.0])
 def test_lateral_learning_uses_the_exact_sum_whatever_the_lateral_threshold(
     sst_threshold: float,
 ) -> None:

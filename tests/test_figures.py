@@ -99,6 +99,7 @@ def test_every_figure_names_its_axes_with_units(drawn: dict[str, Figure]) -> Non
                 assert unit or any(word in label for word in counted), f"{name}: {label!r}"
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ["events", "weights", "confusion", "convergence"])
 def test_the_user_s_style_changes_no_figure(name: str, run: Run, drawn: dict[str, Figure]) -> None:
     """Guards figures against the matplotlibrc, from the first line to the file."""
@@ -592,6 +593,7 @@ def test_own_images_are_drawn_in_their_own_shape(
     assert cells.get_xlabel().endswith(f"{pixels[1]} pixels each")
 
 
+@pytest.mark.slow
 def test_training_can_end_with_a_gallery(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,7 @@ def ep_network(name: str) -> tuple[Arrays, Array, Array, Arrays]:
 EP_NETWORKS = {"5-6-3": ((5, 6, 3), 1), "4-5-4-3": ((4, 5, 4, 3), 8)}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", EP_NETWORKS)
 def test_ep_updates_tend_to_minus_the_gradient_of_the_cost(
     name: str, report: Callable[[str, Agreement], None]
@@ -466,6 +467,7 @@ def digits_networks() -> Iterator[tuple[str, Arrays, Array, Array]]:
 DIGITS_PARAMS = cim.ReferenceParameters(epsilon=CorInfoMax.preset("digits").parameters["epsilon"])
 
 
+@pytest.mark.slow
 def test_learning_turns_the_update_towards_the_gradient(
     report: Callable[[str, Agreement], None],
 ) -> None:
@@ -491,7 +493,7 @@ def test_reciprocal_feedback_turns_the_update_further(
 ) -> None:
     """Guards what ``corinfomax-reciprocal`` is for: errors that come down along the gradient."""
     digits, found = load_dataset("digits"), []
-    x, y = digits.x_test[:30], one_hot(digits.y_test[:30], 10)
+    x, y = digits.x_test[:10], one_hot(digits.y_test[:10], 10)
     params = reciprocal.ReciprocalParameters(
         epsilon=DIGITS_PARAMS.epsilon, symmetric=False, batch=4, weight_decay=(3e-6, 3e-6)
     )

@@ -63,7 +63,7 @@ def assert_equal(one: ChunkResult, other: ChunkResult) -> None:
 # ------------------------------------------------------------------ equality
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", KERNEL_SYSTEMS)
 def test_kernels_equal_the_cpp_program_bit_for_bit(name: str) -> None:
     """Guards every loop, list, tile and barrier of the kernels, in every shipped system."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,12 @@ def compiled() -> CppBackend:
     return CppBackend(CIRCUIT, dtype="float64", max_cycles=IMAGES)
 
 
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[RuntimeBackend]:
+    with RuntimeBackend(CIRCUIT, dtype="float64", max_cycles=IMAGES) as opened:
+        yield opened
+
+
 def learnt(backend: CppBackend, problem: Problem, batch: int, lanes: int, threads: int) -> Any:
     return backend.run(problem.chunk(learning=True, batch=batch), lanes=lanes, threads=threads)
 
@@ -89,11 +95,10 @@ def test_lanes_and_threads_change_no_bit(
 
 @pytest.mark.parametrize("batch", [1, 5, 100])
 def test_both_back_ends_commit_the_same_batches(
-    compiled: CppBackend, problem: Problem, batch: int
+    compiled: CppBackend, runtime: RuntimeBackend, problem: Problem, batch: int
 ) -> None:
     """Guards a batch that ends elsewhere, and a last one that is divided by the wrong number."""
-    with RuntimeBackend(CIRCUIT, dtype="float64", max_cycles=IMAGES) as runtime:
-        expected = runtime.run(problem.chunk(learning=True, batch=batch))
+    expected = runtime.run(problem.chunk(learning=True, batch=batch))
     assert_equal(expected, learnt(compiled, problem, batch, 5, 2), atol=1e-13)
 
 
@@ -211,17 +216,17 @@ def test_silent_rows_are_skipped_only_where_nothing_would_change(commit: str, le
 # ------------------------------------------------------------------ interrupts
 
 
-#: A free phase of a quarter of an hour for each image.
+#: A free phase of a quarter of an hour for each image; the program is that of the command line.
 LONG_RUN = """
 import numpy as np
 import time
 from neurosim import CorInfoMax, Simulator
 
-simulator = Simulator(CorInfoMax(layers=(20, 20, 10), free_time=900_000.0))
+simulator = Simulator(CorInfoMax(layers=(64, 20, 10), free_time=900_000.0))
 simulator.backend
 try:
     print("ready", flush=True)
-    simulator.decision_function(np.ones((20, 20)))
+    simulator.decision_function(np.ones((20, 64)))
 except KeyboardInterrupt:
     print("stopped", flush=True)
 """

@@ -228,7 +228,7 @@ def trained(backend: RuntimeBackend, weights: Any, cuts: tuple[int, ...]) -> dic
     return {**weights, "answer": np.concatenate(answers)}
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_no_shipped_system_depends_on_where_chunks_end(name: str) -> None:
     """Guards `chunk_images`, which is no part of a model: all bits are the same."""

@@ -22,6 +22,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: Processor time of a notebook in seconds, with the one program it may have to compile.
 LIMIT = 60.0
 
+#: The shortest one always runs, the others with the slow tests.
+QUICK = "03_events_and_accuracy"
+
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -68,8 +71,13 @@ def test_all_four_are_there() -> None:
     assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04"]
 
 
-@pytest.mark.quick(2)
-@each_notebook
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path.stem == QUICK else pytest.mark.slow)
+        for path in NOTEBOOKS
+    ],
+)
 def test_a_notebook_runs(path: Path, kernel: NotebookClient, tmp_path: Path) -> None:
     """Guards cells that fail, claims that do not hold, and notebooks that crawl."""
     notebook = read(path)

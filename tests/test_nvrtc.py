@@ -34,7 +34,7 @@ def check_compiles(name: str, nvrtc: Nvrtc, folder: Path, architectures: Sequenc
         assert {b".text.steps", b".text.learn"} <= set(program.split(b"\0"))
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("number", "name"), list(enumerate(KERNEL_SYSTEMS)))
 def test_every_system_compiles(number: int, name: str, nvrtc: Nvrtc, tmp_path: Path) -> None:
     """Guards kernels that only a C++ compiler understands; the cards take turns."""

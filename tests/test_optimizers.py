@@ -77,6 +77,7 @@ def by_torch(name: str, x: Any, y: Any, start: Any, updates: int) -> Any:
     return W.detach().numpy()
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("backend", ["cpp", "runtime"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_hundred_updates_equal_torch(name: str, backend: str) -> None:

@@ -225,6 +225,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "out", folder / "runs"
 
 
+@pytest.mark.slow
 def test_networks_are_measured_before_and_after_learning(trained: tuple[Path, Path]) -> None:
     """Guards measures of the wrong network, and runs that are trained once per figure."""
     from neurosim.figures.run import Run

@@ -358,7 +358,7 @@ def try_value(system: type, name: str, given: Any) -> None:
     assert all(math.isfinite(value) for part in parts for value in part.parameters.values())
 
 
-@pytest.mark.quick(60)
+@pytest.mark.quick(30)
 @pytest.mark.parametrize(
     ("system", "name"),
     [(system, name) for system in SYSTEMS.values() for name in describe_parameters(system)],

@@ -137,6 +137,7 @@ SYSTEMS: dict[str, Callable[[], PredictiveCoding]] = {
 }
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_several_batches_equal_the_reference_in_every_step(name: str) -> None:
     """Guards against wrong equations, updates and gates, and state that leaks between images."""
@@ -177,6 +178,7 @@ def test_the_compiled_network_equals_the_runtime(make: Any) -> None:
     assert 0 < compiled.event_counts["layer_2.error"] < steps * 4
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [(PredictiveCoding, {"rate": 0.003}), (NudgedPredictiveCoding, {"rate": 0.01})],
@@ -324,7 +326,7 @@ SABOTAGES: dict[str, tuple[Callable[[], PredictiveCoding], Sabotage]] = {
 }  # fmt: skip
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against regular tests that would pass on a broken model."""

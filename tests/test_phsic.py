@@ -213,12 +213,14 @@ MADE: dict[str, Callable[[], PHSIC]] = {
 }
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("name", MADE)
 def test_updates_equal_the_reference(name: str) -> None:
     """Guards wrong steps, memories of another image, and a batch's wrong mean."""
     check(MADE[name]())
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "name", ["two layers, in batches", "batch", "memory units, groups", "convolutions, batch"]
 )
@@ -227,7 +229,8 @@ def test_the_compiled_program_equals_the_reference(name: str) -> None:
     check(MADE[name](), "cpp")
 
 
-@pytest.mark.parametrize("rule", ["pairs", "batch"])
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("rule", ["batch", "pairs"])
 def test_lanes_and_threads_change_no_bit(rule: str) -> None:
     """Guards images of a batch that see each other out of turn."""
     system = small(rule=rule, batch=3)
@@ -433,7 +436,7 @@ SABOTAGES: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards regular tests that would pass on a broken model."""
@@ -463,6 +466,7 @@ def test_digits_are_learnt_better_than_by_the_readout_alone() -> None:
 # ------------------------------------------------------------------ objectives of layers
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", [KINDS[0], KINDS[4]], ids="-".join)
 def test_objectives_are_those_of_what_the_cells_compare(kind: tuple[str, str]) -> None:
     """Guards a kernel of other cells, other pixels, or of a layer below; from the circuit."""

@@ -94,6 +94,7 @@ def expected(
     return {**flat, "W": W + w.grad.numpy() / len(images)}
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("backend", "dtype", "close"), [
     ("runtime", "float64", 1e-12), ("cpp", "float64", 1e-12), ("cpp", "float32", 2e-5),
 ])  # fmt: skip

@@ -69,6 +69,7 @@ def assert_close(one: dict[str, Any], other: dict[str, Any]) -> None:
 # ------------------------------------------------------------------ weights that commit
 
 
+@pytest.mark.quick(2)
 @BACKENDS
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_biases_commit_once_a_batch_as_in_numpy(backend: str, optimizer: str, task: Task) -> None:

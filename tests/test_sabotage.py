@@ -239,7 +239,7 @@ SABOTAGES: dict[str, tuple[Callable[[], CorInfoMax], Sabotage]] = {
 }
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against regular tests that would pass on a broken model."""
@@ -251,6 +251,7 @@ def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         check_against_reference(make())
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("make", [small, flat, batched, leaky, printed, square])
 def test_the_oracle_passes_the_sound_systems_that_are_sabotaged(
     make: Callable[[], CorInfoMax],

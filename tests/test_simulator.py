@@ -488,6 +488,7 @@ def test_divergence_stops_learning_and_keeps_the_weights_from_before(
         assert (wild.epoch, wild.position) == (0, 0)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", [30.0, 1e4])
 def test_lateral_weights_that_overshoot_stop_learning(

@@ -108,6 +108,7 @@ def test_two_fits_at_once_are_refused(how: str) -> None:
     assert_bitwise_equal(simulator.weights.arrays(), alone.weights.arrays())
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "duplicate", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))]
 )

@@ -43,12 +43,14 @@ SYSTEMS: dict[str, CorInfoMax] = {
 every_system = pytest.mark.parametrize("name", SYSTEMS)
 
 
+@pytest.mark.quick(4)
 @every_system
 def test_several_images_with_learning_equal_the_reference_in_every_step(name: str) -> None:
     """Guards against wrong equations, updates and gates, and state that leaks between images."""
     check_against_reference(SYSTEMS[name])
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("name", "beta"),
     [
@@ -106,6 +108,7 @@ def test_the_problem_shows_cells_that_the_nudge_silences_or_wakes(name: str) -> 
     assert np.any((free == 0) & (nudged > 1e-3))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("beta", [0.5, -1.0])
 def test_one_update_equals_the_reference(beta: float) -> None:
     """Guards against an error of one update that later updates would average away."""

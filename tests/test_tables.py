@@ -75,6 +75,7 @@ def test_rows_are_those_of_the_published_table() -> None:
     assert {row.system for row in rows_of("digits")} == {*SYSTEMS}
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize("name", [row.name for row in rows_of("table1")])
 def test_a_row_runs_with_the_published_settings(name: str) -> None:
     """Guards a row whose curve would not be shown because its settings are others."""

@@ -288,6 +288,7 @@ def test_both_back_ends_train_to_the_same_weights(tmp_path: Path) -> None:
 # Going on ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("saved", [1, 2, 4, 5, 8, 9])
 def test_killed_after_any_checkpoint_ends_alike(
     saved: int, tmp_path: Path, finished: Path, killed_after: Callable[..., None]
@@ -307,7 +308,7 @@ def test_killed_in_its_sleep_a_run_ends_alike(
     naps = {"first_sleep": 5, "naps": 1, "dreams": 70, "batch": 15}
     how = {"system": "reciprocal-feedback", "train_images": 30, "parameters": naps}
     train(tmp_path / "whole", **how)
-    for saved, place in ((2, 2), (4, 6), (5, 0), (6, 1)):
+    for saved, place in ((4, 6), (6, 1)):
         run = tmp_path / f"run-{saved}"
         killed_after(run, saved, **how)
         state = load_checkpoint(run)[0].state
@@ -433,6 +434,7 @@ def test_metrics_beyond_the_checkpoint_are_cut(
     assert_same_run(tmp_path / "run", finished)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("chunk", "number"),
     [(1, signal.SIGINT), (3, signal.SIGTERM), (4, signal.SIGINT), (8, signal.SIGTERM)],
@@ -608,6 +610,7 @@ def test_two_damaged_checkpoints_are_both_named(folder: Path) -> None:
 # Bad ends ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "parameters",
     [{"mu_ff": (1e30, 1e30)}, {"mu_ff": (1e5, 1e5)}, {"mu_fb": (1e8,)}, {"beta": 1e-30}],

@@ -99,6 +99,7 @@ def test_time_constants_are_times_and_all_else_is_a_pure_number() -> None:
             assert owner.variables[name].dim is expected, f"{part.name}.{name}"
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("old", "new", "population"),
     [
@@ -128,6 +129,7 @@ def test_a_wrong_unit_in_a_linked_variable_is_refused_by_population() -> None:
         build_network(circuit, 2)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("old", "new", "owner"),
     [

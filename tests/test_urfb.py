@@ -150,12 +150,14 @@ def check(system: UpdatedRandomFeedback, backend: str = "runtime") -> None:
 COMPILED = ("half of the windows", "two untied layers")
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", [name for name in MADE if name not in COMPILED])
 def test_updates_equal_the_reference(name: str) -> None:
     """Guards wrong errors, turns and windows, weights that should not exist, and dropout."""
     check(MADE[name]())
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", COMPILED)
 def test_the_compiled_program_equals_the_reference(name: str) -> None:
     """Guards generated C++ that goes through windows in another way."""
@@ -222,6 +224,7 @@ def transposed(name: str, array: Any) -> Any:
     return array.T if array.ndim == 2 else array
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("made", [small, deep])
 def test_feedback_that_begins_as_the_transpose_is_backpropagation(made: Any) -> None:
     """Guards the claim of sec. 3.1: W and R get the same increments, so they stay alike."""
@@ -378,7 +381,7 @@ SABOTAGES: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_oracle_catches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards regular tests that would pass on a broken model."""

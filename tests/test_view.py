@@ -399,8 +399,8 @@ def test_a_recorded_photograph_is_drawn_in_its_colours() -> None:
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "digits"
     result = call(
-        "train", "--dataset", "digits", "--hidden", "12", "--epochs", "1", "--train-images", "20",
-        "--test-images", "30", "--backend", "runtime", "--out", folder, "--quiet",
+        "train", "--dataset", "digits", "--hidden", "12", "--epochs", "1", "--train-images", "2",
+        "--test-images", "5", "--backend", "runtime", "--out", folder, "--quiet",
         "--set", "free_time=8", "--set", "nudged_time=3",
     )  # fmt: skip
     assert result.status == 0, result.err
@@ -436,11 +436,11 @@ def test_a_picture_of_a_recording_shows_the_image_asked_for(
         titles.append(figure.texts[0].get_text())
 
     monkeypatch.setattr(style.StyledFigure, "savefig", note)
-    recording = save_recording(tree, tmp_path / "rec.nc")
-    for options in (("--images", "12"), ("--image", "12"), ("--images", "10", "--image", "12")):
+    recording = save_recording(select_layer(tree, 1), tmp_path / "rec.nc")
+    for options in (("--image", "12"), ("--images", "10", "--image", "12")):
         result = call("view", recording, *options, "--save", tmp_path / "a.svg")
         assert result.status == 0, result.err
-    assert len(titles) == 3
+    assert len(titles) == 2
     assert all("image 12" in title for title in titles)
     result = call("view", recording, "--images", "12,11", "--html", tmp_path / "a.html")
     assert result.status == 0, result.err
@@ -452,7 +452,7 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     save = ("--save", tmp_path / "x.png")
     assert "no neuron 12" in refusal("view", run_folder, "--neuron", "12", *save)
     assert "no layer 3" in refusal("view", run_folder, "--layer", "3", *save)
-    assert "run from 0 to 29" in refusal("view", run_folder, "--image", "30", *save)
+    assert "run from 0 to 4" in refusal("view", run_folder, "--image", "5", *save)
     assert "no run folder" in refusal("view", tmp_path / "absent", *save)
     assert ".png" in refusal("view", run_folder, "--save", tmp_path / "x.gif")
     assert "--explore" in refusal("view", run_folder, "--explore", *save)
@@ -469,7 +469,7 @@ def test_the_command_refuses_in_one_line(run_folder: Path, tmp_path: Path, tree:
     text = tmp_path / "text.nc"
     text.write_text("not a recording")
     assert "not a recording" in refusal("view", text, *save)
-    recording = save_recording(tree, tmp_path / "small.nc")
+    recording = save_recording(select_layer(tree, 1), tmp_path / "small.nc")
     assert "did you mean 'soma'" in refusal("view", recording, "--traces", "somma", *save)
     assert "no neuron 6" in refusal("view", recording, "--image", "10", "--neuron", "6", *save)
     assert "--split" in refusal("view", recording, "--split", "train", *save)

@@ -51,6 +51,7 @@ def network(name: str) -> LiveSource:
     return source
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", INPUTS)
 def test_the_parts_of_the_senders_add_up_to_what_a_cell_has_received(name: str) -> None:
     """Guards against bars of other senders, other times or other weights."""

@@ -203,6 +203,7 @@ def test_the_page_answers_what_the_nudge_does(hands: Hands, page: Path, source: 
     assert not hands.complaints()
 
 
+@pytest.mark.slow
 def test_keys_drag_reset_and_play(hands: Hands, page: Path, source: LiveSource) -> None:
     """Guards against controls that do nothing, and a zoom without a way back."""
     hands.open(page.as_uri(), SCREEN)
@@ -240,6 +241,7 @@ def test_keys_drag_reset_and_play(hands: Hands, page: Path, source: LiveSource) 
     assert not hands.complaints()
 
 
+@pytest.mark.slow
 def test_two_images_are_compared_and_taken_along(
     hands: Hands, page: Path, source: LiveSource
 ) -> None:
@@ -275,6 +277,7 @@ def test_two_images_are_compared_and_taken_along(
     assert not hands.complaints()
 
 
+@pytest.mark.slow
 def test_the_page_can_be_used_on_a_telephone(hands: Hands, page: Path) -> None:
     """Guards against what sticks out at the side, and panels too narrow to be read."""
     hands.open(page.as_uri(), TELEPHONE)

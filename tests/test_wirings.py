@@ -68,6 +68,7 @@ AT_ONCE = {
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("backend", ["cpp", "runtime"])
 @pytest.mark.parametrize("how", ["gathers", "at once", "signal without weight"])
 def test_all_but_self_is_a_matrix_with_an_empty_diagonal(backend: str, how: str) -> None:
