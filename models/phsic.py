@@ -73,7 +73,10 @@ cells : 1 (shared, constant)                     # in a group
     "below": "h = df : 1    # eq. 41, f'\n",
 }
 #: What the kernel compares: of cells eq. 26, of groups eq. 19; noted before images meet.
-COMPARED = {"pairs": "q = {0} : 1    # what is compared\n", "batch": "q : 1    # {0} is compared\n"}
+COMPARED = {
+    "pairs": "q = {0} : 1    # eq. 26, what is compared\n",
+    "batch": "q : 1    # eq. 26, {0} is compared\n",
+}
 MEAN = {
     "pairs": """
 M = (b2 - b3)*unit : 1                           # eq. 62

@@ -496,7 +496,7 @@ def test_what_cannot_be_recorded_is_said_in_one_line(
             select_layer(other, 2)
 
 
-@pytest.mark.parametrize("backend", ["metal", "cp", "CPP", 3, None])
+@pytest.mark.parametrize("backend", ["metal", "cp", "CPP", 3, ""])
 def test_unknown_back_ends_are_refused(made: tuple[Simulator, Problem], backend: Any) -> None:
     """Guards a recording by another back end than the one asked for, without a word."""
     simulator, problem = made

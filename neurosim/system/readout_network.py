@@ -2,7 +2,8 @@
 
 What hidden layers learn by, if they learn, is up to the system. Here are the relay of the image,
 synapses up as :class:`~neurosim.system.image_network.ImageNetwork` wires them, pools, dropout,
-a softmax with biases, and first weights.
+a softmax with biases, and first weights. Equation numbers are those of Pogodin, Latham, NeurIPS
+2020, arXiv:2006.07123; *code* marks what only its authors' program says.
 """
 
 from __future__ import annotations
@@ -34,23 +35,23 @@ __all__ = ["ReadoutNetwork"]
 ACTIVITY = {
     "leaky": """
 s : 1                                            # sum of w r, delivered from below
-z = clip(s, 0, inf) - slope*clip(-s, 0, inf) : 1    # leaky rectifier
-df = int(s > 0) + slope*int(s <= 0) : 1          # dz/ds
+z = clip(s, 0, inf) - slope*clip(-s, 0, inf) : 1    # eq. 1; leaky rectifier
+df = int(s > 0) + slope*int(s <= 0) : 1          # eq. 41, dz/ds
 slope : 1 (shared, constant)                     # of negative activity
 """,
     # Klambauer et al., NeurIPS 2017: scale 1.0507..., and alpha times scale 1.7580...
     "selu": """
 s : 1                                            # sum of w r, delivered from below
-z = 1.0507009873554805*clip(s, 0, inf) + low - 1.7580993408473766 : 1    # SELU
-df = 1.0507009873554805*int(s > 0) + low*int(s <= 0) : 1    # dz/ds
-low = 1.7580993408473766*exp(-clip(-s, 0, inf)) : 1    # exponential part of SELU
+z = 1.0507009873554805*clip(s, 0, inf) + low - 1.7580993408473766 : 1    # code, SELU
+df = 1.0507009873554805*int(s > 0) + low*int(s <= 0) : 1    # eq. 41, dz/ds
+low = 1.7580993408473766*exp(-clip(-s, 0, inf)) : 1    # code, exponential part of SELU
 """,
 }
 POOL = (
     pooling.POOLED.rstrip()
     + """
-z = largest : 1                                  # max-pooling
-df = 1 : 1                                       # the largest passes as it is
+z = largest : 1                                  # code, max-pooling
+df = 1 : 1                                       # code, the largest passes as it is
 """
 )
 SENDER = """
@@ -62,10 +63,10 @@ event_threshold : 1 (shared, constant)           # rate that is sent
 OUTPUT = """
 s : 1                                            # sum of w r, delivered from below
 b : 1                                            # bias
-r = s + b : 1                                    # linear
-p = 1/(1 + Z) : 1                                # softmax
+r = s + b : 1                                    # code, linear
+p = 1/(1 + Z) : 1                                # code, softmax
 Z : 1                                            # delivered: sum of exp(r_j - r_i), j != i
-delta = y - p : 1                                # error, minus the gradient
+delta = y - p : 1                                # code, error, minus the gradient
 y : 1                                            # target
 turn : integer (shared, constant)                # step of the forward phase in which it is driven
 """
@@ -79,12 +80,13 @@ KEEP = "(1 - int(learning)*int(uniform_noise(i) < {0}))/(1 - int(learning)*{0})"
 
 WEIGHT = "w : 1    # weight\n"
 GATHERED = "g : 1    # change, summed over a batch\n"
+#: eq. 1
 UP = "s_post += w*r_pre"
-#: minus the gradient of the cross-entropy
+#: code, minus the gradient of the cross-entropy
 READOUT_RULE = "g += delta_post*r_sent_pre"
-#: the largest of each window
+#: code, the largest of each window
 POOLS = pooling.LARGEST
-#: softmax: what one output adds to the sum of another; single precision does not overflow
+#: code, softmax: what one output adds to the sum of another; single precision does not overflow
 SOFTMAX = "Z_post += exp(clip(r_pre - r_post, -80, 80))"
 
 
