@@ -136,7 +136,7 @@ class Analyses(Learner):
             ids=ids,
             to=to,
             memory_limit=memory_limit,
-            backend=backend or "runtime",
+            backend="runtime" if backend is None else backend,
         )
 
     def _record_learning(
