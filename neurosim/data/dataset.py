@@ -12,12 +12,28 @@ from numpy.typing import NDArray
 
 from neurosim.errors import DataError
 
-__all__ = ["AS_PUBLISHED", "NOT_CHECKED", "Dataset", "one_hot"]
+__all__ = ["AS_PUBLISHED", "NOT_CHECKED", "Dataset", "is_other", "one_hot"]
 
 #: Contents of files whose checksums are those of the published data set.
 AS_PUBLISHED = "as published"
 #: Contents of data sets without known checksums.
 NOT_CHECKED = "not checked"
+
+
+def is_other(contents: str) -> bool:
+    """Whether files are known to hold something else than the published data set.
+
+    Parameters
+    ----------
+    contents : str
+        As :attr:`Dataset.contents` says; empty where nothing was noted.
+
+    Returns
+    -------
+    bool
+        True where ``contents`` says what they hold instead.
+    """
+    return contents not in ("", AS_PUBLISHED, NOT_CHECKED)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from neurosim.data.dataset import AS_PUBLISHED, NOT_CHECKED
+from neurosim.data.dataset import is_other
 from neurosim.reproduce.paper_results import FigureResult
 from neurosim.reproduce.papers import PaperFigure
 from neurosim.runs.groups import Spread
@@ -55,7 +55,7 @@ def render_figures(
         parts.append(f"![{figure.title}]({picture})\n")
         parts.append(_table(figure, results))
         parts += [f"{r.row} is refused: {r.refused}.\n" for r in results if r.refused]
-        others = [r for r in results if r.contents not in ("", AS_PUBLISHED, NOT_CHECKED)]
+        others = [r for r in results if is_other(r.contents)]
         parts += [f"Images of {r.row}: {r.contents}.\n" for r in others]
         parts.append(_origins(results))
     return "\n".join(parts)

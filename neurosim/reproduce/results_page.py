@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from neurosim.data.dataset import is_other
 from neurosim.reproduce.costs import duration
 from neurosim.reproduce.results import MARKED, Difference, Result, compared
 from neurosim.reproduce.tables import TABLES
@@ -120,7 +121,7 @@ def _table_of_results(results: Sequence[Result]) -> str:
 
 
 def _name(result: Result) -> str:
-    note = "" if result.contents in ("", "as published", "not checked") else f" ({result.contents})"
+    note = f" ({result.contents})" if is_other(result.contents) else ""
     return result.row + note
 
 

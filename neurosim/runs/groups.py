@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosim.data.dataset import AS_PUBLISHED, NOT_CHECKED
+from neurosim.data.dataset import NOT_CHECKED, is_other
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.learning.named_systems import reference_of
 from neurosim.runs.folder import RunFolder
@@ -264,7 +264,7 @@ def _read(path: Path) -> _Run:
 def _other_contents(data: Any) -> str:
     """What a run's data files hold if it is something else than their name says."""
     contents = data.get("contents", NOT_CHECKED) if isinstance(data, dict) else NOT_CHECKED
-    return "" if contents in (AS_PUBLISHED, NOT_CHECKED) else str(contents)
+    return str(contents) if is_other(contents) else ""
 
 
 def _group(label: str, members: Sequence[_Run]) -> Group:

@@ -12,8 +12,8 @@ from brian2.parsing.rendering import CPPNodeRenderer
 from neurosim.backends.cpp.fields import Fields
 from neurosim.backends.cpp.pieces import Access, Block, Piece
 
-__all__ = ["LOOP", "ONE_LANE", "cpp_function", "cpp_head", "cpp_lines", "cpp_read", "cpp_text",
-           "cpp_value"]  # fmt: skip
+__all__ = ["LOOP", "ONE_LANE", "cpp_function", "cpp_head", "cpp_lines", "cpp_namespace", "cpp_read",
+           "cpp_text", "cpp_value"]  # fmt: skip
 
 
 def cpp_value(fields: Fields, access: Access) -> str:
@@ -151,11 +151,29 @@ def cpp_function(name: str, piece: Piece, arguments: str, lines: Iterable[str]) 
     str
         A C++ function.
     """
+    body = f"static inline void run({arguments}) {{\n{cpp_text(lines)}\n}}"
+    return cpp_namespace(name, piece, body)
+
+
+def cpp_namespace(name: str, piece: Piece, text: str) -> str:
+    """C++ in a namespace of its own, beside the support code of its piece.
+
+    Parameters
+    ----------
+    name : str
+        Name of the namespace.
+    piece : Piece
+        Statements of Brian2.
+    text : str
+        C++ functions.
+
+    Returns
+    -------
+    str
+        C++.
+    """
     support = "\n".join(piece.support)
-    return (
-        f"namespace {name} {{\n{support}\n"
-        f"static inline void run({arguments}) {{\n{cpp_text(lines)}\n}} }}\n"
-    )
+    return f"namespace {name} {{\n{support}\n{text} }}\n"
 
 
 ONE_LANE = "const Shared& S, Lane& L"

@@ -14,7 +14,7 @@ import numpy as np
 
 from neurosim.backends.cpp.memory import padded
 from neurosim.backends.cpp.pieces import Piece
-from neurosim.backends.cpp.statements import ONE_LANE, cpp_text
+from neurosim.backends.cpp.statements import ONE_LANE, cpp_namespace, cpp_text
 
 __all__ = ["rows_in_cache", "write_shared_signal", "write_steps"]
 
@@ -70,9 +70,9 @@ def write_shared_signal(
     str
         C++.
     """
-    support = "\n".join(piece.support)
-    return (
-        f"namespace {name} {{\n{support}\n"
+    return cpp_namespace(
+        name,
+        piece,
         "static inline void deliver(const Shared& S, Lane& L, const int32_t* const _list, "
         f"const int32_t _count) {{\n{cpp_text(lines)}\n}}\n"
         f"static inline void run({ONE_LANE}) {{\n"
@@ -80,8 +80,7 @@ def write_shared_signal(
         "static inline bool run(const Shared& S, Lane* const lanes, const int active) {\n"
         f"return deliver_together(lanes, active, {cells}, {tile}, [](const Lane& L) "
         f"{{ return Events{{L.list_{event}, *L.count_{event}}}; }}, "
-        "[&](Lane& L, const int32_t* list, int32_t count) { deliver(S, L, list, count); });\n"
-        "} }\n"
+        "[&](Lane& L, const int32_t* list, int32_t count) { deliver(S, L, list, count); });\n}",
     )
 
 
