@@ -19,6 +19,8 @@ from neurosim.runs.folder import make_folder, write_result
 __all__ = ["draw_courses", "picture_paths", "write_pages"]
 
 _PANEL, _COLUMNS = (3.2, 2.5), 4
+#: Most letters of a row on one line above its panel.
+_WIDE = 30
 
 
 def draw_courses(results: Sequence[Result], quantity: str) -> Figure:
@@ -64,7 +66,9 @@ def _draw(axis: Axes, result: Result, quantity: str) -> None:
     name, unit = {"test_accuracy": ("test accuracy", "%"), "angle_degrees": ("angle", "degrees")}[
         quantity
     ]
-    style.label(axis, result.row, "epoch", name, unit)
+    # a longer name would run into that of the next panel
+    row = result.row if len(result.row) <= _WIDE else "\n/".join(result.row.rsplit("/", 1))
+    style.label(axis, row, "epoch", name, unit)
 
 
 def write_pages(
