@@ -132,6 +132,8 @@ def threshold(fields: Fields, name: str, piece: Piece, condition: str, *, flags:
                     f"for (int k = 0; k < {cells}; k++) _list[k] = k;",
                     f"_count = {cells};", f"memset(_flags, 1, {cells});" * flags]  # fmt: skip
         return cpp_function(name, piece, ONE_LANE, [*lines, *everyone])
+    if gate:
+        piece = _holding(piece, test)
     lines += [
         *cpp_head(fields, piece),
         LOOP,
@@ -142,6 +144,17 @@ def threshold(fields: Fields, name: str, piece: Piece, condition: str, *, flags:
         f"_count = list_flags(_flags, {size}, _list);",
     ]
     return cpp_function(name, piece, ONE_LANE, lines)
+
+
+def _holding(piece: Piece, test: str) -> Piece:
+    """The statements where a test of scalars has come out true; loops vectorise without it."""
+
+    def held(step: Step) -> Step:
+        said, holds = (f"const {step.declares} {step.target} = {v};" for v in (test, "true"))
+        return dataclasses.replace(step, code=holds) if step.code == said else step
+
+    scalar = dataclasses.replace(piece.scalar, steps=tuple(map(held, piece.scalar.steps)))
+    return dataclasses.replace(piece, scalar=scalar)
 
 
 def over_events(

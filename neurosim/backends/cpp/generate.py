@@ -339,6 +339,7 @@ class Assembly:
         lane, shared = self._fields.lane.values(), self._fields.shared.values()
         text = [
             (_FOLDER / "lanes.h").read_text(),
+            (_FOLDER / "exp.h").read_text(),
             (_FOLDER / "noise.h").read_text() if self._noisy else "",
             *write_struct(lane, shared),
             *self._functions,
