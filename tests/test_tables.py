@@ -158,7 +158,7 @@ def test_a_shorter_run_has_the_schedule_in_proportion(tmp_path: Path) -> None:
 
 
 def test_a_result_holds_what_the_runs_gave(tmp_path: Path) -> None:
-    runs = make_runs(tmp_path / "r", "mnist/corinfomax", {0: [0.9, 0.95], 3: [0.92, 0.97, 0.98]})
+    runs = make_runs(tmp_path / "r", "mnist/corinfomax", {0: [0.9, 0.95], 3: [0.92, 0.97]})
     result = result_of(row_named("mnist/corinfomax"), runs)
     assert (result.seeds, result.epochs, result.table_epochs) == ([0, 3], 2, 50)
     assert result.value == pytest.approx(96.0)
@@ -168,9 +168,26 @@ def test_a_result_holds_what_the_runs_gave(tmp_path: Path) -> None:
     assert result.published["test_accuracy"]["2"] == 95.75
     assert result.train_seconds == [60, 60]
     assert result.environments == [{"git_commit": "c0ffee"}]
-    assert result.command.endswith("--rows mnist/corinfomax --seeds 2 --epochs 2")
+    (command,) = result.commands
+    assert command.endswith("--rows mnist/corinfomax --seeds 2 --epochs 2")
     write_row(result, tmp_path / "out", "mnist-corinfomax")
     assert read_results(tmp_path / "out") == [result]
+
+
+def test_seeds_may_end_at_different_epochs(tmp_path: Path) -> None:
+    """Guards a mean at an epoch that counts a seed which ended before, or drops a longer run."""
+    given = {0: [0.9, 0.95, 0.96], 1: [0.92, 0.97], 2: [0.94, 0.93]}
+    result = result_of(row_named("mnist/ep"), make_runs(tmp_path / "r", "mnist/ep", given))
+    assert (result.epochs, result.value, result.deviation) == (3, 96, None)
+    assert result.courses["test_accuracy"] == [[90, 95, 96], [92, 97], [94, 93]]
+    assert result.at("test_accuracy", 2).text() == "95.00 ± 2.00"
+    assert result.seeds_at() == {2: 3, 3: 1}
+    assert [command[-20:] for command in result.commands] == [
+        "--seeds 3 --epochs 2", "--seeds 1 --epochs 3"
+    ]  # fmt: skip
+    page, *_ = write_pages([result], tmp_path / "results.md", tmp_path / "images")
+    assert "| 1 (3 to 2) | 3 of 50 | 96.00 |" in page.read_text()
+    assert "| 92.00 ± 2.00 | 95.00 ± 2.00 | 96.00 |" in page.read_text()
 
 
 def test_a_full_run_is_compared_with_the_table_and_a_short_one_with_the_curve(

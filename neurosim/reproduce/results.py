@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ __all__ = ["Difference", "Result", "compared", "read_results", "result_of", "wri
 
 #: Digits behind the point of values that were measured.
 _DIGITS = 6
-#: Metrics of a run that its course is made of.
-_COURSES = ("test_accuracy", "train_accuracy", "angle_degrees")
+#: Metrics of a run that its course is made of, and their factors.
+_COURSES = {"test_accuracy": 100, "train_accuracy": 100, "angle_degrees": 1}
 #: Metrics of the last epoch that tell what an image costs.
 _COSTS = ("ms_per_image", "graded_spikes_per_image", "synops_per_image", "dense_macs_per_image")
 #: A difference of more than this many standard deviations is marked.
@@ -50,27 +50,27 @@ class Result:
     seeds : list of int
         Seeds of the runs.
     epochs, table_epochs : int
-        Epochs that all of them have finished, and those of the table.
+        Epochs of the longest of them, and those of the table.
     value : float
-        Mean test accuracy in % after the last of these epochs.
+        Mean test accuracy in % after the last epoch, of the seeds that have finished it.
     deviation : float or None
-        Its standard deviation over seeds (n - 1); None for one seed.
+        Its standard deviation over these seeds (n - 1); None for one seed.
     courses : dict of str to list of list of float
         Test and train accuracy in %, and angles in degrees averaged over layers, one list per
         seed, one value per epoch.
     published : dict of str to dict of str to float
         Published values of the same quantities by epoch.
     costs : dict of str to float
-        Means over seeds in the last epoch: milliseconds, graded spikes and synaptic operations
-        per image, and multiply-accumulates of a dense simulation.
+        Means over the same seeds in the last epoch: milliseconds, graded spikes and synaptic
+        operations per image, and multiply-accumulates of a dense simulation.
     train_seconds : list of float
         Training time of each seed in all.
     backend, dtype : str
         What computed it, and in which precision.
     environments : list of dict of str to str
         Versions, commit and processor; one, unless runs were made with several.
-    command : str
-        What makes it anew.
+    commands : list of str
+        What makes it anew, one for every length of runs.
     """
 
     row: str
@@ -92,10 +92,10 @@ class Result:
     backend: str
     dtype: str
     environments: list[dict[str, str]]
-    command: str
+    commands: list[str]
 
     def at(self, quantity: str, epoch: int) -> Spread:
-        """Mean and deviation over seeds after an epoch.
+        """Mean and deviation after an epoch over the seeds that have finished it.
 
         Parameters
         ----------
@@ -109,7 +109,12 @@ class Result:
         Spread
             In % or degrees.
         """
-        return Spread.of([course[epoch - 1] for course in self.courses[quantity]])
+        courses = self.courses[quantity]
+        return Spread.of([course[epoch - 1] for course in courses if len(course) >= epoch])
+
+    def seeds_at(self) -> dict[int, int]:
+        """Seeds that have finished an epoch, for every last epoch of a run, in rising order."""
+        return _seeds_at(self.courses["test_accuracy"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +158,7 @@ def result_of(row: Row, folder: Path) -> Result:
     Returns
     -------
     Result
-        At the last epoch that all runs have finished.
+        At the last epoch of the longest runs.
 
     Raises
     ------
@@ -161,7 +166,7 @@ def result_of(row: Row, folder: Path) -> Result:
         If there is no finished epoch, the runs are of several kinds of images, or their
         settings are not those of the row.
     """
-    groups = load_groups([folder])
+    groups = load_groups([folder], whole=True)
     if len(groups) > 1:
         raise RunFolderError(
             f"the runs in {folder} differ in more than their seed: "
@@ -194,8 +199,11 @@ def result_of(row: Row, folder: Path) -> Result:
         backend=settings.backend,
         dtype=settings.dtype,
         environments=[one for n, one in enumerate(environments) if one not in environments[:n]],
-        command=f"neurosim reproduce {row.table} --rows {row.name} --seeds {len(group.rows)}"
-        + ("" if group.epochs == row.epochs else f" --epochs {group.epochs}"),
+        commands=[
+            f"neurosim reproduce {row.table} --rows {row.name} --seeds {seeds}"
+            + ("" if epochs == row.epochs else f" --epochs {epochs}")
+            for epochs, seeds in _seeds_at(list(group.rows.values())).items()
+        ],
     )
 
 
@@ -210,16 +218,24 @@ def _check_settings(row: Row, found: RunSettings, folder: Path) -> None:
         )
 
 
+def _seeds_at(runs: Sequence[Sequence[Any]]) -> dict[int, int]:
+    lengths = [len(run) for run in runs]
+    return {epochs: sum(n >= epochs for n in lengths) for epochs in sorted(set(lengths))}
+
+
 def _courses(group: Group) -> dict[str, list[list[float]]]:
-    wanted = [name for name in _COURSES if name != "angle_degrees" or group.has_angles()]
-    return {
-        name: [
-            [_rounded(value * (1 if name == "angle_degrees" else 100)) for value in of_seed]
-            for of_seed in zip(*(group.values(name, e + 1) for e in range(group.epochs)),
-                               strict=True)
-        ]
-        for name in wanted
-    }  # fmt: skip
+    courses: dict[str, list[list[float]]] = {
+        name: [[] for _ in group.rows]
+        for name in _COURSES
+        if name != "angle_degrees" or group.has_angles()
+    }
+    for name, of_seeds in courses.items():
+        for epoch in range(1, group.epochs + 1):
+            longer = [c for c, rows in zip(of_seeds, group.rows.values(), strict=True)
+                      if len(rows) >= epoch]  # fmt: skip
+            for course, value in zip(longer, group.values(name, epoch), strict=True):
+                course.append(_rounded(_COURSES[name] * value))
+    return courses
 
 
 def _published(group: Group) -> dict[str, dict[str, float]]:

@@ -48,16 +48,16 @@ def draw_courses(results: Sequence[Result], quantity: str) -> Figure:
 
 
 def _draw(axis: Axes, result: Result, quantity: str) -> None:
-    values = np.array(result.courses[quantity])
     epochs = np.arange(1, result.epochs + 1)
     look = style.series(0, markers=result.epochs == 1)
-    mean = values.mean(axis=0)
-    axis.plot(epochs, mean, label=f"here, {len(values)} seed{'s' * (len(values) > 1)}", **look)
-    if len(values) > 1:
-        spread = values.std(axis=0, ddof=1)
-        axis.fill_between(
-            epochs, mean - spread, mean + spread, color=look["color"], alpha=0.2, linewidth=0
-        )
+    spreads = [result.at(quantity, epoch) for epoch in epochs]
+    mean = np.array([spread.mean for spread in spreads])
+    # of one seed there is no band
+    deviation = np.array([np.nan if s.deviation is None else s.deviation for s in spreads])
+    axis.plot(epochs, mean, label=_seeds(result), **look)
+    axis.fill_between(
+        epochs, mean - deviation, mean + deviation, color=look["color"], alpha=0.2, linewidth=0
+    )
     curve = result.published.get(quantity, {})
     points = {float(e): value for e, value in curve.items() if float(e) <= result.epochs}
     if points:
@@ -69,6 +69,12 @@ def _draw(axis: Axes, result: Result, quantity: str) -> None:
     # a longer name would run into that of the next panel
     row = result.row if len(result.row) <= _WIDE else "\n/".join(result.row.rsplit("/", 1))
     style.label(axis, row, "epoch", name, unit)
+
+
+def _seeds(result: Result) -> str:
+    *shorter, (_, last) = result.seeds_at().items()
+    notes = [f"{seeds} to epoch {epochs}" for epochs, seeds in shorter]
+    return f"here, {', '.join([*notes, str(last)])} seed{'s' * (last > 1)}"
 
 
 def write_pages(

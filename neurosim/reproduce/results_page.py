@@ -38,7 +38,8 @@ _INTRODUCTION = f"""\
 What the rows of published tables give here: means over seeds ± their standard deviation
 (n - 1). Batch, rates and sizes are the published ones, or where nothing is published those of
 the preset; a run that fails to learn counts as it is, and the accuracy is that after the last
-epoch. Times are those of a clock, with whatever else the machine had to do.
+epoch. *1 (3 to 10)* are three seeds, two of which end after 10 epochs. Times are those of a clock,
+with whatever else the machine had to do.
 
 **Differences** are those of the means. A full run is compared with the table, a shorter one
 with the published curve at the same epoch. A difference in bold is larger than {MARKED:g} standard
@@ -110,7 +111,7 @@ def _table_of_results(results: Sequence[Result]) -> str:
             _name(result),
             "-".join(map(str, result.network)),
             str(result.batch),
-            str(len(result.seeds)),
+            _seeds(result),
             f"{result.epochs} of {result.table_epochs}",
             result.at("test_accuracy", result.epochs).text(),
             _published(beside),
@@ -123,6 +124,12 @@ def _table_of_results(results: Sequence[Result]) -> str:
 def _name(result: Result) -> str:
     note = f" ({result.contents})" if is_other(result.contents) else ""
     return result.row + note
+
+
+def _seeds(result: Result) -> str:
+    *shorter, last = result.seeds_at().items()
+    notes = [f"{seeds} to {epochs}" for epochs, seeds in shorter]
+    return f"{last[1]}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _published(beside: Difference | None) -> str:
@@ -198,8 +205,9 @@ def _commands(results: Sequence[Result]) -> Iterable[str]:
     """One command per setting of seeds and epochs, rows joined."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for result in results:
-        before, _, after = result.command.partition(f"--rows {result.row}")
-        grouped.setdefault((before, after), []).append(result.row)
+        for command in result.commands:
+            before, _, after = command.partition(f"--rows {result.row}")
+            grouped.setdefault((before, after), []).append(result.row)
     for (before, after), rows in grouped.items():
         yield f"{before}--rows {','.join(rows)}{after}"
 

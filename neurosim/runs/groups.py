@@ -96,7 +96,7 @@ class Group:
     settings : RunSettings
         Settings of the first run.
     rows : mapping of int to list of dict
-        Lines of ``metrics.jsonl`` by seed, up to the last epoch that all seeds have finished.
+        Lines of ``metrics.jsonl`` by seed.
     """
 
     label: str
@@ -105,8 +105,8 @@ class Group:
 
     @property
     def epochs(self) -> int:
-        """Epochs that all seeds have finished."""
-        return len(next(iter(self.rows.values())))
+        """Epochs of the longest run."""
+        return max(map(len, self.rows.values()))
 
     def values(self, name: str, epoch: int) -> list[float]:
         """One metric after an epoch; angles are averaged over layers.
@@ -121,14 +121,14 @@ class Group:
         Returns
         -------
         list of float
-            One value per seed.
+            One value per seed that has finished this epoch.
 
         Raises
         ------
         KeyError
             If the metric is not in the runs.
         """
-        found = [seed_rows[epoch - 1][name] for seed_rows in self.rows.values()]
+        found = [rows[epoch - 1][name] for rows in self.rows.values() if len(rows) >= epoch]
         return [
             statistics.fmean(value.values()) if isinstance(value, Mapping) else float(value)
             for value in found
@@ -205,13 +205,15 @@ def run_folders(paths: Iterable[Path]) -> list[Path]:
     return [folder for path in paths for folder in (seed_folders(path) or [path])]
 
 
-def load_groups(paths: Iterable[Path]) -> list[Group]:
+def load_groups(paths: Iterable[Path], *, whole: bool = False) -> list[Group]:
     """Read runs and group those that differ in their seed only.
 
     Parameters
     ----------
     paths : iterable of Path
         Run folders; a folder of several seeds stands for all its runs.
+    whole : bool
+        Whether runs keep epochs that not all seeds of their group have finished.
 
     Returns
     -------
@@ -235,7 +237,10 @@ def load_groups(paths: Iterable[Path]) -> list[Group]:
     for run in runs:
         grouped.setdefault(run.identity, []).append(run)
     labels = _labels([members[0].settings for members in grouped.values()])
-    return [_group(label, members) for label, members in zip(labels, grouped.values(), strict=True)]
+    return [
+        _group(label, members, whole)
+        for label, members in zip(labels, grouped.values(), strict=True)
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,7 +272,7 @@ def _other_contents(data: Any) -> str:
     return str(contents) if is_other(contents) else ""
 
 
-def _group(label: str, members: Sequence[_Run]) -> Group:
+def _group(label: str, members: Sequence[_Run], whole: bool) -> Group:
     by_seed: dict[int, _Run] = {}
     for run in members:
         if run.settings.seed in by_seed:
@@ -277,8 +282,8 @@ def _group(label: str, members: Sequence[_Run]) -> Group:
                 f"{run.settings.seed}; leave one out"
             )
         by_seed[run.settings.seed] = run
-    common = min(len(run.rows) for run in members)
-    rows = {seed: run.rows[:common] for seed, run in sorted(by_seed.items())}
+    last = None if whole else min(len(run.rows) for run in members)
+    rows = {seed: run.rows[:last] for seed, run in sorted(by_seed.items())}
     # a table of mnist must not list other images as if they were its own
     note = " (other images)" if members[0].contents else ""
     return Group(label + note, members[0].settings, rows)
