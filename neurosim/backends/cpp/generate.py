@@ -20,7 +20,7 @@ from neurosim.backends.cpp.gathering import gathering
 from neurosim.backends.cpp.geometry import Geometry, Rows
 from neurosim.backends.cpp.meetings import meetings
 from neurosim.backends.cpp.pieces import LaneCodeObject, Piece, collect
-from neurosim.backends.cpp.silence import adds_nothing, commit_leaves_silent
+from neurosim.backends.cpp.silence import adds_nothing, commit_leaves_silent, only_sums
 from neurosim.backends.cpp.slides import geometry_of
 from neurosim.backends.cpp.together import rows_in_cache, write_steps
 from neurosim.backends.cpp.wired import wired_learning, wired_signal
@@ -29,9 +29,12 @@ from neurosim.circuit import Circuit, Pathway, Projection, Wiring
 from neurosim.circuit.gathering import gathered_variables, learning_parts, stored_variables
 from neurosim.circuit.noise import draws_noise, noise_streams, streamed_name
 
-__all__ = ["Assembly", "Program", "assemble", "generate", "write_calls", "write_struct"]
+__all__ = ["FUNCTIONS", "Assembly", "Program", "assemble", "generate", "write_calls",
+           "write_struct"]  # fmt: skip
 
 _FOLDER = Path(__file__).parent
+#: C++ of functions that equations call.
+FUNCTIONS = _FOLDER / "functions.h"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -331,7 +334,8 @@ class Assembly:
             tile = rows_in_cache(sources, targets, self._real)
         if tile:
             self._shared.add(function)
-        return synapses.signal(*given, wiring=wiring, zero_is_silent=silent, tile=tile)
+        sums = only_sums(pathway.code, "post" if pathway.side == "pre" else "pre")
+        return synapses.signal(*given, wiring=wiring, zero_is_silent=silent, sums=sums, tile=tile)
 
     def program(self) -> Program:
         """Everything written, as one source."""
@@ -339,7 +343,7 @@ class Assembly:
         lane, shared = self._fields.lane.values(), self._fields.shared.values()
         text = [
             (_FOLDER / "lanes.h").read_text(),
-            (_FOLDER / "exp.h").read_text(),
+            FUNCTIONS.read_text(),
             (_FOLDER / "noise.h").read_text() if self._noisy else "",
             *write_struct(lane, shared),
             *self._functions,

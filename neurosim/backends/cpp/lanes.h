@@ -22,7 +22,6 @@
 // Rows of synapses that are gone through column by column before the next ones.
 #define ROWS_IN_CACHE 16
 
-#define _brian_pow(x, y) (pow((x), (y)))
 #define _brian_abs std::abs
 
 template <class T> static inline int int_(T value) { return value ? 1 : 0; }

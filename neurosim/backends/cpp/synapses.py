@@ -18,6 +18,7 @@ from neurosim.backends.cpp.statements import (
     cpp_read,
     cpp_value,
 )
+from neurosim.backends.cpp.summing import sum_over_senders
 from neurosim.backends.cpp.together import write_shared_signal
 
 __all__ = ["ROWS_OF_LANES", "is_synaptic", "learning", "row_value", "runs_over_rows", "signal",
@@ -74,6 +75,7 @@ def signal(
     *,
     wiring: str,
     zero_is_silent: bool,
+    sums: bool = False,
     tile: int = 0,
 ) -> str:
     """Deliver events: several rows of synapses in one pass over the targets.
@@ -92,6 +94,8 @@ def signal(
         Which pairs of cells are joined; see :class:`~neurosim.circuit.Projection`.
     zero_is_silent : bool
         Whether a stored 0 delivers nothing, so that it may stand for a missing synapse.
+    sums : bool
+        Whether statements do nothing but add, to what none of them reads.
     tile : int
         Rows that lanes side by side go through together; 0 for a function of one lane alone.
 
@@ -114,7 +118,10 @@ def signal(
         return cpp_function(name, piece, ONE_LANE, [*start, *head, *lines])
     forward = pathway.prepost == "pre"
     sender, receiver = ("pre", "post") if forward else ("post", "pre")
-    if runs_over_rows(piece, receiver, wiring, zero_is_silent):
+    rows = runs_over_rows(piece, receiver, wiring, zero_is_silent)
+    if rows and sums and sizes[forward] == 1:
+        lines = sum_over_senders(fields, piece, sizes, sender, receiver)
+    elif rows:
         lines = _rows_at_once(fields, piece, sizes, sender, receiver)
         if tile:
             lines = [*head, *lines]
@@ -209,6 +216,9 @@ def _rows_at_once(
             for a in inner.reads
             if a.index == index
         ]
+        read = {access.name for access in inner.reads}
+        lines += [f"{c_data_type(a.variable.dtype)} {a.name};"
+                  for a in inner.writes if a.name not in read]  # fmt: skip
         for k in range(rows):
             lines.append(f"{{ const int _{sender}synaptic_idx = _s{k};")
             lines += [f"const {ctype} {name} = {name}_{k};" for name, ctype in known]

@@ -16,6 +16,7 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 from neurosim.backends.cpp.fields import Fields
 from neurosim.backends.cpp.geometry import SOURCE, TARGET, Geometry, Loops
 from neurosim.backends.cpp.pieces import Access, Block, Piece
+from neurosim.backends.cpp.silence import only_sums
 from neurosim.backends.cpp.statements import (
     ONE_LANE,
     cpp_function,
@@ -25,7 +26,7 @@ from neurosim.backends.cpp.statements import (
     cpp_value,
 )
 from neurosim.backends.cpp.synapses import ROWS_OF_LANES, is_synaptic, split
-from neurosim.circuit.parser import identifiers, parse_statements
+from neurosim.circuit.parser import identifiers
 
 __all__ = [
     "changed",
@@ -275,12 +276,8 @@ def wired_signal(
 
 def _sums_alone(code: str, adds_nothing: Any) -> bool:
     """Whether statements only add, to what they do not read, terms that vanish with the sender."""
-    statements = parse_statements(code)
     sent = {name for name in identifiers(code) if name.endswith("_post")}
-    targets = {statement.target for statement in statements}
-    reads = frozenset[str]().union(*(identifiers(s.expression) for s in statements))
-    only = all(s.operator == "+=" and s.target.endswith("_pre") for s in statements)
-    return only and not targets & reads and adds_nothing(code, sent)
+    return only_sums(code, "pre") and adds_nothing(code, sent)
 
 
 @dataclasses.dataclass

@@ -100,7 +100,6 @@ static inline void list_hits(const uint8_t* flags, const uint32_t*, int cells, i
 // All at once: the threads of a block share them.
 #define ROWS_IN_CACHE (1 << 30)
 #define ONE if (THREAD == 0)
-#define _brian_pow(x, y) (pow((x), (y)))
 #define _brian_abs std::abs
 
 template <class T> static inline int int_(T value) { return value ? 1 : 0; }

@@ -18,6 +18,7 @@ from neurosim.backends.brian.rhythm import COMMIT
 from neurosim.backends.cpp import cells as cpp_cells
 from neurosim.backends.cpp import synapses
 from neurosim.backends.cpp.generate import (
+    FUNCTIONS,
     Assembly,
     Program,
     assemble,
@@ -249,6 +250,7 @@ class _Kernels(Assembly):
         size = LaneLayout(Program("", tuple(lane), tuple(shared), {}).layout()).lane_bytes
         text = [
             (_FOLDER / "block.h").read_text(),
+            FUNCTIONS.read_text(),
             *write_struct(lane, shared),
             f'static_assert(sizeof(Lane) == {size}, "the layout of a lane");',
             *self._functions,

@@ -1,10 +1,18 @@
-// e^x of 64-bit numbers within 1.5 units of the last place; below -708 it is 0, above 709
-// infinity. Unlike the C library's it is made of single sums and products in one order alone:
-// loops over cells vectorise, and a cell has the same bits in every loop and on every processor.
+// Functions of Brian2's equations, alike on processors and GPUs; compile them without fused
+// multiply-adds.
+#ifndef __CUDACC__
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#endif
 
+// A square keeps the precision of its number, which pow does not.
+static inline float _brian_pow(float x, int y) { return y == 2 ? x * x : (float)pow(x, y); }
+template <class T, class U> static inline auto _brian_pow(T x, U y) { return pow(x, y); }
+
+// e^x of 64-bit numbers within 1.5 units of the last place; below -708 it is 0, above 709
+// infinity. Unlike the C library's it is made of single sums and products in one order alone:
+// loops over cells vectorise, and a cell has the same bits in every loop and on every processor.
 static inline double exp_of(double x) {
     // x = k ln 2 + r; a number to which this is added keeps no fraction
     const double to_integer = 0x1.8p52;
