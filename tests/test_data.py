@@ -41,6 +41,7 @@ from neurosim.data import contents as contents_module
 from neurosim.data import download as download_module
 from neurosim.data.contents import CHECKSUMS, Checksums
 from neurosim.data.dataset import AS_PUBLISHED, NOT_CHECKED
+from neurosim.data.digits import FILE, pack_digits
 from neurosim.errors import DataError
 
 N_TRAIN, N_TEST = 40, 12
@@ -324,7 +325,7 @@ def test_the_table_cannot_be_changed_and_describes_every_set() -> None:
 def test_importing_the_package_imports_no_slow_one() -> None:
     """Guards against seconds of waiting for a command that only lists names."""
     code = (
-        "import sys, neurosim.data as data; list(data.DATASETS);"
+        "import sys, neurosim.data as data; list(data.DATASETS); data.load_dataset('digits');"
         "slow = {'torch', 'torchvision', 'sklearn'} & set(sys.modules);"
         "sys.exit(str(slow) if slow else 0)"
     )
@@ -351,6 +352,15 @@ def test_default_folder_is_in_the_users_cache(
 
 
 # Digits -----------------------------------------------------------------------------------------
+
+
+def test_digits_are_packed_from_those_of_scikit_learn(tmp_path: Path) -> None:
+    """Guards a file of the package that nobody can make anew."""
+    pack_digits(tmp_path / "digits.npz")
+    with np.load(tmp_path / "digits.npz") as packed, np.load(FILE) as stored:
+        assert packed.files == stored.files
+        for name in stored.files:
+            np.testing.assert_array_equal(packed[name], stored[name])
 
 
 def test_digits_are_split_into_all_images_once() -> None:

@@ -1,7 +1,7 @@
 """Image data sets as validated arrays, ready to be presented to a network.
 
-:data:`DATASETS` says what there is, :func:`load_dataset` reads one. PyTorch,
-torchvision and scikit-learn are imported only when a data set is read, so that
+:data:`DATASETS` says what there is, :func:`load_dataset` reads one. PyTorch
+and torchvision are imported only when a data set is read that needs them, so that
 listing the names is quick.
 """
 

@@ -23,7 +23,7 @@ def import_for(dataset: str, module: str) -> Any:
     Returns
     -------
     module
-        The module, untyped: neither torchvision nor scikit-learn ships types.
+        The module, untyped: torchvision ships no types.
 
     Raises
     ------

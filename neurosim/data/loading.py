@@ -152,7 +152,7 @@ def load_dataset(
         )
     info = describe_dataset(name, reading=reading)
     folder = _data_folder(data_dir) if info.needs_files else None
-    log.debug("data set: %s from %s", info.name, folder or "scikit-learn")
+    log.debug("data set: %s from %s", info.name, folder or "the package")
     raw = read_raw_images(info, folder)
     train = _choose_train(len(raw.train_labels), train_images, seed)
     test = _choose_test(len(raw.test_labels), test_images)
@@ -164,7 +164,7 @@ def load_dataset(
         y_test=raw.test_labels[test],
         n_classes=info.n_classes,
         image_shape=info.image_shape,
-        contents=describe_contents(info.name, raw, folder or "scikit-learn"),
+        contents=describe_contents(info.name, raw, folder or "the package"),
     )
 
 

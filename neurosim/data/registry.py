@@ -113,7 +113,7 @@ _INFOS = (
     ),
     DatasetInfo(
         name="digits",
-        title="small handwritten digits, part of scikit-learn (no download)",
+        title="small handwritten digits, part of the package (no download)",
         citation="Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI (1998)",
         image_shape=(8, 8),
         n_classes=10,

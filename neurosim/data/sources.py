@@ -1,4 +1,4 @@
-"""Read the raw images: from torchvision's files, or from scikit-learn."""
+"""Read the raw images: from torchvision's files, or from the package."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim.data.digits import read_digits
 from neurosim.data.download import check_data_folder, download
 from neurosim.data.idx import check_idx_folder, idx_file_names
 from neurosim.data.lazy import import_for
@@ -72,7 +73,7 @@ def read_raw_images(info: DatasetInfo, folder: Path | None) -> RawImages:
         be read.
     """
     if folder is None:
-        return _read_digits(info)
+        return RawImages(*read_digits())
     read = _read_cifar10 if info.name == "cifar10" else _read_idx
     try:
         check_data_folder(folder)
@@ -82,20 +83,6 @@ def read_raw_images(info: DatasetInfo, folder: Path | None) -> RawImages:
             f"cannot read the files of {info.name} in {folder} ({error}); "
             "make them readable or give another data folder"
         ) from error
-
-
-def _read_digits(info: DatasetInfo) -> RawImages:
-    images, labels = import_for(info.name, "sklearn.datasets").load_digits(return_X_y=True)
-    split = import_for(info.name, "sklearn.model_selection").train_test_split
-    # The same split for every seed, so that their results can be compared.
-    train_pixels, test_pixels, train_labels, test_labels = split(
-        images.reshape(-1, *info.image_shape),
-        labels.astype(np.int64),
-        test_size=info.n_test,
-        random_state=0,
-        stratify=labels,
-    )
-    return RawImages(train_pixels, train_labels, test_pixels, test_labels)
 
 
 def _read_idx(info: DatasetInfo, folder: Path) -> RawImages:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import xarray as xr
-
 from neurosim.backends.interface import Weights
 from neurosim.circuit import Circuit
 from neurosim.circuit.parts import Weight
@@ -30,6 +28,9 @@ def labelled_weights(circuit: Circuit, arrays: Weights) -> Any:
         send, in this order; within one population the sender's is called ``NAME_sending``.
         Axes of windows and other shared weights are named after the array.
     """
+    # takes half a second, which not every process needs
+    import xarray as xr
+
     return xr.Dataset(
         {
             weight.name: xr.DataArray(
