@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,13 @@ def test_an_entry_may_have_no_deviation_or_no_value() -> None:
     read = [read_entry("file, preset 1", entry) for entry in entries]
     assert [(one.value, one.deviation) for one in read] == [(None, None), (98, None), (9, 0)]
     assert [one.text() for one in read] == ["", "98.00", "9.00 ± 0.00"]
+
+
+def test_names_of_rows_stand_in_commands() -> None:
+    """Guards quotes, brackets and commas, which a shell or --rows would take apart."""
+    names = [row.name for table in TABLES for row in rows_of(table)]
+    assert "digits/phsic/network=small_convnet/rule=batch" in names
+    assert [name for name in names if not re.fullmatch(r"[\w./=+-]+", name)] == []
 
 
 def test_rows_of_phsic_are_those_of_the_paper() -> None:

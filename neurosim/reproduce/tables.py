@@ -233,7 +233,14 @@ def _row(
             f"presets of {system}: table.name = {table!r}; {near_matches(table, TABLES)}"
         )
     # as the command line takes them: false, not False
-    written = {k: str(v).lower() if isinstance(v, bool) else v for k, v in chosen.items()}
+    written = {name: _written(value) for name, value in chosen.items()}
     method = "".join(f"/{name}={value}" for name, value in written.items())
     name = f"{dataset}/{system}{sizes}{method}"
     return Row(name, table, system, dataset, preset.hidden, chosen, preset.epochs, entry)
+
+
+def _written(value: Any) -> str:
+    """A chosen value as the name of a row says it; names of rows stand in commands."""
+    if isinstance(value, tuple):
+        return "+".join(map(_written, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
