@@ -48,7 +48,7 @@ def draw_courses(results: Sequence[Result], quantity: str) -> Figure:
 
 
 def _draw(axis: Axes, result: Result, quantity: str) -> None:
-    epochs = np.arange(1, result.epochs + 1)
+    epochs = range(1, result.epochs + 1)
     look = style.series(0, markers=result.epochs == 1)
     spreads = [result.at(quantity, epoch) for epoch in epochs]
     mean = np.array([spread.mean for spread in spreads])
