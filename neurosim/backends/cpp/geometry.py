@@ -11,6 +11,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from neurosim.backends.cpp.memory import aligned_zeros, padded
 from neurosim.circuit import RandomFraction, Wiring
 
-__all__ = ["SIDE_BY_SIDE", "SOURCE", "TARGET", "Geometry", "Lists", "Loops", "Rows"]
+__all__ = ["SIDE_BY_SIDE", "SOURCE", "TARGET", "Geometry", "Lists", "Loops", "Rows", "fetched"]
 
 SOURCE, TARGET = "_presynaptic_idx", "_postsynaptic_idx"
 #: Synapses of one cell do not depend on each other.
@@ -32,6 +33,30 @@ class Loops:
 
     lines: tuple[str, ...]
     close: str
+
+
+def fetched(names: Iterable[str], first: str, count: int | str) -> tuple[str, ...]:
+    """Ask for some of what synapses store before it is needed.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Stored variables.
+    first : str
+        C++ for the place in their arrays where it begins.
+    count : int or str
+        C++ for how many elements.
+
+    Returns
+    -------
+    tuple of str
+        C++ statements.
+    """
+    return tuple(
+        f"for (int _k = 0; _k < {count}; _k += (int)(64 / sizeof *_row_{name})) "
+        f"__builtin_prefetch(_row_{name} + {first} + _k);"
+        for name in names
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +128,14 @@ class Geometry(abc.ABC):
         return str(self.width)
 
     @abc.abstractmethod
-    def of_source(self, *, vector: bool, wide: bool = False, numbered: bool = True) -> Loops:
+    def of_source(
+        self,
+        *,
+        vector: bool,
+        wide: bool = False,
+        numbered: bool = True,
+        ahead: Iterable[str] = (),
+    ) -> Loops:
         """Loops over the synapses of the cell ``_presynaptic_idx``.
 
         Parameters
@@ -115,6 +147,9 @@ class Geometry(abc.ABC):
             over padding.
         numbered : bool
             Whether statements need ``_postsynaptic_idx`` though ``wide``.
+        ahead : iterable of str
+            Stored variables whose row of the cell ``_next`` is asked for meanwhile, where
+            loops are ``wide``.
 
         Returns
         -------
@@ -201,7 +236,14 @@ class Rows(Geometry):
         """Rows, or rows within blocks."""
         return "dense rows" if self.groups == 1 else "rows of blocks"
 
-    def of_source(self, *, vector: bool, wide: bool = False, numbered: bool = True) -> Loops:
+    def of_source(
+        self,
+        *,
+        vector: bool,
+        wide: bool = False,
+        numbered: bool = True,
+        ahead: Iterable[str] = (),
+    ) -> Loops:
         """One loop."""
         into, out = self._sizes
         return Loops(
@@ -268,7 +310,14 @@ class Lists(Geometry):
         """Read from a table."""
         return f"S.start_{self.name}[{row} + 1] - S.start_{self.name}[{row}]"
 
-    def of_source(self, *, vector: bool, wide: bool = False, numbered: bool = True) -> Loops:
+    def of_source(
+        self,
+        *,
+        vector: bool,
+        wide: bool = False,
+        numbered: bool = True,
+        ahead: Iterable[str] = (),
+    ) -> Loops:
         """One loop over the list of a source, whose targets all differ."""
         start = f"S.start_{self.name}"
         return Loops(

@@ -76,24 +76,42 @@ static inline int32_t list_flags(const uint8_t* flags, int size, int32_t* list) 
     return count;
 }
 
-// Cells of channels and places, laid out channel by channel at every place, with padding. A few
-// channels at a time, so that what is written lies in the cache.
+// Rows become columns: a square of at most `side` rows and columns, by way of a copy that lies
+// together. Long rows and columns would push themselves out of the cache: what is a power of two
+// apart shares a few places there.
+static const int side = 8;
+template <class T>
+static inline void transpose(T* __restrict to, const T* __restrict from, const int rows,
+                             const int columns, const int to_stride, const int from_stride) {
+    if (rows < side || columns < side) {
+        for (int c = 0; c < columns && c < side; c++)
+            for (int r = 0; r < rows && r < side; r++)
+                to[c * to_stride + r] = from[r * from_stride + c];
+        return;
+    }
+    alignas(64) T square[side * side];
+    for (int c = 0; c < side; c++)
+        for (int r = 0; r < side; r++) square[c * side + r] = from[r * from_stride + c];
+    for (int c = 0; c < side; c++) memcpy(to + c * to_stride, square + c * side, side * sizeof(T));
+}
+
+// Cells of channels and places, laid out channel by channel at every place, with padding.
 template <class T>
 static inline void to_wide(T* __restrict wide, const T* __restrict cells, const int channels,
                            const int places, const int stride) {
-    for (int first = 0; first < channels; first += 16)
-        for (int place = 0; place < places; place++)
-            for (int c = first; c < first + 16 && c < channels; c++)
-                wide[place * stride + c] = cells[c * places + place];
+    for (int c = 0; c < channels; c += side)
+        for (int p = 0; p < places; p += side)
+            transpose(wide + p * stride + c, cells + c * places + p, channels - c, places - p,
+                      stride, places);
 }
 
 template <class T>
 static inline void from_wide(T* __restrict cells, const T* __restrict wide, const int channels,
                              const int places, const int stride) {
-    for (int first = 0; first < channels; first += 16)
-        for (int place = 0; place < places; place++)
-            for (int c = first; c < first + 16 && c < channels; c++)
-                cells[c * places + place] = wide[place * stride + c];
+    for (int c = 0; c < channels; c += side)
+        for (int p = 0; p < places; p += side)
+            transpose(cells + c * places + p, wide + p * stride + c, places - p, channels - c,
+                      places, stride);
 }
 
 // Threads wait here for each other: a short spin, since they arrive within microseconds, and

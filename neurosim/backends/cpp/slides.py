@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from neurosim.backends.cpp.geometry import (
     Lists,
     Loops,
     Rows,
+    fetched,
 )
 from neurosim.backends.cpp.memory import padded
 from neurosim.circuit import Blocks, Circuit, Projection, RandomFraction
@@ -112,6 +114,12 @@ class Slides(Geometry):
             x = f"{phase}{steps - 1} - {x} / {stride}"
         return f"(({y}) * {columns} + {x}) * {self._padded}"
 
+    def _row_of_places(self, row: str, y: str) -> tuple[str, int]:
+        """Where the weights of a cell begin at one row of its places, and how many they are."""
+        sliding, count = self.sliding, self._sides[1] * self._padded
+        y = y if sliding.backward or sliding.tied else f"{y} / {sliding.stride}"
+        return f"{self.base(row)} + {y} * {count}", count
+
     def _rows(self, *, from_image: bool) -> tuple[str, ...]:
         """A loop from a row of the image to those of the windows over it, or the other way.
 
@@ -152,7 +160,14 @@ class Slides(Geometry):
             f"_x = {cell} % {width};"
         )
 
-    def of_source(self, *, vector: bool, wide: bool = False, numbered: bool = True) -> Loops:
+    def of_source(
+        self,
+        *,
+        vector: bool,
+        wide: bool = False,
+        numbered: bool = True,
+        ahead: Iterable[str] = (),
+    ) -> Loops:
         """Places of the windows, then channels; columns of places together where they can."""
         source, (channels, height, width) = self._ends
         row = "_c" if self.sliding.tied else SOURCE
@@ -161,6 +176,8 @@ class Slides(Geometry):
             f"const int _slot = {self._slot('_ky', '_kx')};",
             f"const size_t _run = {self.base(row)} + _slot;",
         )
+        # a row of places at a time: all at once are more than the processor keeps in mind
+        meanwhile = fetched(ahead, *self._row_of_places("_next", "_ky")) if wide else ()
         if wide and not numbered:
             return Loops(
                 (
@@ -168,6 +185,7 @@ class Slides(Geometry):
                     *self._run_of_columns(),
                     f"const int _count_n = _columns * {self._padded};",
                     *self._rows(from_image=forward),
+                    *meanwhile,
                     *start,
                     f"const int _to = (_v * {width} + _h) * {self._padded};",
                     SIDE_BY_SIDE * vector,
@@ -176,7 +194,8 @@ class Slides(Geometry):
                 ),
                 "} }",
             )
-        taps = (*self._rows(from_image=forward), *self._columns(from_image=forward))
+        rows, columns = self._rows(from_image=forward), self._columns(from_image=forward)
+        taps = (*rows, *meanwhile, *columns)
         if self._apart:
             one = f"const int {TARGET} = _c * {height * width} + _to, _at = _slot;"
             every = (position, *taps, *start, one, "const size_t _idx = _run;")

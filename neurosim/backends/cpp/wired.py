@@ -30,11 +30,11 @@ from neurosim.circuit.parser import identifiers
 
 __all__ = [
     "changed",
-    "fetched_ahead",
     "guarded",
     "names_cells",
     "on_mask",
     "pointers",
+    "stored_apart",
     "wide_names",
     "wired_learning",
     "wired_signal",
@@ -42,6 +42,8 @@ __all__ = [
 
 #: Share of target cells that must have an event before all of them are visited.
 _MANY = 4
+#: Events between the one that is delivered and the one whose synapses are asked for.
+_AHEAD = 2
 
 
 def pointers(fields: Fields, blocks: Iterable[Block]) -> list[str]:
@@ -71,32 +73,24 @@ def pointers(fields: Fields, blocks: Iterable[Block]) -> list[str]:
     ]
 
 
-def fetched_ahead(block: Block, geometry: Geometry, row: str) -> list[str]:
-    """Ask for a row of what synapses store, while something else is computed.
+def stored_apart(block: Block, geometry: Geometry) -> list[str]:
+    """What synapses store, to be asked for before it is needed.
 
     Parameters
     ----------
     block : Block
         Statements that name it.
     geometry : Geometry
-        Where the row lies.
-    row : str
-        Its number, as C++.
+        Where it lies.
 
     Returns
     -------
     list of str
-        C++ statements; none for weights that many cells share, which are in the cache.
+        Variables; none for weights that many cells share, which are in the cache.
     """
     if geometry.wired.tied:
         return []
-    stored = {a.variable for a in (*block.reads, *block.writes) if is_synaptic(a)}
-    names = sorted(variable.name for variable in stored)
-    return [
-        f"for (int _k = 0; _k < {geometry.length(row)}; _k += 16) "
-        f"__builtin_prefetch(_row_{name} + {geometry.base(row)} + _k);"
-        for name in names
-    ]
+    return sorted({a.variable.name for a in (*block.reads, *block.writes) if is_synaptic(a)})
 
 
 def _value(fields: Fields, access: Access, wide: Iterable[str] = ()) -> str:
@@ -296,13 +290,9 @@ class _Delivery:
 
     def _events(self, loops: Loops, wide: Iterable[str] = ()) -> list[str]:
         body = cpp_lines(self.fields, self.inner, lambda a: _value(self.fields, a, wide))
-        ahead = []
-        if wide:
-            ahead = ["if (_e + 1 < _count) { const int _next = _list[_e + 1];",
-                     *fetched_ahead(self.inner, self.geometry, "_next"), "}"]  # fmt: skip
         return [
             f"for (int _e = 0; _e < _count; _e++) {{ const int {self.cell} = _list[_e];",
-            *ahead,
+            f"const int _next = _list[std::min(_e + {_AHEAD}, _count - 1)];" * bool(wide),
             *cpp_lines(self.fields, self.outer),
             *guarded(loops, body, masked=self.masked),
             "}",
@@ -326,9 +316,9 @@ class _Delivery:
             for number, (name, ctype) in enumerate(names)
         ]
 
-    def _wide_loops(self) -> Loops:
+    def _wide_loops(self, ahead: Iterable[str] = ()) -> Loops:
         numbered = names_cells(self.inner)
-        return self.geometry.of_source(vector=True, wide=True, numbered=numbered)
+        return self.geometry.of_source(vector=True, wide=True, numbered=numbered, ahead=ahead)
 
     def channel_by_channel(self) -> list[str]:
         """Many events: variables of the targets are laid out channel by channel meanwhile."""
@@ -340,10 +330,10 @@ class _Delivery:
         slots = self.geometry.width // channels
         return [
             # below, moving all targets costs more than reaching those of the events apart
-            f"if (_count > {max(1, 2 * places // slots)}) {{",
+            f"if (_count > {max(1, places // (2 * slots))}) {{",
             *self._scratch((n, c_data_type(a.variable.dtype)) for n, a in known.items()),
             *(f"to_wide(_wide_{name}, {there[name]}, {moves});" for name in known),
-            *self._events(self._wide_loops(), known),
+            *self._events(self._wide_loops(stored_apart(self.inner, self.geometry)), known),
             *(f"from_wide({there[a.name]}, _wide_{a.name}, {moves});" for a in self.inner.writes),
             "return; }",
         ]

@@ -14,7 +14,7 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 
 from neurosim.backends.cpp.fields import Fields
 from neurosim.backends.cpp.gathering import merged_support, terms, without
-from neurosim.backends.cpp.geometry import SIDE_BY_SIDE, SOURCE, TARGET, Geometry
+from neurosim.backends.cpp.geometry import SIDE_BY_SIDE, SOURCE, TARGET, Geometry, fetched
 from neurosim.backends.cpp.pieces import Access, Block, Piece
 from neurosim.backends.cpp.statements import (
     cpp_function,
@@ -26,11 +26,11 @@ from neurosim.backends.cpp.statements import (
 from neurosim.backends.cpp.synapses import ROWS_OF_LANES, is_synaptic, split
 from neurosim.backends.cpp.wired import (
     changed,
-    fetched_ahead,
     guarded,
     names_cells,
     on_mask,
     pointers,
+    stored_apart,
 )
 from neurosim.circuit.gathering import COMMIT_NUMBERS
 
@@ -88,7 +88,7 @@ def wired_gathering(
         *(text for part in parts for text in part.any_event()),
         f"if (commit && !_left && !_dirty && {int(leaves_silent)}) continue;",
         "if (!commit && !_left) continue;",
-        *fetched_ahead(stored, geometry, "_row"),
+        *fetched(stored_apart(stored, geometry), geometry.base("_row"), geometry.length("_row")),
         *(f"{real}* const _kept_{g} = {kept[g]} + {geometry.base('_row')};" for g in gathered),
         *(f"if (_dirty) memcpy(_sum_{g}, _kept_{g}, {sizes}); else memset(_sum_{g}, 0, {sizes});"
           for g in gathered),
