@@ -121,6 +121,9 @@ class _Contender:
         self.joined = self._open(made)
         self.alone = self._open(circuit(wiring, cells, joined=False))
         self.times: dict[str, list[float]] = {part: [] for part in PARTS}
+        # a first run finds out where synapses lie, which later ones know
+        for backend in (self.joined, self.alone):
+            self._run(backend)
 
     def _open(self, made: Circuit) -> Backend:
         return open_backend("cpp", made, dtype="float32", max_cycles=self.images)
