@@ -67,4 +67,4 @@ def pack_digits(file: Path) -> None:
                              stratify=labels)  # fmt: skip
     train, test, train_labels, test_labels = (array.astype(np.uint8) for array in split)
     arrays = dict(zip(_NAMES, (train, train_labels, test, test_labels), strict=True))
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    np.savez_compressed(file, **arrays)

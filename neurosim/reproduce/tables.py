@@ -232,9 +232,7 @@ def _row(
         raise ParameterError(
             f"presets of {system}: table.name = {table!r}; {near_matches(table, TABLES)}"
         )
-    # as the command line takes them: false, not False
-    written = {name: _written(value) for name, value in chosen.items()}
-    method = "".join(f"/{name}={value}" for name, value in written.items())
+    method = "".join(f"/{name}={_written(value)}" for name, value in chosen.items())
     name = f"{dataset}/{system}{sizes}{method}"
     return Row(name, table, system, dataset, preset.hidden, chosen, preset.epochs, entry)
 
@@ -243,4 +241,5 @@ def _written(value: Any) -> str:
     """A chosen value as the name of a row says it; names of rows stand in commands."""
     if isinstance(value, tuple):
         return "+".join(map(_written, value))
+    # as the command line takes it: false, not False
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -128,34 +128,43 @@ class Geometry(abc.ABC):
         return str(self.width)
 
     @abc.abstractmethod
-    def of_source(
-        self,
-        *,
-        vector: bool,
-        wide: bool = False,
-        numbered: bool = True,
-        ahead: Iterable[str] = (),
-    ) -> Loops:
+    def of_source(self, *, vector: bool) -> Loops:
         """Loops over the synapses of the cell ``_presynaptic_idx``.
 
         Parameters
         ----------
         vector : bool
             Whether the synapses of the innermost loop may run side by side.
-        wide : bool
-            Whether to define ``_wide``, the target's place channel by channel, and to run
-            over padding.
-        numbered : bool
-            Whether statements need ``_postsynaptic_idx`` though ``wide``.
-        ahead : iterable of str
-            Stored variables whose row of the cell ``_next`` is asked for meanwhile, where
-            loops are ``wide``.
 
         Returns
         -------
         Loops
             To be filled with statements for one synapse.
         """
+
+    def of_source_laid_out(self, *, numbered: bool, ahead: Iterable[str] = ()) -> Loops:
+        """The same, side by side, for targets laid out as :attr:`wide` says.
+
+        Loops define ``_wide``, the target's place channel by channel, and run over padding.
+
+        Parameters
+        ----------
+        numbered : bool
+            Whether statements need ``_postsynaptic_idx`` too.
+        ahead : iterable of str
+            Stored variables whose row of the cell ``_next`` is asked for meanwhile.
+
+        Returns
+        -------
+        Loops
+            To be filled with statements for one synapse.
+
+        Raises
+        ------
+        ValueError
+            If targets have no such layout.
+        """
+        raise ValueError(f"targets of {self.name} are not laid out by channels")
 
     @abc.abstractmethod
     def of_target(self) -> Loops:
@@ -236,14 +245,7 @@ class Rows(Geometry):
         """Rows, or rows within blocks."""
         return "dense rows" if self.groups == 1 else "rows of blocks"
 
-    def of_source(
-        self,
-        *,
-        vector: bool,
-        wide: bool = False,
-        numbered: bool = True,
-        ahead: Iterable[str] = (),
-    ) -> Loops:
+    def of_source(self, *, vector: bool) -> Loops:
         """One loop."""
         into, out = self._sizes
         return Loops(
@@ -310,14 +312,7 @@ class Lists(Geometry):
         """Read from a table."""
         return f"S.start_{self.name}[{row} + 1] - S.start_{self.name}[{row}]"
 
-    def of_source(
-        self,
-        *,
-        vector: bool,
-        wide: bool = False,
-        numbered: bool = True,
-        ahead: Iterable[str] = (),
-    ) -> Loops:
+    def of_source(self, *, vector: bool) -> Loops:
         """One loop over the list of a source, whose targets all differ."""
         start = f"S.start_{self.name}"
         return Loops(

@@ -160,54 +160,67 @@ class Slides(Geometry):
             f"_x = {cell} % {width};"
         )
 
-    def of_source(
-        self,
-        *,
-        vector: bool,
-        wide: bool = False,
-        numbered: bool = True,
-        ahead: Iterable[str] = (),
-    ) -> Loops:
-        """Places of the windows, then channels; columns of places together where they can."""
-        source, (channels, height, width) = self._ends
+    def of_source(self, *, vector: bool) -> Loops:
+        """Places of the windows, then channels."""
+        _, (channels, height, width) = self._ends
+        if not self._apart:
+            return self._place_by_place((), channels, vector=vector)
+        one = f"const int {TARGET} = _c * {height * width} + _to, _at = _slot;"
+        return Loops(
+            (*self._places_of_source(), *self._start, one, "const size_t _idx = _run;"), "} }"
+        )
+
+    def of_source_laid_out(self, *, numbered: bool, ahead: Iterable[str] = ()) -> Loops:
+        """Columns of places together, or place by place if cells are numbered."""
+        # a row of places at a time: all at once are more than the processor keeps in mind
+        meanwhile = fetched(ahead, *self._row_of_places("_next", "_ky"))
+        if numbered:
+            return self._place_by_place(meanwhile, self._padded, vector=True)
+        source, (_, _, width) = self._ends
+        return Loops(
+            (
+                self._position(SOURCE, source),
+                *self._run_of_columns(),
+                f"const int _count_n = _columns * {self._padded};",
+                *self._rows(from_image=not self.sliding.backward),
+                *meanwhile,
+                *self._start,
+                f"const int _to = (_v * {width} + _h) * {self._padded};",
+                SIDE_BY_SIDE,
+                "for (int _n = 0; _n < _count_n; _n++) { const int _at = _slot + _n;",
+                "const int _wide = _to + _n; const size_t _idx = _run + _n;",
+            ),
+            "} }",
+        )
+
+    @property
+    def _start(self) -> tuple[str, ...]:
+        """Where the weights of one place begin."""
         row = "_c" if self.sliding.tied else SOURCE
-        position, forward = self._position(SOURCE, source), not self.sliding.backward
-        start = (
+        return (
             f"const int _slot = {self._slot('_ky', '_kx')};",
             f"const size_t _run = {self.base(row)} + _slot;",
         )
-        # a row of places at a time: all at once are more than the processor keeps in mind
-        meanwhile = fetched(ahead, *self._row_of_places("_next", "_ky")) if wide else ()
-        if wide and not numbered:
-            return Loops(
-                (
-                    position,
-                    *self._run_of_columns(),
-                    f"const int _count_n = _columns * {self._padded};",
-                    *self._rows(from_image=forward),
-                    *meanwhile,
-                    *start,
-                    f"const int _to = (_v * {width} + _h) * {self._padded};",
-                    SIDE_BY_SIDE * vector,
-                    "for (int _n = 0; _n < _count_n; _n++) { const int _at = _slot + _n;",
-                    "const int _wide = _to + _n; const size_t _idx = _run + _n;",
-                ),
-                "} }",
-            )
-        rows, columns = self._rows(from_image=forward), self._columns(from_image=forward)
-        taps = (*rows, *meanwhile, *columns)
-        if self._apart:
-            one = f"const int {TARGET} = _c * {height * width} + _to, _at = _slot;"
-            every = (position, *taps, *start, one, "const size_t _idx = _run;")
-            return Loops(every, "} }")
-        count = self._padded if wide else channels
+
+    def _places_of_source(self, meanwhile: Iterable[str] = ()) -> tuple[str, ...]:
+        """Loops over the places of the windows that see a source."""
+        forward = not self.sliding.backward
+        return (
+            self._position(SOURCE, self._ends[0]),
+            *self._rows(from_image=forward),
+            *meanwhile,
+            *self._columns(from_image=forward),
+        )
+
+    def _place_by_place(self, meanwhile: Iterable[str], channels: int, *, vector: bool) -> Loops:
+        """Places, and at each a loop over channels, which lie together."""
+        _, (_, height, width) = self._ends
         return Loops(
             (
-                position,
-                *taps,
-                *start,
+                *self._places_of_source(meanwhile),
+                *self._start,
                 SIDE_BY_SIDE * vector,
-                f"for (int _o = 0; _o < {count}; _o++) {{ const int _at = _slot + _o;",
+                f"for (int _o = 0; _o < {channels}; _o++) {{ const int _at = _slot + _o;",
                 f"const int {TARGET} = _o * {height * width} + _to;",
                 f"const int _wide = _to * {self._padded} + _o; const size_t _idx = _run + _o;",
             ),

@@ -12,8 +12,18 @@ from brian2.parsing.rendering import CPPNodeRenderer
 from neurosim.backends.cpp.fields import Fields
 from neurosim.backends.cpp.pieces import Access, Block, Piece
 
-__all__ = ["LOOP", "ONE_LANE", "cpp_function", "cpp_head", "cpp_lines", "cpp_namespace", "cpp_read",
-           "cpp_text", "cpp_value"]  # fmt: skip
+__all__ = [
+    "LOOP",
+    "ONE_LANE",
+    "cpp_function",
+    "cpp_head",
+    "cpp_lines",
+    "cpp_namespace",
+    "cpp_read",
+    "cpp_text",
+    "cpp_unread",
+    "cpp_value",
+]
 
 
 def cpp_value(fields: Fields, access: Access) -> str:
@@ -81,15 +91,31 @@ def cpp_lines(
     """
     place = value or (lambda access: cpp_value(fields, access))
     written = {access.name for access in block.writes}
-    read = {access.name for access in block.reads}
     lines = [cpp_read(a, place(a), constant=a.name not in written) for a in block.reads]
-    lines += [
+    lines += cpp_unread(block)
+    lines += [step.code for step in block.steps]
+    return lines + [f"{place(a)} = {a.name};" for a in block.writes]
+
+
+def cpp_unread(block: Block) -> list[str]:
+    """Declare what a block writes without reading it.
+
+    Parameters
+    ----------
+    block : Block
+        Statements.
+
+    Returns
+    -------
+    list of str
+        C++ declarations.
+    """
+    read = {access.name for access in block.reads}
+    return [
         f"{c_data_type(access.variable.dtype)} {access.name};"
         for access in block.writes
         if access.name not in read
     ]
-    lines += [step.code for step in block.steps]
-    return lines + [f"{place(a)} = {a.name};" for a in block.writes]
 
 
 def cpp_head(fields: Fields, piece: Piece) -> list[str]:

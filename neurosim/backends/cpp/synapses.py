@@ -16,6 +16,7 @@ from neurosim.backends.cpp.statements import (
     cpp_head,
     cpp_lines,
     cpp_read,
+    cpp_unread,
     cpp_value,
 )
 from neurosim.backends.cpp.summing import sum_over_senders
@@ -119,7 +120,8 @@ def signal(
     forward = pathway.prepost == "pre"
     sender, receiver = ("pre", "post") if forward else ("post", "pre")
     rows = runs_over_rows(piece, receiver, wiring, zero_is_silent)
-    if rows and sums and sizes[forward] == 1:
+    receivers = sizes[1] if forward else sizes[0]
+    if rows and sums and receivers == 1:
         lines = sum_over_senders(fields, piece, sizes, sender, receiver)
     elif rows:
         lines = _rows_at_once(fields, piece, sizes, sender, receiver)
@@ -216,9 +218,7 @@ def _rows_at_once(
             for a in inner.reads
             if a.index == index
         ]
-        read = {access.name for access in inner.reads}
-        lines += [f"{c_data_type(a.variable.dtype)} {a.name};"
-                  for a in inner.writes if a.name not in read]  # fmt: skip
+        lines += cpp_unread(inner)
         for k in range(rows):
             lines.append(f"{{ const int _{sender}synaptic_idx = _s{k};")
             lines += [f"const {ctype} {name} = {name}_{k};" for name, ctype in known]

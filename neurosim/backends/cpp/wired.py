@@ -318,7 +318,7 @@ class _Delivery:
 
     def _wide_loops(self, ahead: Iterable[str] = ()) -> Loops:
         numbered = names_cells(self.inner)
-        return self.geometry.of_source(vector=True, wide=True, numbered=numbered, ahead=ahead)
+        return self.geometry.of_source_laid_out(numbered=numbered, ahead=ahead)
 
     def channel_by_channel(self) -> list[str]:
         """Many events: variables of the targets are laid out channel by channel meanwhile."""

@@ -226,8 +226,10 @@ class _Gather:
                 f"const int {SOURCE} = *_cell;",
             ]
         wide = bool(self.geometry.wide)
-        numbered = names_cells(self.inner)
-        loops = self.geometry.of_source(vector=True, wide=wide, numbered=numbered)
+        if wide:
+            loops = self.geometry.of_source_laid_out(numbered=names_cells(self.inner))
+        else:
+            loops = self.geometry.of_source(vector=True)
         return [
             "for (int _l = 0; _l < active; _l++) { Lane& L = lanes[_l]; (void)L;",
             *(f"const {ctype}* const __restrict _from_{t} = {terms(self.number, t)}.data() + "
