@@ -198,6 +198,23 @@ def test_courses_are_drawn_over_epochs(name: str, tmp_path: Path) -> None:
     assert f"| {results[0].row} |" in text
 
 
+def test_networks_without_feedback_weights_have_an_accuracy_beside_the_correlations(
+    tmp_path: Path,
+) -> None:
+    """Guards a page of random feedback that has no row of backpropagation to compare with."""
+    figure = paper_figure("correlation")
+    results = []
+    for row in figure_rows(figure, ["cifar10/bp", "cifar10/urfb-half"]):
+        folder = leave_run(tmp_path / row.folder, row, [0.25, 0.375])
+        results.append(result_of_row(figure, row, folder))
+    results[0].courses.pop("correlation theta_1")
+    text = render_figures(
+        {"correlation": (figure, results)}, {"correlation": tmp_path / "a"}, tmp_path / "p", ""
+    )
+    assert "| cifar10/bp | 1 | 2 | 37.50 |  |  |" in text
+    assert "| cifar10/urfb-half | 1 | 2 | 37.50 | theta_1 | 0.20 |" in text
+
+
 def test_a_damaged_file_of_results_is_named(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "step.json").write_text('{"mnist/0.1": {}}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from neurosim.data.dataset import is_other
@@ -72,12 +72,8 @@ def _table(figure: PaperFigure, results: Sequence[FigureResult]) -> str:
         head = ("row", "seeds", "epochs", "here", "published")
         lines = [_course_line(figure.shows, result) for result in results]
     elif figure.shows == "correlation":
-        head = ("row", "pair of weights", "seeds", "epochs", "correlation")
-        lines = [
-            (r.row, name.partition(" ")[2], str(len(r.seeds)), str(r.epochs),
-             Spread.of([c[-1] for c in course]).text())
-            for r in results for name, course in r.courses.items() if name.startswith("corr")
-        ]  # fmt: skip
+        head = ("row", "seeds", "epochs", "test accuracy, %", "pair of weights", "correlation")
+        lines = [line for r in results for line in _correlation_lines(r)]
     elif figure.shows == "information":
         head = ("row", "layers", "phase", "forward, before", "forward, after",
                 "backward, before", "backward, after")  # fmt: skip
@@ -95,6 +91,19 @@ def _table(figure: PaperFigure, results: Sequence[FigureResult]) -> str:
         lines = [line for r in results for line in _convergence_lines(r)]
     rows = [head, ("---", *["---:"] * (len(head) - 1)), *lines]
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def _correlation_lines(result: FigureResult) -> Iterator[tuple[str, ...]]:
+    """A line for every pair; one line without, where errors come down through W itself."""
+    if not result.epochs:
+        return
+    last = {name: Spread.of([course[-1] for course in courses]).text()
+            for name, courses in result.courses.items()}  # fmt: skip
+    pairs = {name.partition(" ")[2]: value for name, value in last.items()
+             if name.startswith("correlation ")}  # fmt: skip
+    given = (result.row, str(len(result.seeds)), str(result.epochs), last["test_accuracy"])
+    for pair, value in (pairs or {"": ""}).items():
+        yield (*given, pair, value)
 
 
 def _epochs(results: Sequence[FigureResult]) -> list[int]:
