@@ -2,8 +2,9 @@
 
 One projection from an image of 3 x 32 x 32 carries rates up, carries errors back through
 the same weights, and learns in batches. A run without it, without the errors and without
-learning is subtracted, and so is what a run costs beside its images. Rounds take turns, so
-that a machine that slows down does so for all. Times are those of the processor.
+learning, in as many lanes, is subtracted, and so is what a run costs beside its images.
+Rounds take turns, so that a machine that slows down does so for all. Times are those of the
+processor.
 """
 
 from __future__ import annotations
@@ -128,16 +129,18 @@ class _Contender:
     def _open(self, made: Circuit) -> Backend:
         return open_backend("cpp", made, dtype="float32", max_cycles=self.images)
 
-    def _run(self, backend: Backend, batch: int = 0, replies: int = 0) -> float:
+    def _run(
+        self, backend: Backend, *, lanes: int = 1, learning: bool = False, replies: int = 0
+    ) -> float:
         """Processor time per image: what a run of all takes more than one of a few."""
         weights = self.weights if backend is self.joined else {}
         seconds = []
         for images in (self.few, self.images):
             inputs = {name: array[:images] for name, array in self.inputs.items()}
-            chunk = Chunk(inputs, weights, {"cells.replies": replies}, learning=batch > 0,
-                          batch=max(1, batch))  # fmt: skip
+            chunk = Chunk(inputs, weights, {"cells.replies": replies}, learning=learning,
+                          batch=lanes if learning else 1)  # fmt: skip
             started = time.process_time()
-            backend.run(chunk, lanes=None if batch else 1)
+            backend.run(chunk, lanes=None if learning else lanes)
             seconds.append(time.process_time() - started)
         return (seconds[1] - seconds[0]) / (self.images - self.few)
 
@@ -148,8 +151,9 @@ class _Contender:
         self.times["up"].append(1e9 * (up - nothing) / self.reached)
         self.times["back"].append(1e9 * (back - up) / self.synapses)
         for batch in (20, 1):
-            taken = 1e9 * (self._run(self.joined, batch) - up) / self.reached
-            self.times[f"learning, batch {batch}"].append(taken)
+            learnt = self._run(self.joined, lanes=batch, learning=True)
+            shown = self._run(self.joined, lanes=batch)
+            self.times[f"learning, batch {batch}"].append(1e9 * (learnt - shown) / self.reached)
 
 
 def measure(images: int, rounds: int, words: str = "") -> dict[str, dict[str, float]]:

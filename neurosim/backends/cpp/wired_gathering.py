@@ -175,7 +175,7 @@ class _Gather:
         if not self.geometry.wide or not self.terms:
             return []
         channels, places = self.geometry.wide
-        size, count = channels * places, self.geometry.post // places
+        size, count = self._wide_size, self.geometry.post // places
         return [
             *(f"std::vector<{ctype}> {terms(self.number, t)}((size_t)active * {size});"
               for t, ctype in self.terms),
@@ -184,10 +184,11 @@ class _Gather:
             *cpp_head(self.fields, self.piece),
             *(f"{ctype}* const __restrict _to_{t} = {terms(self.number, t)}.data() + "
               f"(size_t)_l * {size};" for t, ctype in self.terms),
-            # a few channels at a time, so that their places in the terms are neighbours
+            # in squares, whose cells and terms are neighbours
             f"for (int _c = 0; _c < {count}; _c += 16)",
-            f"for (int _p = 0; _p < {places}; _p++)",
-            f"for (int _o = _c; _o < _c + 16 && _o < {count}; _o++) {{",
+            f"for (int _q = 0; _q < {places}; _q += 16)",
+            f"for (int _o = _c; _o < std::min(_c + 16, {count}); _o++)",
+            f"for (int _p = _q; _p < std::min(_q + 16, {places}); _p++) {{",
             f"const int {TARGET} = _o * {places} + _p;",
             *cpp_lines(self.fields, self.of_target),
             *(f"_to_{t}[(size_t)_p * {channels} + _o] = {t};" for t, _ in self.terms),
