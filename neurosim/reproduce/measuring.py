@@ -120,18 +120,29 @@ def measure_row(row: Row, data: Dataset, backend: str, threads: int | None) -> C
         settings.system, backend=backend, dtype=settings.dtype, threads=threads, check_output=False
     ) as simulator:
         # builds the program, and gets over what comes once before the first image
-        _train_seconds(simulator, data, 2 * batch)
-        count = _enough(_train_seconds(simulator, data, 2 * batch) / (2 * batch), batch, data)
-        train = min(_train_seconds(simulator, data, count) for _ in range(_ROUNDS)) / count
+        few = 2 * batch
+        _train_seconds(simulator, data, few)
+        count = _enough(_train_seconds(simulator, data, few) / few, batch, data)
+        train = _per_image(lambda images: _train_seconds(simulator, data, images), few, count)
         shown = min(len(data.x_test), count)
-        evaluate = min(_answer_seconds(simulator, data, shown) for _ in range(_ROUNDS)) / shown
+        evaluate = _per_image(lambda images: _answer_seconds(simulator, data, images), few, shown)
     return Cost(round(1e3 * train, 5), round(1e3 * evaluate, 5))
 
 
 def _enough(seconds: float, batch: int, data: Dataset) -> int:
-    """Images that take a round's time: whole batches, two at least."""
+    """Images that take a round's time: whole batches, six if there are as many."""
     most = min(len(data.x_train), _IMAGES) // batch
-    return max(2, min(int(SECONDS / seconds) // batch, most)) * batch
+    return max(2, min(max(int(SECONDS / seconds) // batch, 6), most)) * batch
+
+
+def _per_image(seconds: Callable[[int], float], few: int, many: int) -> float:
+    """Time that an image adds to a call, which also carries weights to and fro."""
+    longer = min(seconds(many) for _ in range(_ROUNDS))
+    if many < 2 * few:
+        return longer / many
+    shorter = min(seconds(few) for _ in range(_ROUNDS))
+    # a call of many that was not the longer one was timed badly
+    return (longer - shorter) / (many - few) if longer > shorter else longer / many
 
 
 def _train_seconds(simulator: Simulator, data: Dataset, images: int) -> float:

@@ -80,7 +80,8 @@ def _correlations(axes: Axes, results: Sequence[FigureResult], figure: PaperFigu
                 _line(axes, course, look, f"{result.label}, {pair}")
                 number += 1
     style.label(axes, "", "epoch", "correlation of W and Rᵀ", "1")
-    axes.legend(loc="best")
+    if number:  # backpropagation alone has no feedback weights
+        axes.legend(loc="best")
 
 
 def _line(axes: Axes, course: Sequence[Sequence[float]], look: dict[str, Any], name: str) -> None:

@@ -8,6 +8,7 @@ rendered in the documentation.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -288,7 +289,7 @@ def find_parameter(owner: type, name: str) -> ParameterInfo:
     ParameterError
         If the class has no such parameter; the message names near matches.
     """
-    infos = describe_parameters(owner)
+    infos = _described(owner)
     if name not in infos:
         raise ParameterError(
             f"{owner.__name__} has no parameter {name!r}; {near_matches(name, infos)}"
@@ -314,13 +315,18 @@ def describe_parameters(owner: Any) -> dict[str, ParameterInfo]:
     ParameterError
         If a parameter has a name that equations or generated code cannot take.
     """
+    return dict(_described(owner if isinstance(owner, type) else type(owner)))
+
+
+@functools.lru_cache(maxsize=256)
+def _described(owner: type[Any]) -> Mapping[str, ParameterInfo]:
     infos = {
         field.name: field.metadata["info"]
         for field in dataclasses.fields(owner)
         if "info" in field.metadata
     }
     for name in infos:
-        check_name(owner.__name__ if isinstance(owner, type) else type(owner).__name__, name)
+        check_name(owner.__name__, name)
     return infos
 
 

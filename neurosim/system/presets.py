@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -329,8 +330,18 @@ def read_presets(system: type[Any]) -> dict[str, tuple[Preset, ...]]:
     """
     path, owner = published_file(system)
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
+        raise ParameterError(f"{path} cannot be read: {error}") from error
+    return dict(_parse_presets(owner, path, text))
+
+
+# lists of rows ask for the presets of all systems again and again; a changed file is another text
+@functools.lru_cache(maxsize=64)
+def _parse_presets(owner: type[Any], path: Path, text: str) -> Mapping[str, tuple[Preset, ...]]:
+    try:
+        tables = tomllib.loads(text)
+    except ValueError as error:
         raise ParameterError(f"{path} cannot be read: {error}") from error
     check_keys(f"{path}", tables, (), _TABLES)
     found: dict[str, tuple[Preset, ...]] = {}
