@@ -9,9 +9,6 @@
 #include <cstring>
 #include <thread>
 #include <vector>
-#if defined(__AVX512BW__) || defined(__AVX2__)
-#include <immintrin.h>
-#endif
 
 // A loop over cells or events that do not depend on each other, and what is done once: what
 // runs on one thread here is shared by a block of threads where a program runs on a GPU.
@@ -45,19 +42,20 @@ static inline int share(int rows, int part, int parts) {
     return (int)((int64_t)rows * part / parts);
 }
 
+#if defined(__AVX2__)
+// The types and operations of the compiler itself: <immintrin.h> takes longer to read than all
+// other headers together.
+typedef char Bytes __attribute__((vector_size(32), may_alias));
+static inline Bytes to_bytes(const uint8_t* flags) { return (Bytes)(*(const Bytes*)flags != 0); }
+#endif
+
 // Numbers of the cells whose flag is set, in rising order; `size` is a multiple of 64.
 static inline int32_t list_flags(const uint8_t* flags, int size, int32_t* list) {
     int32_t count = 0;
     for (int base = 0; base < size; base += 64) {
-#if defined(__AVX512BW__)
-        const __m512i bytes = _mm512_load_si512(flags + base);
-        uint64_t bits = _mm512_test_epi8_mask(bytes, bytes);
-#elif defined(__AVX2__)
-        const __m256i zero = _mm256_setzero_si256();
-        const uint64_t low = (uint32_t)~_mm256_movemask_epi8(
-            _mm256_cmpeq_epi8(_mm256_load_si256((const __m256i*)(flags + base)), zero));
-        const uint64_t high = (uint32_t)~_mm256_movemask_epi8(
-            _mm256_cmpeq_epi8(_mm256_load_si256((const __m256i*)(flags + base + 32)), zero));
+#if defined(__AVX2__)
+        const uint64_t low = (uint32_t)__builtin_ia32_pmovmskb256(to_bytes(flags + base));
+        const uint64_t high = (uint32_t)__builtin_ia32_pmovmskb256(to_bytes(flags + base + 32));
         uint64_t bits = low | high << 32;
 #else
         uint64_t bits = 0;
