@@ -14,7 +14,14 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 
 from neurosim.backends.cpp.fields import Fields
 from neurosim.backends.cpp.gathering import merged_support, terms, without
-from neurosim.backends.cpp.geometry import SIDE_BY_SIDE, SOURCE, TARGET, Geometry, fetched
+from neurosim.backends.cpp.geometry import (
+    SIDE_BY_SIDE,
+    SOURCE,
+    TARGET,
+    Geometry,
+    Loops,
+    fetched,
+)
 from neurosim.backends.cpp.pieces import Access, Block, Piece
 from neurosim.backends.cpp.statements import (
     cpp_function,
@@ -35,6 +42,9 @@ from neurosim.backends.cpp.wired import (
 from neurosim.circuit.gathering import COMMIT_NUMBERS
 
 __all__ = ["wired_gathering"]
+
+#: Lanes whose terms are added in one pass over a row of sums.
+_TOGETHER = 4
 
 
 def wired_gathering(
@@ -82,6 +92,7 @@ def wired_gathering(
         *pointers(fields, [stored]),
         *on_mask(fields, geometry),
         *(text for part in parts for text in part.fill_terms()),
+        *(text for part in parts for text in part.room_for_lanes()),
         *(f"alignas(64) {real} _sum_{g}[{geometry.width}];" for g in gathered),
         "for (int _row = from; _row < to; _row++) {",
         f"uint8_t& _dirty = {dirty}[_row]; bool _left = false;",
@@ -170,6 +181,19 @@ class _Gather:
         """Whether a row serves one source."""
         return self.geometry.row_cells == 1
 
+    @property
+    def _in_groups(self) -> bool:
+        """Whether several lanes add to a row in one pass, at the same places."""
+        return self._apart and bool(self.geometry.wide)
+
+    @property
+    def _lanes(self) -> str:
+        return f"_lanes_{self.number}"
+
+    @property
+    def _count(self) -> str:
+        return f"_count_{self.number}"
+
     def fill_terms(self) -> list[str]:
         """Compute what depends on targets alone, channel by channel, in all lanes."""
         if not self.geometry.wide or not self.terms:
@@ -195,8 +219,19 @@ class _Gather:
             "} }",
         ]  # fmt: skip
 
+    def room_for_lanes(self) -> list[str]:
+        """An array of the lanes that add to a row."""
+        return [f"std::vector<int> {self._lanes}(active);"] if self._in_groups else []
+
     def any_event(self) -> list[str]:
         """Find out whether any lane adds to the row."""
+        if self._in_groups:
+            return [
+                f"int {self._count} = 0;",
+                f"for (int _l = 0; _l < active; _l++) if (lanes[_l].flags_{self.event}[_row]) "
+                f"{self._lanes}[{self._count}++] = _l;",
+                f"_left |= {self._count} > 0;",
+            ]
         test = f"L.flags_{self.event}[_row]"
         if not self._apart:
             cells = self.geometry.row_cells
@@ -216,6 +251,9 @@ class _Gather:
 
     def add_all(self) -> list[str]:
         """Add the terms of all lanes, one after the other."""
+        if self._in_groups:
+            passes = [text for lanes in (_TOGETHER, 1) for text in self._one_pass(lanes)]
+            return ["{ int _l = 0;", *passes, "}"]
         cells = self.geometry.row_cells
         if self._apart:
             each = [f"if (!L.flags_{self.event}[_row]) continue;", f"const int {SOURCE} = _row; {{"]
@@ -227,35 +265,83 @@ class _Gather:
                 f"const int {SOURCE} = *_cell;",
             ]
         wide = bool(self.geometry.wide)
-        if wide:
-            loops = self.geometry.of_source_laid_out(numbered=names_cells(self.inner))
-        else:
-            loops = self.geometry.of_source(vector=True)
         return [
             "for (int _l = 0; _l < active; _l++) { Lane& L = lanes[_l]; (void)L;",
-            *(f"const {ctype}* const __restrict _from_{t} = {terms(self.number, t)}.data() + "
-              f"(size_t)_l * {self._wide_size};" for t, ctype in self.terms if wide),
+            *(self._from("", "_l") if wide else ()),
             *cpp_head(self.fields, self.piece),
             *each,
             *cpp_lines(self.fields, self.outer),
-            *guarded(loops, self._body(wide), masked=False),
+            *guarded(
+                self._laid_out() if wide else self.geometry.of_source(vector=True),
+                [*self._sums(), *self._steps("", wide=wide), *self._kept()],
+                masked=False,
+            ),
             "} }",
-        ]  # fmt: skip
+        ]
+
+    def _one_pass(self, lanes: int) -> list[str]:
+        """Add the terms of some lanes, which follow each other at every synapse."""
+        known = [(a.name, c_data_type(a.variable.dtype))
+                 for a in (*self.piece.scalar.reads, *self.outer.reads)]  # fmt: skip
+        known += [(s.target, s.declares) for s in (*self.piece.scalar.steps, *self.outer.steps)]
+        before, body = [f"const int {SOURCE} = _row;"], self._sums()
+        for k in range(lanes):
+            lane = f"{self._lanes}[_l + {k}]"
+            before += [
+                *(f"{ctype} {name}_{k};" for name, ctype in known),
+                f"{{ Lane& L = lanes[{lane}]; (void)L;",
+                *cpp_head(self.fields, self.piece),
+                *cpp_lines(self.fields, self.outer),
+                *(f"{name}_{k} = {name};" for name, _ in known),
+                "}",
+                *self._from(f"_{k}", lane),
+            ]
+            body += [
+                f"{{ Lane& L = lanes[{lane}]; (void)L;",
+                *(f"const {ctype} {name} = {name}_{k};" for name, ctype in known),
+                *self._steps(f"_{k}", wide=True),
+                "}",
+            ]
+        return [
+            f"for (; _l + {lanes} <= {self._count}; _l += {lanes}) {{",
+            *before,
+            *guarded(self._laid_out(), [*body, *self._kept()], masked=False),
+            "}",
+        ]
+
+    def _laid_out(self) -> Loops:
+        return self.geometry.of_source_laid_out(numbered=names_cells(self.inner))
+
+    def _from(self, suffix: str, lane: str) -> list[str]:
+        """Pointers to the terms of a lane."""
+        return [
+            f"const {ctype}* const __restrict _from_{t}{suffix} = "
+            f"{terms(self.number, t)}.data() + (size_t){lane} * {self._wide_size};"
+            for t, ctype in self.terms
+        ]
 
     @property
     def _wide_size(self) -> int:
         channels, places = self.geometry.wide or (0, 0)
         return channels * places
 
-    def _body(self, wide: bool) -> list[str]:
-        real = {g: c_data_type(self.pathway.synapses.variables[g].dtype) for g in self.gathered}
-        targets = {access.name for access in self.inner.writes}
-        taken = [g for g in self.gathered if g in targets]
+    @property
+    def _taken(self) -> dict[str, str]:
+        """Sums that the pathway adds to, with their C++ type."""
+        targets, known = {a.name for a in self.inner.writes}, self.pathway.synapses.variables
+        return {g: c_data_type(known[g].dtype) for g in self.gathered if g in targets}
+
+    def _sums(self) -> list[str]:
+        return [f"{real} {g} = _sum_{g}[_at];" for g, real in self._taken.items()]
+
+    def _kept(self) -> list[str]:
+        return [f"_sum_{g}[_at] = {g};" for g in self._taken]
+
+    def _steps(self, suffix: str, *, wide: bool) -> list[str]:
+        """What one lane adds at one synapse."""
         return [
-            *(f"{real[g]} {g} = _sum_{g}[_at];" for g in taken),
-            *(f"const {ctype} {t} = _from_{t}[_wide];" for t, ctype in self.terms if wide),
+            *(f"const {ctype} {t} = _from_{t}{suffix}[_wide];" for t, ctype in self.terms if wide),
             *(cpp_read(a, cpp_value(self.fields, a)) for a in self.inner.reads
               if a.name not in self.gathered),
             *(step.code for step in self.inner.steps),
-            *(f"_sum_{g}[_at] = {g};" for g in taken),
         ]  # fmt: skip
