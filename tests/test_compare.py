@@ -19,7 +19,7 @@ from neurosim.models import SYSTEMS
 from neurosim.runs import missing as module
 from neurosim.runs.comparison import comparison_markdown
 from neurosim.runs.groups import Spread, load_groups
-from neurosim.runs.missing import train_missing
+from neurosim.runs.missing import plan_missing_seeds, train_missing
 from neurosim.runs.settings import resolve
 
 SMALL = ("--dataset", "digits", "--hidden", "20", "--train-images", "60", "--test-images", "40")
@@ -342,3 +342,12 @@ def test_all_stands_for_every_system_that_ships() -> None:
     """Guards a table of all systems that leaves one out."""
     assert _names(["all"]) == list(SYSTEMS)
     assert _names(["ep", "all"]) == ["ep", "all"]
+
+
+def test_fewer_seeds_than_a_folder_holds_leave_the_others_as_they_are(tmp_path: Path) -> None:
+    """Guards ``--seeds 1`` with more epochs, which made three seeds longer, not one."""
+    short = resolve({"system": "ep", "dataset": "digits", "epochs": 1})
+    plan_missing_seeds(short, 3, tmp_path / "ep")
+    longer = dataclasses.replace(short, epochs=2)
+    assert [run.seed for run in plan_missing_seeds(longer, 1, tmp_path / "ep").runs] == [0]
+    assert [run.seed for run in plan_missing_seeds(longer, 4, tmp_path / "ep").runs] == [0, 1, 2, 3]

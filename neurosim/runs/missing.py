@@ -146,7 +146,7 @@ def plan_missing_seeds(
     _refuse_other_settings(folder, settings)
     add_seeds(folder, range(seeds))
     given = {"epochs": settings.epochs, "data_dir": settings.data_dir}
-    return plan_resumed_seeds(folder, given, how=how)
+    return plan_resumed_seeds(folder, given, only=range(seeds), how=how)
 
 
 def _by_name(systems: Sequence[str], settings: Mapping[str, Any]) -> dict[str, RunSettings]:

@@ -172,6 +172,7 @@ def plan_resumed_seeds(
     path: Path,
     given: Mapping[str, Any],
     *,
+    only: Sequence[int] | None = None,
     how: Sequence[str] = (),
     tensorboard: bool = False,
 ) -> PlannedSeeds:
@@ -184,6 +185,8 @@ def plan_resumed_seeds(
     given : mapping of str to object
         Settings that change: ``epochs``, ``data_dir``, ``backend``, ``check_output``; None
         keeps them.
+    only : sequence of int, optional
+        Seeds of the folder to go on with; all by default.
     how : sequence of str
         Options that say how they are computed.
     tensorboard : bool
@@ -203,7 +206,7 @@ def plan_resumed_seeds(
     """
     if tensorboard:
         require_tensorboard()
-    seeds = read_seeds(path)
+    seeds = [seed for seed in read_seeds(path) if only is None or seed in only]
     settings = resolve(given, read_seeds_config(path))
     changes = _options_of(
         settings, given.get("data_dir"), given.get("backend"), given.get("check_output")
