@@ -6,9 +6,9 @@ import dataclasses
 import functools
 import inspect
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -333,7 +333,7 @@ def read_presets(system: type[Any]) -> dict[str, tuple[Preset, ...]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ParameterError(f"{path} cannot be read: {error}") from error
-    return dict(_parse_presets(owner, path, text))
+    return dict(_parse_presets(cast(Hashable, owner), path, text))
 
 
 # lists of rows ask for the presets of all systems again and again; a changed file is another text
