@@ -17,6 +17,8 @@ from neurosim.reproduce.papers import PaperFigure
 __all__ = ["draw_figure"]
 
 _PANEL, _COLUMNS = (4.3, 3.3), 2
+#: Lines whose legend finds room between them.
+_FEW = 4
 #: Marks of published values after other epochs than the measured ones.
 _LATER: Mapping[str, Any] = {**style.PUBLISHED, "marker": "s", "markeredgecolor": "#888888"}
 
@@ -80,7 +82,9 @@ def _correlations(axes: Axes, results: Sequence[FigureResult], figure: PaperFigu
                 _line(axes, course, look, f"{result.label}, {pair}")
                 number += 1
     style.label(axes, "", "epoch", "correlation of W and Rᵀ", "1")
-    if number:  # backpropagation alone has no feedback weights
+    if number > _FEW:
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=2)
+    elif number:  # backpropagation alone has no feedback weights
         axes.legend(loc="best")
 
 

@@ -55,8 +55,9 @@ def render_figures(
         parts.append(f"![{figure.title}]({picture})\n")
         parts.append(_table(figure, results))
         parts += [f"{r.row} is refused: {r.refused}.\n" for r in results if r.refused]
-        others = [r for r in results if is_other(r.contents)]
-        parts += [f"Images of {r.row}: {r.contents}.\n" for r in others]
+        for contents in dict.fromkeys(r.contents for r in results if is_other(r.contents)):
+            rows = ", ".join(r.row for r in results if r.contents == contents)
+            parts.append(f"Images of {rows}: {contents}.\n")
         parts.append(_origins(results))
     return "\n".join(parts)
 
