@@ -10,7 +10,8 @@ from neurosim.system.dendrites import LeakyDendrites
 from neurosim.system.layered import HIDDEN, UPPER, LayeredSystem
 from neurosim.system.nudged import NudgedSystem, SymmetricNudge
 from neurosim.system.parameters import inherited, parameter
-from neurosim.system.presets import Preset, PublishedCurve
+from neurosim.system.presets import Preset
+from neurosim.system.published_curves import PublishedCurve
 from neurosim.system.schedules import CosineRates, DroppedRates, StepRates, StretchedRates
 from neurosim.system.stages import Stage
 from neurosim.system.traces import LayerTraces, Trace

@@ -30,6 +30,8 @@ __all__ = [
     "parameter",
 ]
 
+#: How a switch is written in files and on the command line.
+SWITCH = "true or false"
 #: Values longer than this are shortened in messages.
 _LONGEST_SHOWN = 80
 
@@ -346,10 +348,6 @@ def allowed_text(default: Any, info: ParameterInfo) -> str:
         ``"true or false"`` for a switch, else :meth:`ParameterInfo.range_text`.
     """
     return SWITCH if isinstance(default, bool) else info.range_text()
-
-
-#: How a switch is written in files and on the command line.
-SWITCH = "true or false"
 
 
 def check_parameters(instance: Any) -> None:

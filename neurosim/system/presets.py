@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import tomllib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,13 +24,13 @@ from neurosim.system.file_entries import (
     text_of,
 )
 from neurosim.system.parameters import describe_parameters, find_parameter
+from neurosim.system.published_curves import PublishedCurve, read_curve
 from neurosim.system.table_entries import TableEntry, read_entry
 from neurosim.system.values import parse_value
 
 __all__ = [
     "Preset",
     "PresetOption",
-    "PublishedCurve",
     "find_preset",
     "published_file",
     "read_presets",
@@ -43,27 +43,6 @@ _TABLES = ("description", "results", "variants", "presets")
 _NEEDED = ("dataset", "hidden", "epochs", "source")
 _OPTIONAL = ("batch", "rates", "parameters", "curves", "options", "table")
 _OPTION = ("hidden", "epochs", "source", "rates", "parameters", "curves", "table")
-_CURVE = ("quantity", "source", "epochs", "batches", "batches_per_epoch", "values")
-
-
-@dataclasses.dataclass(frozen=True)
-class PublishedCurve:
-    """Points of a published curve, to be drawn beside what was measured.
-
-    Attributes
-    ----------
-    quantity : str
-        ``"test_accuracy"`` or ``"train_accuracy"`` in %, or the name of a
-        :class:`FeedbackPair` for an angle in degrees.
-    points : mapping of float to float
-        Value by epochs of training; parts of an epoch are allowed.
-    source : str
-        Where the points come from, in plain words.
-    """
-
-    quantity: str
-    points: Mapping[float, float]
-    source: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -374,7 +353,7 @@ def _read_preset(where: str, owner: type[Any], entry: Mapping[str, Any]) -> Pres
     if not isinstance(curves, list):
         raise mistake(where, "curves", curves, "[[presets.curves]] tables")
     published = tuple(
-        _read_curve(f"{where}, curve {number}", curve)
+        read_curve(f"{where}, curve {number}", curve)
         for number, curve in enumerate(curves, start=1)
     )
     options = tuple(
@@ -401,7 +380,7 @@ def _read_option(
     except NeurosimError as error:
         raise ParameterError(f"{where}: {error}") from error
     curves = (
-        _read_curve(f"{where}, curve {number}", curve)
+        read_curve(f"{where}, curve {number}", curve)
         for number, curve in enumerate(given.get("curves", []), start=1)
     )
     table = read_entry(where, given.get("table"))
@@ -438,24 +417,3 @@ def _parameters(where: str, owner: type[Any], given: Mapping[str, Any]) -> dict[
         return {name: parse_value(owner, name, value) for name, value in given.items()}
     except ParameterError as error:
         raise ParameterError(f"{where}: {error}") from error
-
-
-def _read_curve(where: str, entry: Any) -> PublishedCurve:
-    check_keys(where, entry, ("quantity", "source", "values"), _CURVE)
-    values = numbers_of(where, "values", entry["values"])
-    if "batches_per_epoch" in entry:
-        per_epoch = entry["batches_per_epoch"]
-        if not is_whole(per_epoch):
-            raise mistake(where, "batches_per_epoch", per_epoch, "a whole number of 1 or more")
-        batches = numbers_of(where, "batches", entry.get("batches"))
-        epochs: Sequence[float] = [count / per_epoch for count in batches]
-    else:
-        epochs = numbers_of(where, "epochs", entry.get("epochs"))
-    if len(epochs) != len(values) or list(epochs) != sorted(set(epochs)):
-        raise ParameterError(
-            f"{where}: {len(values)} values, {len(epochs)} epochs; give one rising epoch per value"
-        )
-    points = dict(zip(epochs, values, strict=True))
-    return PublishedCurve(
-        text_of(where, "quantity", entry), points, text_of(where, "source", entry)
-    )
