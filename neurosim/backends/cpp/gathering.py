@@ -16,6 +16,7 @@ from neurosim.backends.cpp.statements import (
     cpp_function,
     cpp_head,
     cpp_lines,
+    cpp_names,
     cpp_read,
     cpp_text,
     cpp_value,
@@ -215,9 +216,7 @@ class Row:
         inner = "0" if self.one_to_one else index
         outer, rest = split(piece.vector, "pre")
         own, rest = self._split_terms(rest)
-        known = [(a.name, c_data_type(a.variable.dtype)) for a in (*piece.scalar.reads,
-                 *outer.reads)]  # fmt: skip
-        known += [(s.target, s.declares) for s in (*piece.scalar.steps, *outer.steps)]
+        known = cpp_names(piece.scalar, outer)
         sums = ", ".join(f"{real}* const __restrict _sum_{g}" for g in self.gathered)
         sums += ", const Lane* const _first"
         sums += "".join(f", const {ctype}* const {terms(number, t)}" for t, ctype in own)

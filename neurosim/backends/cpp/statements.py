@@ -18,6 +18,7 @@ __all__ = [
     "cpp_function",
     "cpp_head",
     "cpp_lines",
+    "cpp_names",
     "cpp_namespace",
     "cpp_read",
     "cpp_text",
@@ -95,6 +96,23 @@ def cpp_lines(
     lines += cpp_unread(block)
     lines += [step.code for step in block.steps]
     return lines + [f"{place(a)} = {a.name};" for a in block.writes]
+
+
+def cpp_names(*blocks: Block) -> list[tuple[str, str]]:
+    """What blocks read and compute.
+
+    Parameters
+    ----------
+    *blocks : Block
+        Statements.
+
+    Returns
+    -------
+    list of (str, str)
+        Names with their C++ types: all that is read, then all that is computed.
+    """
+    read = [(a.name, c_data_type(a.variable.dtype)) for block in blocks for a in block.reads]
+    return read + [(step.target, step.declares) for block in blocks for step in block.steps]
 
 
 def cpp_unread(block: Block) -> list[str]:

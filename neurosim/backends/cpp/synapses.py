@@ -15,6 +15,7 @@ from neurosim.backends.cpp.statements import (
     cpp_function,
     cpp_head,
     cpp_lines,
+    cpp_names,
     cpp_read,
     cpp_unread,
     cpp_value,
@@ -186,8 +187,7 @@ def _rows_at_once(
     written = {access.name for access in inner.writes}
     weights = [a for a in inner.reads if is_synaptic(a)]
     others = [a for a in inner.reads if not is_synaptic(a) and a.index != index]
-    known = [(a.name, c_data_type(a.variable.dtype)) for a in outer.reads]
-    known += [(s.target, s.declares) for s in outer.steps]
+    known = cpp_names(outer)
     each, lines = f"EACH({index}, {targets}) {{", []
     if receiver == "pre":
         # weights of one sender lie a row apart: some rows at a time, which then stay in the cache

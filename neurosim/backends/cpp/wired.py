@@ -22,6 +22,7 @@ from neurosim.backends.cpp.statements import (
     cpp_function,
     cpp_head,
     cpp_lines,
+    cpp_names,
     cpp_read,
     cpp_value,
 )
@@ -343,9 +344,7 @@ class _Delivery:
         assert self.geometry.wide is not None
         channels, places = self.geometry.wide
         used = frozenset[str]().union(*(step.uses for step in self.inner.steps))
-        sent = {a.name: c_data_type(a.variable.dtype) for a in self.outer.reads}
-        sent |= {step.target: step.declares for step in self.outer.steps}
-        sent = {name: ctype for name, ctype in sent.items() if name in used}
+        sent = {name: ctype for name, ctype in cpp_names(self.outer) if name in used}
         sums = {a.name: c_data_type(a.variable.dtype) for a in self.inner.writes}
         own = [a for a in self.inner.reads if a.index == SOURCE and a.name not in sums]
         others = [a for a in self.inner.reads if a.index != SOURCE]

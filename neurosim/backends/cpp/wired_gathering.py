@@ -27,6 +27,7 @@ from neurosim.backends.cpp.statements import (
     cpp_function,
     cpp_head,
     cpp_lines,
+    cpp_names,
     cpp_read,
     cpp_value,
 )
@@ -171,10 +172,8 @@ class _Gather:
         self.of_target, inner = split(rest, "post")
         self.inner = inner if self.geometry.wide else rest
         used = frozenset[str]().union(*(step.uses for step in inner.steps))
-        reads = [(a.name, c_data_type(a.variable.dtype)) for a in self.of_target.reads]
-        steps = [(step.target, step.declares) for step in self.of_target.steps]
         #: Terms of the targets, by name and C++ type.
-        self.terms = [item for item in (*reads, *steps) if item[0] in used]
+        self.terms = [(t, ctype) for t, ctype in cpp_names(self.of_target) if t in used]
 
     @property
     def _apart(self) -> bool:
@@ -281,9 +280,7 @@ class _Gather:
 
     def _one_pass(self, lanes: int) -> list[str]:
         """Add the terms of some lanes, which follow each other at every synapse."""
-        known = [(a.name, c_data_type(a.variable.dtype))
-                 for a in (*self.piece.scalar.reads, *self.outer.reads)]  # fmt: skip
-        known += [(s.target, s.declares) for s in (*self.piece.scalar.steps, *self.outer.steps)]
+        known = cpp_names(self.piece.scalar, self.outer)
         before, body = [f"const int {SOURCE} = _row;"], self._sums()
         for k in range(lanes):
             lane = f"{self._lanes}[_l + {k}]"
