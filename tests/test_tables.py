@@ -14,11 +14,12 @@ from command_line import call
 
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
 from neurosim.models import SYSTEMS
-from neurosim.reproduce import STUDIES, TABLES, chosen_rows, costs, measuring, rows_of
+from neurosim.reproduce import PAPERS, STUDIES, TABLES, chosen_rows, costs, measuring, rows_of
 from neurosim.reproduce import reproducing as module
 from neurosim.reproduce.costs import Cost, Costs, duration
 from neurosim.reproduce.extrapolation import makespan, render_costs
 from neurosim.reproduce.listing import listing
+from neurosim.reproduce.papers import paper_figure
 from neurosim.reproduce.reproducing import reproduce_rows
 from neurosim.reproduce.results import compared, read_results, result_of, write_row
 from neurosim.reproduce.results_figures import draw_courses, write_pages
@@ -361,7 +362,7 @@ def test_options_of_tables_are_refused_for_figures(tmp_path: Path) -> None:
     refused = call("reproduce", "figure", "urfb-linear", "--seeds", "3", "--out", tmp_path)
     assert "--seeds: urfb-linear is made without runs" in refused.complaint
     assert "--images is for figures" in call("reproduce", "digits", "--images", 50).complaint
-    assert "name the table, too" in call("reproduce", "--measure", "--rows", "a").complaint
+    assert "name that, too" in call("reproduce", "--measure", "--rows", "a").complaint
 
 
 # ------------------------------------------------------------------ costs
@@ -396,7 +397,9 @@ def test_costs_ship_for_every_row_of_the_table() -> None:
     """Guards a page of costs that leaves rows out, and times of rows that are gone."""
     shipped = Costs.shipped()
     assert not [row.name for row in rows_of("table1") if shipped.of(row) is None]
-    assert {*shipped.rows} <= {row.name for table in TABLES for row in rows_of(table)}
+    figures = [row for name in PAPERS for row in paper_figure(name).rows if not row.refusal()]
+    rows = [*(row for table in TABLES for row in rows_of(table)), *(row.timed for row in figures)]
+    assert {*shipped.rows} <= {row.cost_name for row in rows}
     assert {*shipped.studies} == {*STUDIES}
 
 
@@ -407,6 +410,26 @@ def test_a_row_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (row.name, how, cost.images) == ("digits/pc-nudge", "cpp, 1 thread", "real")
     assert 0.001 < cost.train_ms < 10
     assert 0.001 < cost.evaluate_ms < 10
+
+
+def test_rows_of_a_figure_are_timed_unless_a_table_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards figures without a cost, and times taken twice."""
+    monkeypatch.setattr(costs, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(measuring, "measure_row", lambda *given: Cost(1.0, 2.0))
+    done = call("reproduce", "figure", "width", "--rows", "digits", "--measure")
+    assert done.status == 0
+    # the preset of the digits has 100 hidden cells
+    assert {*Costs.own().rows} == {
+        "digits/corinfomax", *(f"width-digits-{cells}" for cells in (25, 50, 200))
+    }  # fmt: skip
+    text = listing(Costs.own(), Costs("other", "", {}, {}))
+    panel = text.split("  width: ")[1].split("digits ")[1].split("\n")[0]
+    # 60 epochs of 1437 and 360 images for each of the four networks
+    assert panel.strip().startswith(duration(4 * 60 * (1.437 * 1.0 + 0.36 * 2.0)))
+    refused = call("reproduce", "figure", "wdth", "--measure").complaint
+    assert "width" in refused
 
 
 def test_random_images_stand_in_for_normalised_ones(monkeypatch: pytest.MonkeyPatch) -> None:

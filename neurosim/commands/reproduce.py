@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neurosim.commands.options import (
     add_cluster_options,
@@ -20,6 +20,9 @@ from neurosim.commands.options import (
     whole_number,
 )
 from neurosim.errors import ParameterError, near_matches
+
+if TYPE_CHECKING:
+    from neurosim.reproduce.costs import Timed
 
 __all__ = ["add"]
 
@@ -208,32 +211,53 @@ def _how(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _measure(options: argparse.Namespace) -> int:
-    """Time rows of one table or of all, and keep the times."""
-    from neurosim.reproduce import TABLES
+    """Time rows of one table or figure or of all, and keep the times."""
     from neurosim.reproduce.costs import Costs, own_file
     from neurosim.reproduce.measuring import measure
-    from neurosim.reproduce.tables import chosen_rows, rows_of
 
-    if options.what is None:
-        if options.rows is not None:
-            raise ParameterError("--rows names rows of a table; name the table, too")
-        rows = [row for table in TABLES for row in rows_of(table)]
-    else:
-        rows = chosen_rows(options.what, options.rows)
     costs = Costs.own()
     for row, computed_by, cost in measure(
-        rows,
+        _timed_rows(options),
         backend=options.backend or "cpp",
         threads=options.threads,
         data_dir=options.data_dir,
     ):
         # each at once: the next row may be interrupted
-        costs = costs.adding({row.name: {computed_by: cost}})
+        costs = costs.adding({row.cost_name: {computed_by: cost}})
         costs.write(own_file())
         if not options.quiet:
             print(
-                f"{row.name}, {computed_by}: {cost.train_ms:.4f} ms per training image, "
+                f"{row.cost_name}, {computed_by}: {cost.train_ms:.4f} ms per training image, "
                 f"{cost.evaluate_ms:.4f} ms per image of an evaluation",
                 flush=True,
             )
     return 0
+
+
+def _timed_rows(options: argparse.Namespace) -> Sequence[Timed]:
+    """Rows whose times are asked for: each once, and none that its system refuses."""
+    from neurosim.reproduce import PAPERS, TABLES
+    from neurosim.reproduce.papers import figure_rows, paper_figure
+    from neurosim.reproduce.tables import chosen_rows, rows_of
+
+    if options.what not in (None, "figure"):
+        return chosen_rows(options.what, options.rows)
+    if options.what is None and options.rows is not None:
+        raise ParameterError("--rows names rows of a table or figure; name that, too")
+    rows: list[Timed] = []
+    if options.what is None:
+        rows = [row for table in TABLES for row in rows_of(table)]
+        figures = [paper_figure(name) for name in PAPERS]
+    elif options.name in PAPERS:
+        figures = [paper_figure(options.name)]
+    else:
+        raise ParameterError(
+            f"--measure times the rows of a figure; {near_matches(options.name or '', PAPERS)}"
+        )
+    rows += [
+        row.timed
+        for figure in figures
+        for row in figure_rows(figure, options.rows)
+        if not row.refusal()
+    ]
+    return list({row.cost_name: row for row in rows}.values())

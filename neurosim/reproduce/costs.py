@@ -10,19 +10,39 @@ import dataclasses
 import datetime
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 from neurosim.backends.cpp.library import cache_folder
 from neurosim.data import DATASETS
 from neurosim.errors import RunFolderError
-from neurosim.reproduce.tables import Row
 from neurosim.runs.folder import make_folder, write_result
 from neurosim.runs.provenance import processor
 from neurosim.runs.rows import json_object, summary_text
+from neurosim.runs.settings import RunSettings
 
-__all__ = ["Cost", "Costs", "duration", "own_file"]
+__all__ = ["Cost", "Costs", "Timed", "duration", "own_file"]
 
 #: Times that ship, and where they were measured.
 SHIPPED = Path(__file__).with_name("costs.json")
+
+
+class Timed(Protocol):
+    """What has a time: a row of a table, or of a figure."""
+
+    @property
+    def cost_name(self) -> str:
+        """The name that its times have."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of its data set."""
+
+    @property
+    def epochs(self) -> int:
+        """Length of its training."""
+
+    def settings(self, **given: Any) -> RunSettings:
+        """Settings of its runs, with those given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +61,12 @@ class Cost:
     evaluate_ms: float
     images: str = "real"
 
-    def seconds(self, row: Row, epochs: int | None = None) -> float:
+    def seconds(self, row: Timed, epochs: int | None = None) -> float:
         """Time of a run with one seed.
 
         Parameters
         ----------
-        row : Row
+        row : Timed
             The row.
         epochs : int, optional
             Epochs, each with an evaluation of all test images; the row's by default.
@@ -72,7 +92,7 @@ class Costs:
     date : str
         Day of the last measurement.
     rows : mapping of str to mapping of str to Cost
-        By name of the row, then by what computed it: ``"cpp, 1 thread"``.
+        By name of what was timed, then by what computed it: ``"cpp, 1 thread"``.
     studies : mapping of str to float
         Seconds by name.
     """
@@ -182,12 +202,12 @@ class Costs:
         make_folder(file.parent)
         write_result(file, summary_text(dataclasses.asdict(self)).encode())
 
-    def of(self, row: Row) -> Cost | None:
+    def of(self, row: Timed) -> Cost | None:
         """The fastest way measured for a row on one thread, or else in any way.
 
         Parameters
         ----------
-        row : Row
+        row : Timed
             The row.
 
         Returns
@@ -195,7 +215,7 @@ class Costs:
         Cost or None
             None if it was not measured.
         """
-        costs = self.rows.get(row.name, {})
+        costs = self.rows.get(row.cost_name, {})
         single = [cost for how, cost in costs.items() if how.endswith(", 1 thread")]
         return min(single or costs.values(), key=lambda cost: cost.train_ms, default=None)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from neurosim.reproduce.costs import Cost, Costs, duration
+from neurosim.reproduce.costs import Cost, Costs, Timed, duration
 from neurosim.reproduce.papers import PAPERS, PaperFigure, paper_figure
 from neurosim.reproduce.study import STUDIES
-from neurosim.reproduce.tables import TABLES, Row, rows_of
+from neurosim.reproduce.tables import TABLES, rows_of
 
 __all__ = ["listing"]
 
@@ -52,22 +52,15 @@ def listing(own: Costs, shipped: Costs) -> str:
 
 def _panels(figure: PaperFigure, own: Costs, shipped: Costs) -> Iterator[str]:
     """A line per data set: its rows, and what all of them cost."""
-    tables = [row for table in TABLES for row in rows_of(table)]
     for dataset, rows in figure.panels.items():
         seconds, here, known = 0.0, True, True
         for one in rows:
             if one.refusal():
                 continue
-            hidden = one.settings().system.layers[1:-1]
-            alike = [
-                row
-                for row in tables
-                if (row.system, row.dataset, row.hidden) == (one.system, dataset, hidden)
-            ]
-            cost, of_here = _cost(one.row or alike[0], own, shipped) if alike else (None, True)
+            cost, of_here = _cost(one.timed, own, shipped)
             here &= of_here
             known &= cost is not None
-            seconds += 0.0 if cost is None else cost.seconds(one.row or alike[0], one.epochs)
+            seconds += 0.0 if cost is None else cost.seconds(one)
         words = duration(seconds) + _elsewhere(here) if known else "not measured"
         names = ", ".join(one.label for one in rows)
         yield f"{dataset:<14}{words:>12}  {rows[0].epochs} epochs of {names}"
@@ -98,7 +91,7 @@ def _rows(table: str, own: Costs, shipped: Costs) -> Iterator[str]:
     yield f"{'all':<{width}}  {words:>12}"
 
 
-def _cost(row: Row, own: Costs, shipped: Costs) -> tuple[Cost | None, bool]:
+def _cost(row: Timed, own: Costs, shipped: Costs) -> tuple[Cost | None, bool]:
     """What a row costs, and whether that was measured here; nothing counts as here."""
     found = own.of(row)
     if found is not None:

@@ -1,4 +1,4 @@
-"""Time the rows of the tables on this machine, for a second or two each.
+"""Time the rows of tables and figures on this machine, for a second or two each.
 
 On one thread it is the time of the processor that counts: other programs stretch the clock's.
 """
@@ -17,8 +17,7 @@ from neurosim.backends import backend_class
 from neurosim.data import Dataset, DatasetInfo, dataset_info, load_dataset
 from neurosim.errors import DataError
 from neurosim.learning.simulator import Simulator
-from neurosim.reproduce.costs import Cost
-from neurosim.reproduce.tables import Row
+from neurosim.reproduce.costs import Cost, Timed
 
 __all__ = ["measure", "measure_row"]
 
@@ -34,17 +33,17 @@ log = logging.getLogger("neurosim")
 
 
 def measure(
-    rows: Sequence[Row],
+    rows: Sequence[Timed],
     *,
     backend: str = "cpp",
     threads: int | None = None,
     data_dir: Path | None = None,
-) -> Iterator[tuple[Row, str, Cost]]:
+) -> Iterator[tuple[Timed, str, Cost]]:
     """Time rows.
 
     Parameters
     ----------
-    rows : sequence of Row
+    rows : sequence of Timed
         The rows. A normalised data set that is not at hand is replaced by normal random
         numbers, in which no pixel is silent either; rows of others are left out. Both bring a
         warning.
@@ -57,7 +56,7 @@ def measure(
 
     Yields
     ------
-    tuple of (Row, str, Cost)
+    tuple of (Timed, str, Cost)
         The row, what computed it, such as ``"cpp, 1 thread"``, and its time.
     """
     if "side by side" in backend_class(backend).features:
@@ -95,12 +94,12 @@ def _words(backend: str, threads: int) -> str:
     return f"{backend}, {threads} thread{'s' * (threads > 1)}"
 
 
-def measure_row(row: Row, data: Dataset, backend: str, threads: int | None) -> Cost:
+def measure_row(row: Timed, data: Dataset, backend: str, threads: int | None) -> Cost:
     """Time one row.
 
     Parameters
     ----------
-    row : Row
+    row : Timed
         The row.
     data : Dataset
         Its images.

@@ -79,6 +79,27 @@ class FigureRow:
     deviation: float | None = None
     row: Row | None = None
 
+    @property
+    def cost_name(self) -> str:
+        """The name that its times have."""
+        return self.folder
+
+    @property
+    def timed(self) -> Row | FigureRow:
+        """The row whose time is this one's.
+
+        One of a table, where one has the same system, images and layers: neither rates nor
+        steps change how long an image takes.
+        """
+        if self.row is not None:
+            return self.row
+        hidden = self.settings().system.layers[1:-1]
+        wanted = (self.system, self.dataset, hidden)
+        alike = (
+            row for row in _table_rows().values() if (row.system, row.dataset, row.hidden) == wanted
+        )
+        return next(alike, self)
+
     def refusal(self) -> str:
         """Why the system refuses these settings.
 

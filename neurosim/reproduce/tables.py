@@ -120,6 +120,11 @@ class Row:
         """The name as one part of a path."""
         return self.name.replace("/", "-")
 
+    @property
+    def cost_name(self) -> str:
+        """The name that its times have."""
+        return self.name
+
     def settings(self, **given: Any) -> RunSettings:
         """Settings of a run of this row: those of the table, every seed counted.
 
