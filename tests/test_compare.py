@@ -198,6 +198,11 @@ def test_spread_is_mean_and_sample_deviation(values):
     assert spread.deviation == expected
 
 
+def test_a_spread_that_rounds_to_nothing_has_no_sign():
+    assert Spread(-0.004, None).text() == "0.00"
+    assert Spread(-0.4, 0.04).text(".1f") == "-0.4 ± 0.0"
+
+
 def test_what_cannot_be_compared_is_refused(tmp_path):
     one = make_run(tmp_path / "one")
     with pytest.raises(ParameterError, match="same seed 0; leave one out"):

@@ -77,8 +77,9 @@ class Spread:
         Returns
         -------
         str
-            Such as ``"97.17 ± 0.12"``.
+            Such as ``"97.17 ± 0.12"``; what rounds to 0 has no sign.
         """
+        form = "z" + form
         if self.deviation is None:
             return format(self.mean, form)
         return f"{self.mean:{form}} ± {self.deviation:{form}}"
