@@ -19,6 +19,7 @@ from neurosim.reproduce.paper_making import make_figure
 from neurosim.reproduce.paper_results import read_figures, result_of_row
 from neurosim.reproduce.papers import PAPERS, figure_rows, paper_figure, read_figure
 from neurosim.reproduce.papers_page import render_figures
+from neurosim.reproduce.reproducing import Request
 from neurosim.reproduce.tables import UnknownRowError
 
 ROOT = Path(__file__).parent.parent
@@ -141,7 +142,7 @@ def test_results_pictures_and_pages_are_made_of_runs(
 
     monkeypatch.setattr(reproducing, "train_missing_seeds", train)
     rows = figure_rows(figure, [*courses])
-    files = make_figure(figure, rows, seeds=2, epochs=2, out=out, runs=runs)
+    files = make_figure(figure, rows, Request(seeds=2, epochs=2, out=out, runs=runs))
     assert [file.name for file in files] == ["mu-ff.json", "mu-ff.png"]
     assert files[1].stat().st_size > 5000
     ((_, (tenth, whole)),) = [*read_figures(out).values()]
@@ -167,12 +168,13 @@ def test_results_pictures_and_pages_are_made_of_runs(
     monkeypatch.setattr(module, "_diverged", lambda folder: False)
     courses["mnist/x1"], again = [[]], tmp_path / "again"
     with pytest.raises(NeurosimError, match="1 of 2 rows failed: mnist/x1: 1 of 2 runs failed"):
-        make_figure(figure, rows, seeds=2, epochs=2, out=out, runs=again)
+        make_figure(figure, rows, Request(seeds=2, epochs=2, out=out, runs=again))
 
 
 def test_a_step_that_the_system_refuses_is_shown_as_refused(tmp_path: Path) -> None:
     figure = paper_figure("step")
-    make_figure(figure, figure_rows(figure, ["mnist/0.3"]), seeds=1, out=tmp_path, runs=tmp_path)
+    rows = figure_rows(figure, ["mnist/0.3"])
+    make_figure(figure, rows, Request(seeds=1, out=tmp_path, runs=tmp_path))
     ((_, (refused,)),) = [*read_figures(tmp_path).values()]
     assert "must stay below 2" in refused.refused
     (axes,) = draw_figure(figure, [refused]).axes

@@ -20,7 +20,7 @@ from neurosim.reproduce.costs import Cost, Costs, duration
 from neurosim.reproduce.extrapolation import makespan, render_costs
 from neurosim.reproduce.listing import listing
 from neurosim.reproduce.papers import paper_figure
-from neurosim.reproduce.reproducing import reproduce_rows
+from neurosim.reproduce.reproducing import Request, reproduce_rows
 from neurosim.reproduce.results import compared, read_results, result_of, write_row
 from neurosim.reproduce.results_figures import draw_courses, write_pages
 from neurosim.reproduce.tables import UnknownRowError
@@ -291,12 +291,12 @@ def test_rows_are_trained_once_and_go_on(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "train_missing_seeds", train)
     rows = chosen_rows("digits", ["digits/bp", "digits/ep"])
     with pytest.raises(NeurosimError, match="1 of 2 rows failed: digits/bp: learning diverged"):
-        reproduce_rows(rows, seeds=2, epochs=1, out=tmp_path / "out", runs=tmp_path / "runs")
+        reproduce_rows(rows, Request(2, epochs=1, out=tmp_path / "out", runs=tmp_path / "runs"))
     assert asked == [("digits-bp", 1, 2), ("digits-ep", 1, 2)]
     (result,) = read_results(tmp_path / "out")
     assert (result.row, result.seeds) == ("digits/ep", [0, 1])
     with pytest.raises(ParameterError, match="--seeds 0"):
-        reproduce_rows(rows, seeds=0, out=tmp_path, runs=tmp_path)
+        reproduce_rows(rows, Request(seeds=0, out=tmp_path, runs=tmp_path))
 
 
 def test_a_cluster_takes_the_runs_of_all_rows_at_once(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_a_cluster_takes_the_runs_of_all_rows_at_once(tmp_path: Path) -> None:
     rows = chosen_rows("digits", ["digits/bp", "digits/ep"])
     places = {"out": tmp_path / "out", "runs": tmp_path / "runs"}
     with pytest.raises(NeurosimError, match="digits/bp: seed-1: learning diverged"):
-        reproduce_rows(rows, seeds=2, epochs=1, **places, cluster=Trains(), progress=False)
+        reproduce_rows(rows, Request(seeds=2, epochs=1, **places, cluster=Trains(), progress=False))
     threads = ["--threads", "1"]
     assert asked == [[("digits-bp", (0, 1), threads), ("digits-ep", (0, 1), threads)]]
     assert [(r.row, r.seeds) for r in read_results(tmp_path / "out")] == [("digits/ep", [0, 1])]

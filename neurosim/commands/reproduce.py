@@ -23,6 +23,8 @@ from neurosim.errors import ParameterError, near_matches
 
 if TYPE_CHECKING:
     from neurosim.reproduce.costs import Timed
+    from neurosim.reproduce.reproducing import Request
+    from neurosim.runs.cluster import Cluster
 
 __all__ = ["add"]
 
@@ -167,9 +169,7 @@ def _figure(options: argparse.Namespace) -> Sequence[Path]:
         figure = paper_figure(options.name)
         rows = figure_rows(figure, options.rows)
         with cluster_from(options) as cluster:
-            return make_figure(
-                figure, rows, images=options.images, cluster=cluster, **_how(options)
-            )
+            return make_figure(figure, rows, _request(options, cluster), options.images)
     for name in _OF_RUNS:
         if getattr(options, name) is not None:
             raise ParameterError(f"--{name}: {options.name} is made without runs; leave it out")
@@ -191,23 +191,27 @@ def _table(options: argparse.Namespace) -> Sequence[Path]:
         raise ParameterError("--images is for figures: rows of tables have all images")
     rows = chosen_rows(options.what, options.rows)
     with cluster_from(options) as cluster:
-        reproduce_rows(rows, cluster=cluster, **_how(options))
+        reproduce_rows(rows, _request(options, cluster))
     page = options.page or options.out / "results.md"
     return write_pages(read_results(options.out), page, page.parent / "images")
 
 
-def _how(options: argparse.Namespace) -> dict[str, Any]:
+def _request(options: argparse.Namespace, cluster: Cluster | None) -> Request:
     """What tables and figures are told alike."""
-    return {
-        "seeds": 3 if options.seeds is None else options.seeds,
-        "out": options.out,
-        "runs": options.runs or Path("runs/reproduce"),
-        "progress": not options.quiet,
-        **{
-            name: getattr(options, name)
-            for name in ("epochs", "backend", "data_dir", "jobs", "threads")
-        },
-    }
+    from neurosim.reproduce.reproducing import Request
+
+    return Request(
+        seeds=3 if options.seeds is None else options.seeds,
+        out=options.out,
+        runs=options.runs or Path("runs/reproduce"),
+        epochs=options.epochs,
+        backend=options.backend,
+        data_dir=options.data_dir,
+        jobs=options.jobs,
+        threads=options.threads,
+        progress=not options.quiet,
+        cluster=cluster,
+    )
 
 
 def _measure(options: argparse.Namespace) -> int:

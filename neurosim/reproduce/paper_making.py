@@ -17,8 +17,7 @@ from neurosim.reproduce.paper_results import (
     write_figure_row,
 )
 from neurosim.reproduce.papers import FigureRow, PaperFigure
-from neurosim.reproduce.reproducing import Wanted, train_wanted
-from neurosim.runs.cluster import Cluster
+from neurosim.reproduce.reproducing import Request, Wanted, train_wanted
 from neurosim.runs.folder import RunFolder, make_folder, write_result
 from neurosim.runs.seed_folder import seed_folders
 
@@ -28,20 +27,7 @@ log = logging.getLogger("neurosim")
 
 
 def make_figure(
-    figure: PaperFigure,
-    rows: Sequence[FigureRow],
-    *,
-    seeds: int,
-    out: Path,
-    runs: Path,
-    epochs: int | None = None,
-    images: int | None = None,
-    backend: str | None = None,
-    data_dir: Path | None = None,
-    jobs: int | None = None,
-    threads: int | None = None,
-    progress: bool = True,
-    cluster: Cluster | None = None,
+    figure: PaperFigure, rows: Sequence[FigureRow], request: Request, images: int | None = None
 ) -> list[Path]:
     """Compute rows of a figure; runs that are there already are kept.
 
@@ -51,22 +37,10 @@ def make_figure(
         The figure.
     rows : sequence of FigureRow
         Those to compute; others keep the results they have.
-    seeds : int
-        Runs of each, seeds 0 to ``seeds - 1``.
-    out : Path
-        Folder of results, ``out/figures/NAME.json`` and ``NAME.png``.
-    runs : Path
-        Folder of runs.
-    epochs : int, optional
-        Length of training; the paper's by default.
+    request : Request
+        How many runs of each, and where. Results are ``out/figures/NAME.json`` and ``NAME.png``.
     images : int, optional
         Training images; all by default. Such runs lie in folders of their own.
-    backend : str, optional
-        What computes them; ``cpp`` by default.
-    data_dir : Path, optional
-        Where data sets lie.
-    jobs, threads, progress, cluster
-        As for :func:`neurosim.reproduce.reproducing.train_wanted`.
 
     Returns
     -------
@@ -82,11 +56,14 @@ def make_figure(
     Interrupted
         After a signal, once every run has written its checkpoint.
     """
-    given = {"epochs": epochs, "train_images": images, "backend": backend, "data_dir": data_dir}
+    out = request.out
+    given = {**request.settings, "train_images": images}
     cut = "" if images is None else f"-{images}-images"
     # all are checked before the first one is trained
     taken = [row for row in rows if not row.refusal()]
-    wanted = [Wanted(row.name, row.settings(**given), runs / (row.folder + cut)) for row in taken]
+    wanted = [
+        Wanted(row.name, row.settings(**given), request.runs / (row.folder + cut)) for row in taken
+    ]
     by_name = {row.name: row for row in rows}
     for row in rows:
         if row not in taken:
@@ -98,15 +75,7 @@ def make_figure(
         row, most = by_name[one.name], one.settings.epochs
         write_figure_row(result_of_row(figure, row, one.folder, most), figure, out)
 
-    failures = train_wanted(
-        wanted,
-        seeds=seeds,
-        ended=ended,
-        jobs=jobs,
-        threads=threads,
-        progress=progress,
-        cluster=cluster,
-    )
+    failures = train_wanted(wanted, request, ended)
     failed = {one.name for one in wanted if any(f.startswith(f"{one.name}: ") for f in failures)}
     for one in wanted:
         if one.name in failed and _diverged(one.folder):

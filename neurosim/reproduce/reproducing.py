@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from neurosim.errors import NeurosimError, ParameterError
 from neurosim.reproduce.results import result_of, write_row
@@ -17,9 +18,55 @@ from neurosim.runs.seeds import RunsFailedError, finish_seeds
 from neurosim.runs.settings import RunSettings
 from neurosim.runs.workers import check_jobs, cluster_options
 
-__all__ = ["Wanted", "reproduce_rows", "train_wanted"]
+__all__ = ["Request", "Wanted", "reproduce_rows", "train_wanted"]
 
 log = logging.getLogger("neurosim")
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is asked of the runs behind results, and where both lie.
+
+    Attributes
+    ----------
+    seeds : int
+        Runs of each experiment, seeds 0 to ``seeds - 1``.
+    out : Path
+        Folder of results.
+    runs : Path
+        Folder of runs, ``runs/ROW/seed-N``. Finished ones are kept, stopped or shorter ones
+        go on.
+    epochs : int, optional
+        Length of training; the paper's by default.
+    backend : str, optional
+        What computes them; ``cpp`` by default.
+    data_dir : Path, optional
+        Where data sets lie.
+    jobs : int, optional
+        Most runs at one time; by default one, on a cluster as many as there is room for.
+    threads : int, optional
+        Threads of each.
+    progress : bool
+        Show progress bars.
+    cluster : Cluster, optional
+        What trains them, all side by side, in place of processes on this machine.
+    """
+
+    seeds: int
+    out: Path
+    runs: Path
+    epochs: int | None = None
+    backend: str | None = None
+    data_dir: Path | None = None
+    jobs: int | None = None
+    threads: int | None = None
+    progress: bool = True
+    cluster: Cluster | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the runs."""
+        return {"epochs": self.epochs, "backend": self.backend, "data_dir": self.data_dir}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +89,7 @@ class Wanted:
 
 
 def train_wanted(
-    wanted: Sequence[Wanted],
-    *,
-    seeds: int,
-    ended: Callable[[Wanted], None],
-    jobs: int | None = None,
-    threads: int | None = None,
-    progress: bool = True,
-    cluster: Cluster | None = None,
+    wanted: Sequence[Wanted], request: Request, ended: Callable[[Wanted], None]
 ) -> list[str]:
     """Train runs that are not there yet; those of one experiment that fail leave the others.
 
@@ -57,19 +97,11 @@ def train_wanted(
     ----------
     wanted : sequence of Wanted
         Experiments.
-    seeds : int
-        Runs of each, seeds 0 to ``seeds - 1``.
+    request : Request
+        How many runs of each, and how they are trained.
     ended : callable
         Called with an experiment as soon as its runs are done; may raise an error of its own,
         which counts as a failure.
-    jobs : int, optional
-        Most runs at one time; by default one, on a cluster as many as there is room for.
-    threads : int, optional
-        Threads of each.
-    progress : bool
-        Show progress bars.
-    cluster : Cluster, optional
-        What trains them, all side by side, in place of processes on this machine.
 
     Returns
     -------
@@ -85,6 +117,7 @@ def train_wanted(
     Interrupted
         After a signal, once every run has written its checkpoint.
     """
+    seeds, jobs = request.seeds, request.jobs
     if seeds < 1:
         raise ParameterError(f"--seeds {seeds}: give 1 or more")
     check_jobs(1 if jobs is None else jobs)
@@ -94,14 +127,19 @@ def train_wanted(
         log.warning("%s failed: %s", one.name, error)
         failures.append(f"{one.name}: {error}")
 
-    if cluster is not None:
-        _train_on(cluster, wanted, seeds, threads, progress, ended, failed)
+    if request.cluster is not None:
+        _train_on(request.cluster, wanted, request, ended, failed)
         return failures
     for number, one in enumerate(wanted, start=1):
         log.info("%s (%d of %d), %d seeds", one.name, number, len(wanted), seeds)
         try:
             train_missing_seeds(
-                one.settings, seeds, one.folder, jobs=jobs, threads=threads, progress=progress
+                one.settings,
+                seeds,
+                one.folder,
+                jobs=jobs,
+                threads=request.threads,
+                progress=request.progress,
             )
             ended(one)
         except NeurosimError as error:
@@ -112,9 +150,7 @@ def train_wanted(
 def _train_on(
     cluster: Cluster,
     wanted: Sequence[Wanted],
-    seeds: int,
-    threads: int | None,
-    progress: bool,
+    request: Request,
     ended: Callable[[Wanted], None],
     failed: Callable[[Wanted, NeurosimError], None],
 ) -> None:
@@ -122,8 +158,9 @@ def _train_on(
     planned: dict[Path, tuple[Wanted, PlannedSeeds]] = {}
     for one in wanted:
         try:
-            how = cluster_options(one.settings.backend, None, threads)
-            planned[one.folder] = one, plan_missing_seeds(one.settings, seeds, one.folder, how=how)
+            how = cluster_options(one.settings.backend, None, request.threads)
+            plan = plan_missing_seeds(one.settings, request.seeds, one.folder, how=how)
+            planned[one.folder] = one, plan
         except NeurosimError as error:
             failed(one, error)
     done: set[Path] = set()
@@ -138,7 +175,10 @@ def _train_on(
 
     try:
         finish_seeds(
-            [plan for _, plan in planned.values()], progress=progress, cluster=cluster, ended=finish
+            [plan for _, plan in planned.values()],
+            progress=request.progress,
+            cluster=cluster,
+            ended=finish,
         )
     except RunsFailedError as error:
         for folder, (one, _) in planned.items():
@@ -146,41 +186,16 @@ def _train_on(
                 failed(one, NeurosimError(error.of(folder) or str(error)))
 
 
-def reproduce_rows(
-    rows: Sequence[Row],
-    *,
-    seeds: int,
-    out: Path,
-    runs: Path,
-    epochs: int | None = None,
-    backend: str | None = None,
-    data_dir: Path | None = None,
-    jobs: int | None = None,
-    threads: int | None = None,
-    progress: bool = True,
-    cluster: Cluster | None = None,
-) -> list[Path]:
+def reproduce_rows(rows: Sequence[Row], request: Request) -> list[Path]:
     """Compute rows with the published protocol; runs that are there already are kept.
 
     Parameters
     ----------
     rows : sequence of Row
         The rows.
-    seeds : int
-        Runs of each, seeds 0 to ``seeds - 1``.
-    out : Path
-        Folder of results; a file per row is written as soon as its runs are done.
-    runs : Path
-        Folder of runs, ``runs/ROW/seed-N``. Finished ones are kept, stopped or shorter ones
-        go on.
-    epochs : int, optional
-        Length of training; the table's by default.
-    backend : str, optional
-        What computes them; ``cpp`` by default.
-    data_dir : Path, optional
-        Where data sets lie.
-    jobs, threads, progress, cluster
-        As for :func:`train_wanted`.
+    request : Request
+        How many runs of each, and where. A file per row, ``out/TABLE/ROW.json``, is written as
+        soon as its runs are done.
 
     Returns
     -------
@@ -198,11 +213,7 @@ def reproduce_rows(
     """
     # all are checked before the first one is trained
     wanted = [
-        Wanted(
-            row.name,
-            row.settings(epochs=epochs, backend=backend, data_dir=data_dir),
-            runs / row.file_name,
-        )
+        Wanted(row.name, row.settings(**request.settings), request.runs / row.file_name)
         for row in rows
     ]
     by_name = {row.name: row for row in rows}
@@ -210,17 +221,9 @@ def reproduce_rows(
 
     def ended(one: Wanted) -> None:
         row = by_name[one.name]
-        written.append(write_row(result_of(row, one.folder), out, row.file_name))
+        written.append(write_row(result_of(row, one.folder), request.out, row.file_name))
 
-    failures = train_wanted(
-        wanted,
-        seeds=seeds,
-        ended=ended,
-        jobs=jobs,
-        threads=threads,
-        progress=progress,
-        cluster=cluster,
-    )
+    failures = train_wanted(wanted, request, ended)
     if failures:
         raise NeurosimError(f"{len(failures)} of {len(wanted)} rows failed: {failures[0]}")
     return written
