@@ -43,10 +43,12 @@ def save_recording(recording: Any, path: str | Path) -> Path:
     groups: dict[str, Any] = {"": recording}
     if not isinstance(recording, xr.Dataset):
         groups = {node.path.strip("/"): node.to_dataset() for node in recording.subtree}
-    return write_blocks(iter([groups]), Path(path))
+    return write_blocks(iter([groups]), Path(path), grows=False)
 
 
-def write_blocks(blocks: Iterator[Mapping[str, xr.Dataset]], path: Path) -> Path:
+def write_blocks(
+    blocks: Iterator[Mapping[str, xr.Dataset]], path: Path, *, grows: bool = True
+) -> Path:
     """Write groups of images one after the other, appending along the images.
 
     Parameters
@@ -55,6 +57,9 @@ def write_blocks(blocks: Iterator[Mapping[str, xr.Dataset]], path: Path) -> Path
         Groups by name, for some images at a time.
     path : Path
         The file; replaced if it exists.
+    grows : bool
+        Whether there is more than one block. Images are then a dimension without limit, which
+        takes longer to open: h5netcdf finds its length in every variable, again for each.
 
     Returns
     -------
@@ -71,7 +76,10 @@ def write_blocks(blocks: Iterator[Mapping[str, xr.Dataset]], path: Path) -> Path
         # making a block can fail as well; only what writing raises is about the file
         for number, groups in enumerate(blocks):
             with _explained(path):
-                _add_block(temporary, groups, first=number == 0)
+                if number:
+                    _append_groups(temporary, groups)
+                else:
+                    _write_groups(temporary, groups, grows)
         with _explained(path):
             temporary.replace(path)
     finally:
@@ -90,28 +98,21 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _add_block(path: Path, groups: Mapping[str, xr.Dataset], *, first: bool) -> None:
-    if not first:
-        _append_groups(path, groups)
-        return
+def _write_groups(path: Path, groups: Mapping[str, xr.Dataset], grows: bool) -> None:
     for name, group in groups.items():
-        _write_group(path, name, group)
-
-
-def _write_group(path: Path, name: str, group: xr.Dataset) -> None:
-    encoding = {
-        variable: {"chunksizes": (1, *array.shape[1:])}
-        for variable, array in group.data_vars.items()
-        if array.dims[0] == "image"
-    }
-    group.to_netcdf(
-        path,
-        mode="a" if name else "w",
-        group=name or None,
-        engine="h5netcdf",
-        encoding=encoding,
-        unlimited_dims=["image"],
-    )
+        encoding = {
+            variable: {"chunksizes": (1, *array.shape[1:])}
+            for variable, array in group.data_vars.items()
+            if array.dims[0] == "image"
+        }
+        group.to_netcdf(
+            path,
+            mode="a" if name else "w",
+            group=name or None,
+            engine="h5netcdf",
+            encoding=encoding,
+            unlimited_dims=["image"] if grows else [],
+        )
 
 
 def _append_groups(path: Path, groups: Mapping[str, xr.Dataset]) -> None:
