@@ -267,6 +267,15 @@ def test_the_page_marks_differences_and_names_origins(tmp_path: Path) -> None:
     assert dict(zip(*marks.get_data(), strict=True))[50] == 97.61
 
 
+def test_a_shorter_run_in_proportion_is_drawn_beside_the_published_end(tmp_path: Path) -> None:
+    name = "mnist/phsic/rule=last"
+    runs = make_runs(tmp_path, name, {0: [0.9, 0.91]}, epochs=2)
+    (axis,) = draw_courses([result_of(row_named(name), runs)], "test_accuracy").axes
+    _, published = axis.get_lines()
+    assert published.get_ydata()[0] == row_named(name).entry.value == 95.4
+    assert published.get_label() == "published, 100 epochs"
+
+
 def test_the_page_of_the_repository_is_up_to_date() -> None:
     """Guards numbers typed by hand, and results without a page: `make docs` renews it."""
     from test_docs import load_script

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neurosim.figures import style
-from neurosim.reproduce.results import Result
+from neurosim.reproduce.results import Result, compared
 from neurosim.reproduce.results_page import render_page
 from neurosim.reproduce.tables import TABLES
 from neurosim.runs.folder import make_folder, write_result
@@ -37,7 +37,8 @@ def draw_courses(results: Sequence[Result], quantity: str) -> Figure:
     -------
     matplotlib.figure.Figure
         Lines are means over seeds, bands their standard deviation; open marks are published
-        values, those of the table with its standard deviation.
+        values, and a dotted line is that of the full run, where a shorter one has the whole
+        schedule.
     """
     columns = min(_COLUMNS, len(results))
     with style.applied():
@@ -63,6 +64,13 @@ def _draw(axis: Axes, result: Result, quantity: str) -> None:
     if points:
         axis.plot(list(points), list(points.values()), label="published", **style.PUBLISHED)
         axis.legend(loc="best")
+    elif quantity == "test_accuracy" and TABLES[result.table].in_proportion:
+        difference = compared(result)
+        if difference is not None:
+            label = f"published, {result.table_epochs} epochs"
+            line = {"color": style.INK, "linewidth": 1.2, "linestyle": ":"}
+            axis.axhline(difference.published, label=label, **line)
+            axis.legend(loc="best")
     name, unit = {"test_accuracy": ("test accuracy", "%"), "angle_degrees": ("angle", "degrees")}[
         quantity
     ]
