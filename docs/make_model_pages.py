@@ -1,4 +1,4 @@
-"""Write ``docs/models/`` and ``docs/equations.md`` from what the models say.
+"""Write ``docs/models/`` and ``docs/equations.md`` from what the models and results say.
 
     python docs/make_model_pages.py
 
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from neurosim.figures.page import render_index, render_page
 from neurosim.models import SYSTEMS
+from neurosim.reproduce.results import read_results
+from neurosim.reproduce.results_page import render_courses
 from neurosim.system import System
 
 DOCS = Path(__file__).parent
@@ -19,7 +21,12 @@ DOCS = Path(__file__).parent
 
 def render(system: type[System]) -> str:
     """The page of one system: Markdown."""
-    return render_page(system, DOCS / "images")
+    results = [
+        result
+        for result in read_results(DOCS.parent / "results")
+        if (result.table, result.system) == ("table1", system.name)
+    ]
+    return render_page(system, DOCS / "images", render_courses(results, "../results.md"))
 
 
 def render_all_equations() -> str:

@@ -23,6 +23,7 @@ from neurosim.reproduce.papers import paper_figure
 from neurosim.reproduce.reproducing import Request, reproduce_rows
 from neurosim.reproduce.results import compared, read_results, result_of, write_row
 from neurosim.reproduce.results_figures import draw_courses, write_pages
+from neurosim.reproduce.results_page import render_courses
 from neurosim.reproduce.tables import UnknownRowError
 from neurosim.runs.interrupts import Interrupted
 from neurosim.system.table_entries import read_entry
@@ -265,6 +266,18 @@ def test_the_page_marks_differences_and_names_origins(tmp_path: Path) -> None:
     measured, marks = accuracy.get_lines()
     assert measured.get_ydata()[-1] == pytest.approx(97.6)
     assert dict(zip(*marks.get_data(), strict=True))[50] == 97.61
+
+
+def test_the_page_of_a_system_shows_its_rows(tmp_path: Path) -> None:
+    """Guards pages of systems whose numbers are older than the results."""
+    row = row_named("mnist/corinfomax")
+    runs = make_runs(tmp_path, row.name, {0: [0.9] * 10, 1: [0.92] * 2})
+    text = render_courses([result_of(row, runs)], "results.md")
+    assert "| mnist/corinfomax | 91.00 ± 1.41 | 91.00 ± 1.41 | 90.00 | 90.00 | 90.00 |" in text
+    assert "| published | 94.02 | 95.75 | 96.37 | 96.99 | 97.45 |" in text
+    assert "| mnist/corinfomax | 70.5 ± 0.7 | 70.5 ± 0.7 | 70.0 | 70.0 | 70.0 |" in text
+    assert "neurosim reproduce table1 --rows mnist/corinfomax --seeds 1 --epochs 10" in text
+    assert render_courses([], "results.md") == ""
 
 
 def test_a_shorter_run_in_proportion_is_drawn_beside_the_published_end(tmp_path: Path) -> None:

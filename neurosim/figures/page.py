@@ -352,7 +352,7 @@ def _see_also(system: type[System]) -> str:
     return "\n".join(lines)
 
 
-def render_page(system: type[System], images: Path) -> str:
+def render_page(system: type[System], images: Path, measured: str = "") -> str:
     """The page of one system.
 
     Parameters
@@ -361,6 +361,8 @@ def render_page(system: type[System], images: Path) -> str:
         A system from ``models/``.
     images : Path
         The folder of pictures.
+    measured : str
+        What stands before the written results.
 
     Returns
     -------
@@ -388,7 +390,7 @@ def render_page(system: type[System], images: Path) -> str:
         "Variants": _variants(system, printer),
         **_tables(system, parent, printer),
         "Presets": presets,
-        "Results": str(written.get("results", "")).strip(),
+        "Results": f"{measured}\n{written.get('results', '')}".strip(),
         **_paper(system, parent, head),
         "See also": _see_also(system),
     }

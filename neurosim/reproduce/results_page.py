@@ -11,7 +11,7 @@ from neurosim.reproduce.costs import duration
 from neurosim.reproduce.results import MARKED, Difference, Result, compared
 from neurosim.reproduce.tables import TABLES
 
-__all__ = ["HEAD", "render_page"]
+__all__ = ["HEAD", "render_courses", "render_page"]
 
 HEAD = "<!-- made from the files of results by neurosim reproduce; do not edit -->"
 
@@ -96,6 +96,36 @@ def render_page(
     return "\n".join(parts)
 
 
+def render_courses(results: Sequence[Result], page: str) -> str:
+    """What results of one system say over epochs, for a page of its own.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        Rows of one table; there may be none.
+    page : str
+        Link to the page of all results.
+
+    Returns
+    -------
+    str
+        Markdown; empty without results.
+    """
+    if not results:
+        return ""
+    parts = [
+        "Means ± standard deviations over seeds, one seed where there is no ±, with the published "
+        f"settings;\npublished are means of ten seeds. [All results]({page}) has figures, events "
+        "and times, too.\n",
+        _table_of_courses(results),
+    ]
+    angled = [result for result in results if "angle_degrees" in result.published]
+    if angled:
+        parts.append(_table_of_courses(angled, "angle_degrees"))
+    commands = "\n".join(dict.fromkeys(_commands(results)))
+    return "\n".join([*parts, f"```sh\n{commands}\n```\n"])
+
+
 def _caption(picture: Path) -> str:
     kind = "weight angles" if picture.stem.endswith("-angles") else "test accuracy"
     return f"{kind} over epochs, published values as open marks"
@@ -148,22 +178,26 @@ def _difference(beside: Difference | None) -> str:
     return f"**{text}**" if beside.marked else text
 
 
-def _table_of_courses(results: Sequence[Result]) -> str:
+def _table_of_courses(results: Sequence[Result], quantity: str = "test_accuracy") -> str:
     most = max(result.epochs for result in results)
     epochs = [epoch for epoch in _SHOWN if epoch <= most]
+    digits = {"test_accuracy": 2, "angle_degrees": 1}[quantity]
     lines: list[Sequence[str]] = []
     for result in results:
         lines.append((
-            result.row,
-            *(result.at("test_accuracy", e).text() if e <= result.epochs else _NONE
+            _name(result),
+            *(result.at(quantity, e).text(f".{digits}f") if e <= result.epochs else _NONE
               for e in epochs),
         ))  # fmt: skip
-        curve = result.published.get("test_accuracy", {})
+        curve = result.published.get(quantity, {})
         if any(str(e) in curve for e in epochs):
-            cells = (f"{curve[str(e)]:.2f}" if str(e) in curve else _NONE for e in epochs)
+            cells = (f"{curve[str(e)]:.{digits}f}" if str(e) in curve else _NONE for e in epochs)
             lines.append(("published", *cells))
-    title = "Test accuracy in % after an epoch:\n\n"
-    return title + _markdown(("epoch", *map(str, epochs)), lines)
+    title = {
+        "test_accuracy": "Test accuracy in % after an epoch",
+        "angle_degrees": "Angle in degrees between forward and transposed backward weights",
+    }[quantity]
+    return f"{title}:\n\n" + _markdown(("epoch", *map(str, epochs)), lines)
 
 
 def _table_of_costs(results: Sequence[Result]) -> str:
