@@ -266,6 +266,36 @@ def test_a_circuit_that_contradicts_itself_is_refused(make: Any, words: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("extra", "equations", "code", "changed"),
+    [
+        ("clipped = clip(s, 0, 1) : 1", "", "w += clipped_post*r_pre\ns_post += r_pre", "s_post"),
+        ("", "gap = s_post - r_pre : 1", "s_post += gap", "s_post"),
+        ("", "", "s_post += w*s_pre", "s_post"),
+        ("", "", "s_pre += w*r_post\nw += s_post", "s_pre"),
+    ],
+)
+def test_a_pathway_must_not_read_by_another_way_what_it_changes(
+    extra: str, equations: str, code: str, changed: str
+) -> None:
+    """Guards rules that each back end would compute in another way."""
+
+    def make(code: str) -> Circuit:
+        own = Projection(
+            "own", "upper", "upper", f"w : 1\n{equations}", (signal(code=code),),
+            wiring="all_but_self",
+        )  # fmt: skip
+        upper = cells("upper", 3, extra=extra)
+        return toy(
+            populations=(cells("lower"), upper), projections=(up(), own), weights=toy().weights[:1]
+        )
+
+    with pytest.raises(CircuitError, match=f"'own' changes '{changed}', on which depends"):
+        make(code)
+    # by its own name it is read as the synapses before have left it
+    assert make("s_post = clip(s_post + r_pre, 0, 1)")
+
+
+@pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: toy(phases=(Phase("only", 3), Phase("only", 2))), r"only"),

@@ -12,6 +12,7 @@ from neurosim.circuit.kept import check_kept
 from neurosim.circuit.lookup import Named, find_part
 from neurosim.circuit.meetings import check_meetings
 from neurosim.circuit.memory import check_memory
+from neurosim.circuit.order import check_order
 from neurosim.circuit.parser import parse_equations, parse_statements
 from neurosim.circuit.parts import (
     MAX_CYCLE_STEPS,
@@ -50,6 +51,7 @@ def check_circuit(circuit: Assembly) -> None:
     for projection in circuit.projections:
         _check_projection(circuit, projection)
         check_gathering(projection)
+        check_order(circuit, projection)
     check_declarations(circuit)
     for weight in circuit.weights:
         for part in weight.parts:
