@@ -33,9 +33,14 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, with what may have been meant."""
 
     def error(self, message: str) -> NoReturn:
-        wrong = re.search(r"invalid choice: '([^']*)'", message)
+        wrong = re.match(r"argument (\S+): invalid choice: '([^']*)'", message)
         if wrong:
-            message = f"invalid command {wrong[1]!r}; {near_matches(wrong[1], self.words())}"
+            option, given = wrong.groups()
+            known = {name: action for action in self._actions for name in action.option_strings}
+            if option in known:
+                message = f"{option} {given!r}: {near_matches(given, known[option].choices or ())}"
+            else:
+                message = f"invalid command {given!r}; {near_matches(given, self.words())}"
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
     def words(self) -> list[str]:

@@ -96,7 +96,7 @@ def installed() -> dict[str, str]:
         "Brian2": _version("brian2"),
         "C++ compiler": compiler_version(),
         "CuPy": _version("cupy-cuda12x", "cupy-cuda13x", "cupy")
-        or "not installed: pip install 'neurosim[cuda]'",
+        or "not installed: pip install -e '.[cuda]' in the folder of this repository",
         "NVRTC (CUDA compiler)": _said(nvrtc),
         "NVIDIA driver": driver or "not installed",
         "PyGeNN": _said(genn),

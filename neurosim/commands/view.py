@@ -13,6 +13,8 @@ from neurosim.errors import ParameterError
 __all__ = ["add"]
 
 _PICTURES, _PAGES = (".png", ".pdf", ".svg"), (".html", ".htm")
+#: Largest number of a port.
+_LAST_PORT = 65_535
 _EXAMPLES = """\
 examples:
   neurosim view runs/NAME                              in a browser
@@ -160,6 +162,10 @@ def _check(options: argparse.Namespace) -> None:
     written = options.save is not None or options.html is not None
     if options.explore and written:
         raise ParameterError("--explore is for the browser; leave out --save and --html")
+    if options.port is not None and not 0 <= options.port <= _LAST_PORT:
+        raise ParameterError(
+            f"--port {options.port}: give 1 to {_LAST_PORT}, or leave it out for one that is free"
+        )
     if (options.port is not None or options.no_browser) and written:
         raise ParameterError(
             "--port and --no-browser are for the browser; leave out --save and --html"

@@ -153,12 +153,9 @@ def _find(name: str | Path, folder: Path | None) -> _Found:
     if path.is_dir():
         return _Found(path, False)
     if not path.exists():
-        near = (
-            ""
-            if not path.parent.is_dir()
-            else "; "
-            + near_matches(path.name, [item.name for item in sorted(path.parent.iterdir())[:20]])
-        )
+        there = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+        images = [item.name for item in there if item.suffix == _SUFFIX or item.is_dir()][:20]
+        near = f"; {near_matches(path.name, images)}" if images else ""
         raise DataError(f"there is no file or folder {path}; give {WAYS}{near}")
     if path.suffix != _SUFFIX:
         raise DataError(f"{path} is no {_SUFFIX} file; give {WAYS}")

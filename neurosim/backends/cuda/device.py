@@ -351,7 +351,8 @@ def open_gpu() -> Gpu:
         import cupy
     except ImportError as error:
         raise BuildError(
-            f"the back end 'cuda' needs CuPy ({error}): pip install 'neurosim[cuda]', {_WAY_OUT}"
+            f"the back end 'cuda' needs CuPy ({error}): pip install -e '.[cuda]' in the folder of "
+            f"this repository, {_WAY_OUT}"
         ) from error
     if ctypes.util.find_library("cuda") is None:
         raise BuildError(

@@ -24,7 +24,7 @@ _OPTIONS = (
     "--device-as-default-execution-space",
     "--disable-warnings",
 )
-_HINT = "install it with pip install 'neurosim[cuda]'"
+_HINT = "install it with pip install -e '.[cuda]' in the folder of this repository"
 
 
 class Nvrtc:
