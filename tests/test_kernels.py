@@ -295,7 +295,7 @@ def fake_cupy(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("cupy", "driver", "words"),
     [
-        (None, "libcuda.so.1", r"needs CuPy.*pip install 'neurosim\[cuda\]'"),
+        (None, "libcuda.so.1", r"needs CuPy.*pip install -e '.\[cuda\]'"),
         (fake_cupy(), None, "no NVIDIA driver"),
         (fake_cupy(error="cudaErrorNoDevice: none"), "libcuda.so.1", "NoDevice.*nvidia-smi"),
         (fake_cupy(count=0), "libcuda.so.1", "no NVIDIA GPU"),

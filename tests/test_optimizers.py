@@ -98,6 +98,24 @@ def test_a_hundred_updates_equal_torch(name: str, backend: str) -> None:
     assert np.abs(expected - start).max() > 0.05
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_means_of_synapses_that_no_longer_learn_keep_full_precision(threads: int) -> None:
+    """Guards numbers so tiny that processors take a hundred times as long for them."""
+    circuit, updates = delta_rule("adam"), 40
+    weights = {w.name: np.zeros(w.shape) for w in circuit.weights}
+    weights["W_m"] += 1e-307
+    silent = np.zeros((updates * BATCH, INPUTS))
+    chunk = Chunk(
+        {"stimulus": silent, "target": silent[:, :OUTPUTS]}, weights, learning=True, batch=BATCH
+    )
+    with open_backend("cpp", circuit, dtype="float64", max_cycles=400) as opened:
+        faded = opened.run(chunk, lanes=BATCH, threads=threads).weights["W_m"]
+    tiny = np.finfo(np.float64).tiny
+    assert not np.any((faded != 0) & (np.abs(faded) < tiny))
+    # only the program computes so, and not the thread that calls it
+    assert 0 < np.float64(1e-307) * 0.9**40 < tiny
+
+
 def test_what_an_optimiser_remembers_is_state_and_no_weight() -> None:
     """Guards means that figures and bounds would take for weights."""
     kinds = {weight.name: weight.kind for weight in delta_rule("adam").weights}

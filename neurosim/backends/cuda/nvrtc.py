@@ -17,10 +17,11 @@ from neurosim.errors import BuildError
 
 __all__ = ["Nvrtc", "find_nvrtc"]
 
-#: As on a CPU, nothing here changes a result: products and sums are not fused.
+#: As on a CPU: products and sums are not fused, and numbers too small for full precision are 0.
 _OPTIONS = (
     "--std=c++17",
     "--fmad=false",
+    "--ftz=true",
     "--device-as-default-execution-space",
     "--disable-warnings",
 )
