@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -68,7 +69,7 @@ def _draw(axis: Axes, result: Result, quantity: str) -> None:
         difference = compared(result)
         if difference is not None:
             label = f"published, {result.table_epochs} epochs"
-            line = {"color": style.INK, "linewidth": 1.2, "linestyle": ":"}
+            line: dict[str, Any] = {"color": style.INK, "linewidth": 1.2, "linestyle": ":"}
             axis.axhline(difference.published, label=label, **line)
             axis.legend(loc="best")
     name, unit = {"test_accuracy": ("test accuracy", "%"), "angle_degrees": ("angle", "degrees")}[
