@@ -118,12 +118,15 @@ class PlannedSeeds:
         Their seeds.
     runs : tuple of PlannedRun
         Those of which something is left.
+    new : bool
+        Whether their folder was made for this plan.
     """
 
     settings: RunSettings
     out: Path
     seeds: tuple[int, ...]
     runs: tuple[PlannedRun, ...]
+    new: bool = False
 
     @property
     def folders(self) -> list[Path]:
@@ -165,7 +168,8 @@ def plan_seeds(
     if tensorboard:
         require_tensorboard()
     prepare_seeds(out, settings, seeds)
-    return _plan(settings, out, seeds, how, tensorboard=tensorboard)
+    planned = _plan(settings, out, seeds, how, tensorboard=tensorboard)
+    return dataclasses.replace(planned, new=True)
 
 
 def plan_resumed_seeds(

@@ -6,6 +6,7 @@ first, so that the runs can be resumed whenever they are stopped.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -14,13 +15,20 @@ from typing import Any
 
 from neurosim.errors import RunFolderError
 from neurosim.files import storage_error
-from neurosim.runs.folder import CONFIG_NAME, RunFolder, make_folder, write_result
+from neurosim.runs.folder import (
+    CONFIG_NAME,
+    LEFTOVERS,
+    RunFolder,
+    make_folder,
+    write_result,
+)
 from neurosim.runs.provenance import environment
 from neurosim.runs.settings import RunSettings, settings_from_config
 
 __all__ = [
     "add_seeds",
     "finished_epochs",
+    "forget_seeds",
     "holds_seeds",
     "prepare_seeds",
     "read_seeds",
@@ -95,6 +103,30 @@ def prepare_seeds(out: Path, settings: RunSettings, seeds: Sequence[int]) -> Non
     # the seeds first: they tell this folder from that of a single run
     _write_list(out, seeds)
     write_result(out / CONFIG_NAME, settings.to_config(environment()).encode())
+
+
+def forget_seeds(out: Path) -> None:
+    """Take back :func:`prepare_seeds` where no run was shown an image.
+
+    Parameters
+    ----------
+    out : Path
+        The folder, in which nothing trains any more. With a trained run, or a file that is
+        none of a run's, it stays as it is.
+    """
+    runs = seed_folders(out)
+    try:
+        for folder in runs:
+            RunFolder.create(folder).close()
+    except RunFolderError:
+        return
+    with contextlib.suppress(OSError):
+        for folder in runs:
+            for name in LEFTOVERS:
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+        for name in (CONFIG_NAME, SEEDS_NAME):
+            (out / name).unlink(missing_ok=True)
 
 
 def add_seeds(path: Path, seeds: Sequence[int]) -> list[int]:

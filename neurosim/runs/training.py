@@ -17,6 +17,7 @@ from neurosim.runs.run_log import log_other_versions, log_settings, messages_in
 from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 from neurosim.runs.tensorboard import FOLDER_NAME, require_tensorboard
 from neurosim.runs.training_run import TrainingRun
+from neurosim.runs.untrained import has_trained
 
 __all__ = ["resume_training", "start_training"]
 
@@ -189,7 +190,13 @@ def _restore(run: TrainingRun) -> None:
     checkpoint, complaints = load_checkpoint(run.folder.path)
     for complaint in complaints:
         log.warning(complaint)
-    run.restore(checkpoint)
+    if has_trained(checkpoint.state):
+        run.restore(checkpoint)
+        return
+    # another rule, or other settings, are no hindrance where nothing has been learnt
+    log.info("the run was stopped before its first image; it begins anew")
+    run.folder.write_metrics([])
+    run.save()
 
 
 def _never_began(folder: RunFolder) -> bool:
