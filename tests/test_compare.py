@@ -15,6 +15,7 @@ from neurosim.cli import build_parser
 from neurosim.commands.compare import _default_out, _names
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.figures.groups import comparison
+from neurosim.files import place_given_by
 from neurosim.models import SYSTEMS
 from neurosim.runs import missing as module
 from neurosim.runs.comparison import comparison_markdown
@@ -356,3 +357,26 @@ def test_fewer_seeds_than_a_folder_holds_leave_the_others_as_they_are(tmp_path: 
     longer = dataclasses.replace(short, epochs=2)
     assert [run.seed for run in plan_missing_seeds(longer, 1, tmp_path / "ep").runs] == [0]
     assert [run.seed for run in plan_missing_seeds(longer, 4, tmp_path / "ep").runs] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("given", "difference"),
+    [
+        ({"backend": "runtime"}, "backend is cpp there and runtime here"),
+        ({"system": "bp"}, "system is ep there and bp here"),
+        ({"hidden": (20, 7)}, "hidden is 20 there and 20 7 here"),
+        ({"train_images": 5}, "train_images is not given there and 5 here"),
+        ({"parameters": {"beta": 0.25}}, "beta is .* there and 0.25 here"),
+    ],
+)
+def test_the_setting_that_keeps_a_folder_from_serving_is_named(
+    given: dict[str, object], difference: str, tmp_path: Path
+) -> None:
+    """Guards a message that leaves the user to guess which setting and which option."""
+    common = {"system": "ep", "dataset": "digits", "hidden": (20,)}
+    plan_missing_seeds(resolve(common), 1, tmp_path)
+    changed = resolve({**common, **given})
+    with pytest.raises(RunFolderError, match=f"{difference}; give .* or another --out$"):
+        plan_missing_seeds(changed, 1, tmp_path)
+    with place_given_by("--runs"), pytest.raises(RunFolderError, match="or another --runs$"):
+        plan_missing_seeds(changed, 1, tmp_path)

@@ -182,6 +182,7 @@ def _figure(options: argparse.Namespace) -> Sequence[Path]:
 
 def _table(options: argparse.Namespace) -> Sequence[Path]:
     """Train what is missing, and write the page of all results."""
+    from neurosim.files import place_given_by
     from neurosim.reproduce.reproducing import reproduce_rows
     from neurosim.reproduce.results import read_results
     from neurosim.reproduce.results_figures import write_pages
@@ -193,7 +194,8 @@ def _table(options: argparse.Namespace) -> Sequence[Path]:
     with cluster_from(options) as cluster:
         reproduce_rows(rows, _request(options, cluster))
     page = options.page or options.out / "results.md"
-    return write_pages(read_results(options.out), page, page.parent / "images")
+    with place_given_by("--out" if options.page is None else "--page"):
+        return write_pages(read_results(options.out), page, page.parent / "images")
 
 
 def _request(options: argparse.Namespace, cluster: Cluster | None) -> Request:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.errors import NeurosimError, ParameterError
+from neurosim.files import place_given_by
 from neurosim.reproduce.results import result_of, write_row
 from neurosim.reproduce.tables import Row
 from neurosim.runs.cluster import Cluster
@@ -133,14 +134,15 @@ def train_wanted(
     for number, one in enumerate(wanted, start=1):
         log.info("%s (%d of %d), %d seeds", one.name, number, len(wanted), seeds)
         try:
-            train_missing_seeds(
-                one.settings,
-                seeds,
-                one.folder,
-                jobs=jobs,
-                threads=request.threads,
-                progress=request.progress,
-            )
+            with place_given_by("--runs"):
+                train_missing_seeds(
+                    one.settings,
+                    seeds,
+                    one.folder,
+                    jobs=jobs,
+                    threads=request.threads,
+                    progress=request.progress,
+                )
             ended(one)
         except NeurosimError as error:
             failed(one, error)
@@ -159,7 +161,8 @@ def _train_on(
     for one in wanted:
         try:
             how = cluster_options(one.settings.backend, None, request.threads)
-            plan = plan_missing_seeds(one.settings, request.seeds, one.folder, how=how)
+            with place_given_by("--runs"):
+                plan = plan_missing_seeds(one.settings, request.seeds, one.folder, how=how)
             planned[one.folder] = one, plan
         except NeurosimError as error:
             failed(one, error)

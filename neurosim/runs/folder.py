@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from neurosim.errors import RunFolderError
-from neurosim.files import append_synced, replace_file, storage_error, temporary_path
+from neurosim.files import another_place, append_synced, replace_file, storage_error, temporary_path
 from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME
 from neurosim.runs.locks import LOCK_NAME, take_lock
 from neurosim.runs.rows import json_object, metrics_line, summary_text
@@ -355,7 +355,7 @@ def make_folder(path: Path) -> None:
     except (FileExistsError, NotADirectoryError) as error:
         raise RunFolderError(
             f"{path} cannot be a run folder: it, or a part of its path, is a file; "
-            f"choose another --out"
+            f"choose {another_place()}"
         ) from error
     except OSError as error:
         raise storage_error(path, "make the run folder", error) from error
@@ -380,8 +380,8 @@ def write_result(path: Path, data: bytes) -> None:
         replace_file(path, data)
     except OSError as error:
         raise RunFolderError(
-            f"cannot write {path}: {error.strerror or error}; make room there or choose another "
-            "--out"
+            f"cannot write {path}: {error.strerror or error}; make room there or choose "
+            f"{another_place()}"
         ) from error
 
 
@@ -398,7 +398,7 @@ def _refuse_foreign(path: Path) -> None:
     if foreign and not names & _RUN_FILES:
         raise RunFolderError(
             f"{path} is not empty and holds no run ({', '.join(foreign[:3])}"
-            f"{', ...' if len(foreign) > 3 else ''}); choose another --out, or empty it"
+            f"{', ...' if len(foreign) > 3 else ''}); choose {another_place()}, or empty it"
         )
 
 
@@ -407,7 +407,7 @@ def _refuse_occupied(path: Path) -> None:
     if present:
         raise RunFolderError(
             f"{path} already holds a run ({', '.join(present)}); go on with it by "
-            f"--resume {path}, or choose another --out"
+            f"--resume {path}, or choose {another_place()}"
         )
 
 

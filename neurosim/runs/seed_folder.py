@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.errors import RunFolderError
-from neurosim.files import storage_error
+from neurosim.files import another_place, storage_error
 from neurosim.runs.folder import (
     CONFIG_NAME,
     LEFTOVERS,
@@ -98,7 +98,7 @@ def prepare_seeds(out: Path, settings: RunSettings, seeds: Sequence[int]) -> Non
         raise storage_error(out, "list the files in", error) from error
     if occupied:
         raise RunFolderError(
-            f"{out} is not empty; give another --out, or go on with --resume {out}"
+            f"{out} is not empty; give {another_place()}, or go on with --resume {out}"
         )
     # the seeds first: they tell this folder from that of a single run
     _write_list(out, seeds)
