@@ -378,5 +378,5 @@ def test_the_setting_that_keeps_a_folder_from_serving_is_named(
     changed = resolve({**common, **given})
     with pytest.raises(RunFolderError, match=f"{difference}; give .* or another --out$"):
         plan_missing_seeds(changed, 1, tmp_path)
-    with place_given_by("--runs"), pytest.raises(RunFolderError, match="or another --runs$"):
+    with place_given_by("--runs"), pytest.raises(RunFolderError, match=r"or another --runs$"):
         plan_missing_seeds(changed, 1, tmp_path)

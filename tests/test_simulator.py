@@ -690,7 +690,7 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, shared: Simulator) -> None:
     """Guards against a trace of Python instead of a word on the path."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="it is a file; choose another path$"):
+    with pytest.raises(RunFolderError, match=r"it is a file; choose another path$"):
         shared.save(tmp_path / "file")
 
 

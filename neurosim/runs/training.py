@@ -7,10 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from neurosim.backends import backend_class
 from neurosim.errors import ParameterError
 from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME, load_checkpoint
-from neurosim.learning.network import check_parallel
+from neurosim.runs.checks import check_computable
 from neurosim.runs.folder import METRICS_NAME, RunFolder
 from neurosim.runs.provenance import environment
 from neurosim.runs.run_log import log_other_versions, log_settings, messages_in
@@ -73,8 +72,7 @@ def start_training(
     if tensorboard:
         require_tensorboard()
     _check_until(until)
-    check_parallel(settings.backend, lanes, threads)
-    _check_backend(settings)
+    check_computable(settings, lanes, threads)
     data = settings.load_data()
     with RunFolder.create(out) as folder, messages_in(folder):
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
@@ -154,7 +152,7 @@ def resume_training(
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
         _restore(run)
         if run.simulator.epoch < settings.epochs:
-            _check_backend(settings)
+            check_computable(settings, lanes, threads)
         log_other_versions(config.get("environment"))
         if any(value is not None for value in given.values()):
             folder.write_config(settings.to_config(environment(), data.notes()))
@@ -172,13 +170,6 @@ def resume_training(
 def _check_until(until: int | None) -> None:
     if until is not None and until < 1:
         raise ParameterError(f"--until {until}: give an epoch of 1 or more")
-
-
-def _check_backend(settings: RunSettings) -> None:
-    """Refuse what a back end cannot run, or not on this machine, before anything is read."""
-    kind = backend_class(settings.backend)
-    kind.check_circuit(settings.system.circuit(), batch=settings.system.batch)
-    kind.check_machine()
 
 
 def _restore(run: TrainingRun) -> None:
