@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -216,6 +217,33 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         load_groups([tmp_path])
     with pytest.raises(RunFolderError, match="has not finished an epoch"):
         load_groups([make_run(tmp_path / "empty", accuracies=())])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (r"(?s).*", "", "is damaged (no system in it); mend it"),
+        (r"dataset = .*", "", "is damaged (no dataset in it); mend it"),
+        (r"epochs = .*", 'epochs = "x"', ": epochs = 'x': give a whole number of 1 or more"),
+        (r"beta = .*", "beta = -1", ": CorInfoMax.beta = -1.0"),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_named(old, new, complaint, tmp_path):
+    """Guards the usual settings in place of lost ones, and a search for the file that is meant."""
+    make_run(tmp_path / "a", dataset="digits")
+    file = tmp_path / "a" / "config.toml"
+    file.write_text(re.sub(old, new, file.read_text(), count=1))
+    for words in (["compare"], ["train", "--resume"], ["plot"]):
+        assert f"{file}{'' if complaint[0] == ':' else ' '}{complaint}" in refusal(
+            *words, tmp_path / "a"
+        )
+
+
+def test_what_is_given_is_not_blamed_on_the_config(tmp_path):
+    """Guards a search in the file for a mistake of the command line."""
+    make_run(tmp_path / "a", dataset="digits")
+    complaint = refusal("train", "--resume", tmp_path / "a", "--backend", "cpq")
+    assert complaint.startswith("neurosim: unknown backend 'cpq'")
 
 
 def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path):

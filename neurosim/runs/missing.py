@@ -12,7 +12,7 @@ from neurosim.files import another_place
 from neurosim.learning.named_systems import reference_of
 from neurosim.runs.cluster import Cluster
 from neurosim.runs.planned import PlannedSeeds, plan_resumed_seeds, plan_seeds
-from neurosim.runs.seed_folder import add_seeds, holds_seeds, read_seeds_config
+from neurosim.runs.seed_folder import add_seeds, holds_seeds, seeds_settings
 from neurosim.runs.seeds import finish_seeds
 from neurosim.runs.settings import RunSettings, resolve
 from neurosim.runs.workers import check_jobs, cluster_options, worker_options
@@ -166,7 +166,7 @@ def _by_name(systems: Sequence[str], settings: Mapping[str, Any]) -> dict[str, R
 
 
 def _refuse_other_settings(folder: Path, wanted: RunSettings) -> None:
-    found = resolve({}, read_seeds_config(folder))
+    found = seeds_settings(folder)
     same = dataclasses.replace(
         found,
         seed=wanted.seed,

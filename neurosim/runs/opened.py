@@ -9,8 +9,9 @@ from typing import Any
 from neurosim.data import Dataset
 from neurosim.errors import RunFolderError
 from neurosim.learning.simulator import Simulator
-from neurosim.runs.folder import CONFIG_NAME, RunFolder
-from neurosim.runs.settings import RunSettings, resolve, settings_from_config
+from neurosim.runs.folder import CONFIG_NAME
+from neurosim.runs.saved import saved_settings
+from neurosim.runs.settings import RunSettings
 
 __all__ = ["OpenedRun", "open_run", "read_settings"]
 
@@ -69,8 +70,7 @@ def read_settings(path: str | Path, *, way_out: str = _WAY_OUT, **given: Any) ->
         raise RunFolderError(f"no run folder {folder}: there is no such folder; {way_out}")
     if not (folder / CONFIG_NAME).exists():
         raise RunFolderError(f"{folder} holds no run: no {CONFIG_NAME} there; {way_out}")
-    config = RunFolder(folder).read_config()
-    return resolve(given, settings_from_config(config, str(folder)))
+    return saved_settings(folder, given)
 
 
 def open_run(

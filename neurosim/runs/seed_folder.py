@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from neurosim.runs.folder import (
     write_result,
 )
 from neurosim.runs.provenance import environment
-from neurosim.runs.settings import RunSettings, settings_from_config
+from neurosim.runs.saved import saved_settings
+from neurosim.runs.settings import RunSettings
 
 __all__ = [
     "add_seeds",
@@ -32,9 +33,8 @@ __all__ = [
     "holds_seeds",
     "prepare_seeds",
     "read_seeds",
-    "read_seeds_config",
-    "read_settings_of",
     "seed_folders",
+    "seeds_settings",
 ]
 
 #: The list of seeds in the folder.
@@ -188,53 +188,34 @@ def read_seeds(path: Path) -> list[int]:
     return list(seeds)
 
 
-def read_seeds_config(path: Path) -> dict[str, Any]:
+def seeds_settings(path: Path, given: Mapping[str, Any] | None = None) -> RunSettings:
     """Settings common to the runs in a folder of :func:`train_seeds`.
 
     Parameters
     ----------
     path : Path
         The folder.
+    given : mapping of str to object, optional
+        Run settings that replace them; None keeps them.
 
     Returns
     -------
-    dict
-        For :func:`neurosim.runs.settings.resolve`.
+    RunSettings
+        Resolved.
 
     Raises
     ------
     RunFolderError
         If there are no settings, or they cannot be read.
+    ParameterError, DataError
+        If this version does not know them.
     """
     if not os.path.lexists(path / CONFIG_NAME):
         raise RunFolderError(
             f"{path} was left before its settings were written, so nothing has been learned; "
             "remove it and start anew"
         )
-    return read_settings_of(path)
-
-
-def read_settings_of(folder: Path) -> dict[str, Any]:
-    """Settings in the ``config.toml`` of a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Of a run, or of several that have settings in common.
-
-    Returns
-    -------
-    dict
-        For :func:`neurosim.runs.settings.resolve`.
-
-    Raises
-    ------
-    RunFolderError
-        If the file is absent or damaged.
-    ParameterError
-        If it names an unknown setting.
-    """
-    return settings_from_config(RunFolder(folder).read_config(), str(folder / CONFIG_NAME))
+    return saved_settings(path, given)
 
 
 def finished_epochs(folder: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from neurosim.runs.checks import check_computable
 from neurosim.runs.folder import METRICS_NAME, RunFolder
 from neurosim.runs.provenance import environment
 from neurosim.runs.run_log import log_other_versions, log_settings, messages_in
-from neurosim.runs.settings import RunSettings, resolve, settings_from_config
+from neurosim.runs.saved import saved_settings
+from neurosim.runs.settings import RunSettings
 from neurosim.runs.tensorboard import FOLDER_NAME, require_tensorboard
 from neurosim.runs.training_run import TrainingRun
 from neurosim.runs.untrained import has_trained
@@ -147,7 +148,7 @@ def resume_training(
     _check_until(until)
     with RunFolder.reopen(path) as folder, messages_in(folder):
         config = folder.read_config()
-        settings = resolve(given, settings_from_config(config, str(path)))
+        settings = saved_settings(path, given)
         data = settings.load_data()
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
         _restore(run)

@@ -29,9 +29,9 @@ def has_trained(state: Mapping[str, Any]) -> bool:
     Returns
     -------
     bool
-        True if the state does not say where training stood.
+        True for the checkpoint of something else than a run, too.
     """
-    if not {"epoch", "position"} <= state.keys():
+    if not {"epoch", "position", "run", "metrics"} <= state.keys():
         return True
     return any(progress_of(dict(state)).values())
 
