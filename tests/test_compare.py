@@ -217,6 +217,10 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         load_groups([tmp_path])
     with pytest.raises(RunFolderError, match="has not finished an epoch"):
         load_groups([make_run(tmp_path / "empty", accuracies=())])
+    (tmp_path / "empty" / "summary.json").write_text('{"diverged": "diverged in epoch 1"}')
+    for words in (["compare"], ["plot", "--only=learning-curve"]):
+        complaint = refusal(*words, tmp_path / "empty")
+        assert complaint.endswith("; diverged in epoch 1; start the new run with another --out")
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from typing import Any
 from neurosim.data import Dataset
 from neurosim.errors import RunFolderError
 from neurosim.learning.simulator import Simulator
-from neurosim.runs.folder import CONFIG_NAME
+from neurosim.runs.folder import CONFIG_NAME, RunFolder
 from neurosim.runs.saved import saved_settings
 from neurosim.runs.settings import RunSettings
 
-__all__ = ["OpenedRun", "open_run", "read_settings"]
+__all__ = ["OpenedRun", "open_run", "read_settings", "way_on"]
 
 _WAY_OUT = "give the folder that `neurosim train` named at its end"
 
@@ -105,3 +105,27 @@ def open_run(
     settings = read_settings(folder, way_out=way_out, data_dir=data_dir)
     simulator = Simulator.load(folder, backend=settings.backend)
     return OpenedRun(folder, settings, simulator, settings.load_data())
+
+
+def way_on(folder: Path) -> str:
+    """What to do with a run that has not finished an epoch.
+
+    Parameters
+    ----------
+    folder : Path
+        Its folder.
+
+    Returns
+    -------
+    str
+        For an error message: to go on, or of a run that diverged why, and how to mend it.
+
+    Raises
+    ------
+    RunFolderError
+        If its summary is damaged.
+    """
+    diverged = RunFolder(folder).read_summary().get("diverged")
+    if diverged is None:
+        return f"go on with it: neurosim train --resume {folder}"
+    return f"{diverged}; start the new run with another --out"
