@@ -21,6 +21,7 @@ from neurosim.reproduce.papers import PAPERS, figure_rows, paper_figure, read_fi
 from neurosim.reproduce.papers_page import render_figures
 from neurosim.reproduce.reproducing import Request
 from neurosim.reproduce.tables import UnknownRowError
+from neurosim.runs.settings import RunSettings
 
 ROOT = Path(__file__).parent.parent
 
@@ -141,6 +142,7 @@ def test_results_pictures_and_pages_are_made_of_runs(
             raise NeurosimError("1 of 2 runs failed: seed-0: weights are not finite")
 
     monkeypatch.setattr(reproducing, "train_missing_seeds", train)
+    monkeypatch.setattr(RunSettings, "load_data", lambda settings: None)
     rows = figure_rows(figure, [*courses])
     files = make_figure(figure, rows, Request(seeds=2, epochs=2, out=out, runs=runs))
     assert [file.name for file in files] == ["mu-ff.json", "mu-ff.png"]

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import call
+from command_line import call, refusal
 
-from neurosim.errors import NeurosimError, ParameterError, RunFolderError
+from neurosim.backends import BACKENDS, backend_class
+from neurosim.errors import BuildError, NeurosimError, ParameterError, RunFolderError
 from neurosim.models import SYSTEMS
 from neurosim.reproduce import PAPERS, STUDIES, TABLES, chosen_rows, costs, measuring, rows_of
 from neurosim.reproduce import reproducing as module
@@ -368,6 +369,46 @@ def test_the_command_writes_results_and_their_page(
     page = (out / "results.md").read_text()
     assert "| digits/ep | 64-100-10 | 1 | 2 | 2 of 20 | 95.00 ± 0.00 |" in page
     assert (out / "images" / "results-digits.png").stat().st_size > 5000
+
+
+def test_what_no_row_can_be_computed_with_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards the same error for every row and seed, and hours of training before it."""
+
+    def train(*given: Any, **how: Any) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(module, "train_missing_seeds", train)
+    (tmp_path / "file").write_text("")
+    usual = {"--out": tmp_path / "out", "--runs": tmp_path / "runs"}
+    for option, value, complaint in (
+        ("--threads", 0, "threads = 0"),
+        ("--out", tmp_path / "file" / "a", "is a file; choose another --out"),
+        ("--runs", tmp_path / "file", "is a file; choose another --runs"),
+        ("--page", tmp_path / "file" / "p.md", "is a file; choose another --page"),
+    ):
+        words = [word for pair in {**usual, option: value}.items() for word in pair]
+        assert complaint in refusal("reproduce", "digits", *words)
+    words = [word for pair in usual.items() for word in pair]
+    figure = ("reproduce", "figure", "mu-ff", "--rows", "digits", *words)
+    assert "there are 1437 images" in refusal(*figure, "--images", 99_999_999)
+    with monkeypatch.context() as patch:
+        patch.setattr(backend_class("runtime"), "check_machine", absent)
+        assert refusal(*figure, "--backend", "runtime") == "neurosim: install it"
+
+
+def absent() -> None:
+    """What a back end says of a machine without its packages."""
+    raise BuildError("install it")
+
+
+def test_the_help_names_every_back_end() -> None:
+    """Guards a back end that a command takes and does not tell of."""
+    for command in ("train", "search", "reproduce"):
+        said = call(command, "--help").out
+        (words,) = re.findall(r"--backend NAME\s+(.*?)see neurosim\s+backends", said, re.DOTALL)
+        assert set(BACKENDS) <= set(re.findall(r"\w+", words))
 
 
 def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

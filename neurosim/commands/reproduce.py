@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurosim.commands.options import (
+    add_backend,
     add_cluster_options,
     add_data_folder,
     add_list,
@@ -102,7 +103,7 @@ def _add_runs(group: Any) -> None:
         metavar="N",
         help="threads of each run (default: the cores, divided among --jobs; 1 with --measure)",
     )
-    group.add_argument("--backend", help="cpp (default), cuda or runtime")
+    add_backend(group)
     group.add_argument(
         "--runs", type=path, metavar="DIR", help="folder of the runs (default: runs/reproduce)"
     )
@@ -183,7 +184,7 @@ def _figure(options: argparse.Namespace) -> Sequence[Path]:
 def _table(options: argparse.Namespace) -> Sequence[Path]:
     """Train what is missing, and write the page of all results."""
     from neurosim.files import place_given_by
-    from neurosim.reproduce.reproducing import reproduce_rows
+    from neurosim.reproduce.reproducing import check_place, reproduce_rows
     from neurosim.reproduce.results import read_results
     from neurosim.reproduce.results_figures import write_pages
     from neurosim.reproduce.tables import chosen_rows
@@ -191,9 +192,10 @@ def _table(options: argparse.Namespace) -> Sequence[Path]:
     if options.images is not None:
         raise ParameterError("--images is for figures: rows of tables have all images")
     rows = chosen_rows(options.what, options.rows)
+    page = options.page or options.out / "results.md"
+    check_place(page.parent / "images", "--out" if options.page is None else "--page")
     with cluster_from(options) as cluster:
         reproduce_rows(rows, _request(options, cluster))
-    page = options.page or options.out / "results.md"
     with place_given_by("--out" if options.page is None else "--page"):
         return write_pages(read_results(options.out), page, page.parent / "images")
 
