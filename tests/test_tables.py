@@ -239,11 +239,26 @@ def test_runs_of_other_settings_are_no_result(tmp_path: Path) -> None:
         result_of(row_named("mnist/csm"), make_runs(tmp_path / "c", "mnist/ep", {0: [0.9]}))
 
 
-def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{}", "no 'row' in it"),
+        ('{"row": 3}', "row is not text"),
+        ("3", "int instead of an object"),
+        (None, "unknown table 'x'"),
+    ],
+)
+def test_a_damaged_result_is_named(content: str | None, complaint: str, tmp_path: Path) -> None:
+    """Guards the words of Python for a file that somebody has to mend."""
+    if content is None:
+        runs = make_runs(tmp_path / "runs", "mnist/ep", {0: [0.9]})
+        result = dataclasses.asdict(result_of(row_named("mnist/ep"), runs))
+        content = json.dumps({**result, "table": "x"})
     (tmp_path / "table1").mkdir()
-    (tmp_path / "table1" / "mnist-ep.json").write_text('{"row": "mnist/ep"}')
-    with pytest.raises(RunFolderError, match=r"mnist-ep\.json holds no result"):
+    (tmp_path / "table1" / "mnist-ep.json").write_text(content)
+    with pytest.raises(RunFolderError) as caught:
         read_results(tmp_path)
+    assert f"mnist-ep.json holds no result of this version ({complaint})" in str(caught.value)
 
 
 def test_the_page_marks_differences_and_names_origins(tmp_path: Path) -> None:
@@ -423,9 +438,28 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_options_of_tables_are_refused_for_figures(tmp_path: Path) -> None:
     refused = call("reproduce", "figure", "urfb-linear", "--seeds", "3", "--out", tmp_path)
-    assert "--seeds: urfb-linear is made without runs" in refused.complaint
+    assert "--seeds is for runs, and urfb-linear is made without" in refused.complaint
     assert "--images is for figures" in call("reproduce", "digits", "--images", 50).complaint
     assert "name that, too" in call("reproduce", "--measure", "--rows", "a").complaint
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--list tabel1", "--list lists all tables and figures; leave tabel1 out"),
+        ("--list --rows mnist", "--rows has no effect on the list; leave it out"),
+        ("--list --seeds 3", "--seeds has no effect on the list; leave it out"),
+        ("--rows mnist", "--rows has no effect on the list; name a table or a figure as well"),
+        ("--out here", "--out has no effect on the list; name a table or a figure as well"),
+        *(
+            (f"digits --measure --{option}", f"--{option.split()[0]} has no effect on --measure")
+            for option in ("seeds 3", "epochs 1", "jobs 2", "cluster local", "list", "out here")
+        ),
+    ],
+)
+def test_options_without_effect_are_refused(words: str, complaint: str) -> None:
+    """Guards a list, or times, that somebody takes for those that were asked for."""
+    assert complaint in refusal("reproduce", *words.split())
 
 
 # ------------------------------------------------------------------ costs

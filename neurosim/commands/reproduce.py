@@ -47,6 +47,10 @@ done; pages and figures are made from these files.
 #: Options that are about runs, which some figures do without.
 _OF_RUNS = ("rows", "seeds", "epochs", "images", "jobs", "threads", "backend", "cluster",
             "stretch", "runs", "page")  # fmt: skip
+#: Options that have no effect on a list, and on measured times.
+_NOT_LISTED = ("out", "data_dir", *_OF_RUNS)
+_NOT_MEASURED = ("list", "out", "seeds", "epochs", "images", "jobs", "cluster", "stretch", "runs",
+                 "page")  # fmt: skip
 
 
 def add(commands: Any) -> None:
@@ -67,7 +71,6 @@ def add(commands: Any) -> None:
         "--out",
         type=path,
         metavar="DIR",
-        default=Path("results"),
         help="folder for figures and numbers (default: results)",
     )
     add_data_folder(parser)
@@ -128,8 +131,13 @@ def _run(options: argparse.Namespace) -> int:
     from neurosim.runs.interrupts import Interrupted
 
     if options.measure:
+        _refuse(options, _NOT_MEASURED, "has no effect on --measure; leave it out")
         return _measure(options)
+    if options.list and options.what is not None:
+        raise ParameterError(f"--list lists all tables and figures; leave {options.what} out")
     if options.list or options.what is None:
+        way_out = "leave it out" if options.list else "name a table or a figure as well"
+        _refuse(options, _NOT_LISTED, f"has no effect on the list; {way_out}")
         print(listing(Costs.own(), Costs.shipped()))
         return 0
     if options.what in FIGURES:
@@ -157,6 +165,18 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Refuse options that would be ignored."""
+    for name in names:
+        if getattr(options, name) not in (None, False):
+            raise ParameterError(f"--{name.replace('_', '-')} {why}")
+
+
+def _out(options: argparse.Namespace) -> Path:
+    given: Path = options.out or Path("results")
+    return given
+
+
 def _figure(options: argparse.Namespace) -> Sequence[Path]:
     """Make a figure from runs, or one that needs none, and note how long that took."""
     from neurosim.reproduce import STUDIES, study
@@ -171,11 +191,9 @@ def _figure(options: argparse.Namespace) -> Sequence[Path]:
         rows = figure_rows(figure, options.rows)
         with cluster_from(options) as cluster:
             return make_figure(figure, rows, _request(options, cluster), options.images)
-    for name in _OF_RUNS:
-        if getattr(options, name) is not None:
-            raise ParameterError(f"--{name}: {options.name} is made without runs; leave it out")
+    _refuse(options, _OF_RUNS, f"is for runs, and {options.name} is made without; leave it out")
     begin = time.monotonic()
-    files = study(options.name).make(options.out, options.data_dir)
+    files = study(options.name).make(_out(options), options.data_dir)
     seconds = round(time.monotonic() - begin, 1)
     Costs.own().adding(studies={options.name: seconds}).write(own_file())
     return files
@@ -192,12 +210,12 @@ def _table(options: argparse.Namespace) -> Sequence[Path]:
     if options.images is not None:
         raise ParameterError("--images is for figures: rows of tables have all images")
     rows = chosen_rows(options.what, options.rows)
-    page = options.page or options.out / "results.md"
+    page = options.page or _out(options) / "results.md"
     check_place(page.parent / "images", "--out" if options.page is None else "--page")
     with cluster_from(options) as cluster:
         reproduce_rows(rows, _request(options, cluster))
     with place_given_by("--out" if options.page is None else "--page"):
-        return write_pages(read_results(options.out), page, page.parent / "images")
+        return write_pages(read_results(_out(options)), page, page.parent / "images")
 
 
 def _request(options: argparse.Namespace, cluster: Cluster | None) -> Request:
@@ -206,7 +224,7 @@ def _request(options: argparse.Namespace, cluster: Cluster | None) -> Request:
 
     return Request(
         seeds=3 if options.seeds is None else options.seeds,
-        out=options.out,
+        out=_out(options),
         runs=options.runs or Path("runs/reproduce"),
         epochs=options.epochs,
         backend=options.backend,

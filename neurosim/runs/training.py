@@ -72,7 +72,7 @@ def start_training(
     """
     if tensorboard:
         require_tensorboard()
-    _check_until(until)
+    _check_until(until, settings.epochs)
     check_computable(settings, lanes, threads)
     data = settings.load_data()
     with RunFolder.create(out) as folder, messages_in(folder):
@@ -149,6 +149,7 @@ def resume_training(
     with RunFolder.reopen(path) as folder, messages_in(folder):
         config = folder.read_config()
         settings = saved_settings(path, given)
+        _check_until(until, settings.epochs)
         data = settings.load_data()
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
         _restore(run)
@@ -168,9 +169,14 @@ def resume_training(
         return run.run(until)
 
 
-def _check_until(until: int | None) -> None:
+def _check_until(until: int | None, epochs: int | None = None) -> None:
     if until is not None and until < 1:
         raise ParameterError(f"--until {until}: give an epoch of 1 or more")
+    if until is not None and epochs is not None and until > epochs:
+        raise ParameterError(
+            f"--until {until}: the run ends after epoch {epochs}; leave --until out, or give "
+            "more --epochs"
+        )
 
 
 def _restore(run: TrainingRun) -> None:
