@@ -16,8 +16,8 @@ from neurosim.files import place_given_by, storage_error
 from neurosim.learning.network import check_parallel
 from neurosim.reproduce.results import result_of, write_row
 from neurosim.reproduce.tables import Row
-from neurosim.runs.checks import check_computable
 from neurosim.runs.cluster import Cluster
+from neurosim.runs.computable import check_computable
 from neurosim.runs.folder import make_folder
 from neurosim.runs.missing import plan_missing_seeds, train_missing_seeds
 from neurosim.runs.planned import PlannedRun, PlannedSeeds

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from neurosim.backends import BACKENDS, DTYPES, backend_class
+from neurosim.backends import BACKENDS, DTYPES
 from neurosim.data import DATASETS, is_own
 from neurosim.errors import DataError, ParameterError, near_matches
-from neurosim.learning.network import check_parallel
 
-if TYPE_CHECKING:
-    from neurosim.runs.settings import RunSettings
-
-__all__ = ["check_computable", "check_run"]
+__all__ = ["check_run"]
 
 #: No memory holds the weights of more cells than this in a layer.
 _LARGEST_LAYER = 1_000_000
@@ -60,31 +56,6 @@ def check_run(run: Mapping[str, Any]) -> None:
         raise ParameterError(
             f"hidden = {hidden!r}: give layer sizes from 1 to {_LARGEST_LAYER}, e.g. hidden = [500]"
         )
-
-
-def check_computable(settings: RunSettings, lanes: int | None, threads: int | None) -> None:
-    """Refuse what a back end cannot run, or not on this machine, before anything is read.
-
-    Parameters
-    ----------
-    settings : RunSettings
-        Settings of a run.
-    lanes, threads : int or None
-        Most images in flight, and threads that share them; None for what is usual.
-
-    Raises
-    ------
-    ParameterError
-        If lanes or threads are out of range.
-    CircuitError
-        If the back end cannot run the system.
-    BuildError
-        If this machine lacks what the back end needs.
-    """
-    check_parallel(settings.backend, lanes, threads)
-    kind = backend_class(settings.backend)
-    kind.check_circuit(settings.system.circuit(), batch=settings.system.batch)
-    kind.check_machine()
 
 
 def _check_data(dataset: Any, data_dir: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from neurosim.errors import ParameterError
 from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME, load_checkpoint
-from neurosim.runs.checks import check_computable
+from neurosim.runs.computable import check_computable
 from neurosim.runs.folder import METRICS_NAME, RunFolder
 from neurosim.runs.provenance import environment
 from neurosim.runs.run_log import log_other_versions, log_settings, messages_in

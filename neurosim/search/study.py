@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
-from neurosim.runs.checks import check_computable
+from neurosim.runs.computable import check_computable
 from neurosim.runs.folder import make_folder, write_result
 from neurosim.runs.interrupts import Interrupted, noted_interrupts
 from neurosim.runs.provenance import environment
