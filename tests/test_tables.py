@@ -406,7 +406,13 @@ def test_what_no_row_can_be_computed_with_is_told_once(
         words = [word for pair in {**usual, option: value}.items() for word in pair]
         assert complaint in refusal("reproduce", "digits", *words)
     words = [word for pair in usual.items() for word in pair]
+    for name in ("digits/digits-bp", "figures/mu-ff"):
+        (tmp_path / "out" / name).parent.mkdir(parents=True)
+        (tmp_path / "out" / f"{name}.json").write_text("3")
     figure = ("reproduce", "figure", "mu-ff", "--rows", "digits", *words)
+    assert "mu-ff.json holds no results" in refusal(*figure)
+    assert "digits-bp.json holds no result" in refusal("reproduce", "digits", *words)
+    (tmp_path / "out" / "figures" / "mu-ff.json").unlink()
     assert "there are 1437 images" in refusal(*figure, "--images", 99_999_999)
     with monkeypatch.context() as patch:
         patch.setattr(backend_class("runtime"), "check_machine", absent)

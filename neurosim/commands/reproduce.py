@@ -212,6 +212,8 @@ def _table(options: argparse.Namespace) -> Sequence[Path]:
     rows = chosen_rows(options.what, options.rows)
     page = options.page or _out(options) / "results.md"
     check_place(page.parent / "images", "--out" if options.page is None else "--page")
+    # a damaged file is told before the first row is trained
+    read_results(_out(options))
     with cluster_from(options) as cluster:
         reproduce_rows(rows, _request(options, cluster))
     with place_given_by("--out" if options.page is None else "--page"):
