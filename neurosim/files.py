@@ -6,19 +6,32 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from neurosim.errors import RunFolderError
 
-__all__ = ["append_synced", "replace_file", "storage_error", "temporary_path"]
+__all__ = [
+    "another_place",
+    "append_synced",
+    "place_given_by",
+    "replace_file",
+    "storage_error",
+    "temporary_path",
+]
+
+#: The option or argument by which the user chose where files are written now.
+_GIVEN_BY: ContextVar[str] = ContextVar("_GIVEN_BY", default="--out")
 
 _FULL = "free some space there, then go on with --resume {folder}"
-_FORBIDDEN = "make the folder writable or choose another --out"
-_VANISHED = "the folder does not exist (any more): bring it back or choose another --out"
+_FORBIDDEN = "make the folder writable or choose {another}"
+_VANISHED = "the folder does not exist (any more): bring it back or choose {another}"
 _WAYS_OUT = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EFBIG: "raise the limit on file sizes (ulimit -f), then go on with --resume {folder}",
+    errno.EEXIST: "it is a file; choose {another}",
     errno.EACCES: _FORBIDDEN,
     errno.EPERM: _FORBIDDEN,
     errno.EROFS: _FORBIDDEN,
@@ -26,6 +39,38 @@ _WAYS_OUT = {
     errno.ENOTDIR: _VANISHED,
     errno.ESTALE: _VANISHED,
 }
+
+
+@contextlib.contextmanager
+def place_given_by(option: str) -> Iterator[None]:
+    """Say by what the user chose the place of files that are written in a ``with`` block.
+
+    Parameters
+    ----------
+    option : str
+        An option, argument or variable, such as ``"--runs"``. Without a block it is ``--out``.
+
+    Yields
+    ------
+    None
+        Errors within the block name it as the way out.
+    """
+    before = _GIVEN_BY.set(option)
+    try:
+        yield
+    finally:
+        _GIVEN_BY.reset(before)
+
+
+def another_place() -> str:
+    """The way out where files cannot be written.
+
+    Returns
+    -------
+    str
+        Such as ``"another --out"``, with what :func:`place_given_by` said.
+    """
+    return f"another {_GIVEN_BY.get()}"
 
 
 def temporary_path(target: Path) -> Path:
@@ -138,8 +183,9 @@ def storage_error(folder: Path, action: str, error: OSError, note: str = "") -> 
     RunFolderError
         To be raised ``from error``.
     """
-    fallback = "check the disk or choose another --out"
-    way_out = _WAYS_OUT.get(error.errno or 0, fallback).format(folder=folder)
+    fallback = "check the disk or choose {another}"
+    way_out = _WAYS_OUT.get(error.errno or 0, fallback)
+    way_out = way_out.format(folder=folder, another=another_place())
     return RunFolderError(
         f"cannot {action} {folder}: {error.strerror or error} ({_free_space(folder)}); "
         f"{note}{way_out}"

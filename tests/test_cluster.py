@@ -290,6 +290,7 @@ def test_workers_train_the_systems_of_a_comparison(tmp_path: Path) -> None:
         (["--cluster", "local"], "--cluster is for several runs; give --seeds as well"),
         (["--seeds", "1", "--until", "2"], "--until is for one run"),
         (["--until", "0"], "--until 0: give an epoch of 1 or more"),
+        (["--until", "3", "--epochs", "2"], "--until 3: the run ends after epoch 2"),
         (["--seeds", "1", "--cluster", "local", "--stretch", "0"], "--stretch 0: give a whole"),
     ],
 )

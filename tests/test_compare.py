@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from neurosim.cli import build_parser
 from neurosim.commands.compare import _default_out, _names
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.figures.groups import comparison
+from neurosim.files import place_given_by
 from neurosim.models import SYSTEMS
 from neurosim.runs import missing as module
 from neurosim.runs.comparison import comparison_markdown
@@ -215,6 +217,37 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         load_groups([tmp_path])
     with pytest.raises(RunFolderError, match="has not finished an epoch"):
         load_groups([make_run(tmp_path / "empty", accuracies=())])
+    (tmp_path / "empty" / "summary.json").write_text('{"diverged": "diverged in epoch 1"}')
+    for words in (["compare"], ["plot", "--only=learning-curve"]):
+        complaint = refusal(*words, tmp_path / "empty")
+        assert complaint.endswith("; diverged in epoch 1; start the new run with another --out")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (r"(?s).*", "", "is damaged (no system in it); mend it"),
+        (r"dataset = .*", "", "is damaged (no dataset in it); mend it"),
+        (r"epochs = .*", 'epochs = "x"', ": epochs = 'x': give a whole number of 1 or more"),
+        (r"beta = .*", "beta = -1", ": CorInfoMax.beta = -1.0"),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_named(old, new, complaint, tmp_path):
+    """Guards the usual settings in place of lost ones, and a search for the file that is meant."""
+    make_run(tmp_path / "a", dataset="digits")
+    file = tmp_path / "a" / "config.toml"
+    file.write_text(re.sub(old, new, file.read_text(), count=1))
+    for words in (["compare"], ["train", "--resume"], ["plot"]):
+        assert f"{file}{'' if complaint[0] == ':' else ' '}{complaint}" in refusal(
+            *words, tmp_path / "a"
+        )
+
+
+def test_what_is_given_is_not_blamed_on_the_config(tmp_path):
+    """Guards a search in the file for a mistake of the command line."""
+    make_run(tmp_path / "a", dataset="digits")
+    complaint = refusal("train", "--resume", tmp_path / "a", "--backend", "cpq")
+    assert complaint.startswith("neurosim: unknown backend 'cpq'")
 
 
 def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path):
@@ -356,3 +389,26 @@ def test_fewer_seeds_than_a_folder_holds_leave_the_others_as_they_are(tmp_path: 
     longer = dataclasses.replace(short, epochs=2)
     assert [run.seed for run in plan_missing_seeds(longer, 1, tmp_path / "ep").runs] == [0]
     assert [run.seed for run in plan_missing_seeds(longer, 4, tmp_path / "ep").runs] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("given", "difference"),
+    [
+        ({"backend": "runtime"}, "backend is cpp there and runtime here"),
+        ({"system": "bp"}, "system is ep there and bp here"),
+        ({"hidden": (20, 7)}, "hidden is 20 there and 20 7 here"),
+        ({"train_images": 5}, "train_images is not given there and 5 here"),
+        ({"parameters": {"beta": 0.25}}, "beta is .* there and 0.25 here"),
+    ],
+)
+def test_the_setting_that_keeps_a_folder_from_serving_is_named(
+    given: dict[str, object], difference: str, tmp_path: Path
+) -> None:
+    """Guards a message that leaves the user to guess which setting and which option."""
+    common = {"system": "ep", "dataset": "digits", "hidden": (20,)}
+    plan_missing_seeds(resolve(common), 1, tmp_path)
+    changed = resolve({**common, **given})
+    with pytest.raises(RunFolderError, match=f"{difference}; give .* or another --out$"):
+        plan_missing_seeds(changed, 1, tmp_path)
+    with place_given_by("--runs"), pytest.raises(RunFolderError, match=r"or another --runs$"):
+        plan_missing_seeds(changed, 1, tmp_path)

@@ -21,6 +21,7 @@ from neurosim.reproduce.papers import PAPERS, figure_rows, paper_figure, read_fi
 from neurosim.reproduce.papers_page import render_figures
 from neurosim.reproduce.reproducing import Request
 from neurosim.reproduce.tables import UnknownRowError
+from neurosim.runs.settings import RunSettings
 
 ROOT = Path(__file__).parent.parent
 
@@ -141,6 +142,7 @@ def test_results_pictures_and_pages_are_made_of_runs(
             raise NeurosimError("1 of 2 runs failed: seed-0: weights are not finite")
 
     monkeypatch.setattr(reproducing, "train_missing_seeds", train)
+    monkeypatch.setattr(RunSettings, "load_data", lambda settings: None)
     rows = figure_rows(figure, [*courses])
     files = make_figure(figure, rows, Request(seeds=2, epochs=2, out=out, runs=runs))
     assert [file.name for file in files] == ["mu-ff.json", "mu-ff.png"]
@@ -217,11 +219,16 @@ def test_networks_without_feedback_weights_have_an_accuracy_beside_the_correlati
     assert "| cifar10/urfb-half | 1 | 2 | 37.50 | theta_1 | 0.20 |" in text
 
 
-def test_a_damaged_file_of_results_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("row", "complaint"), [("{}", "no 'row' in it"), ("3", "3 instead of an object")]
+)
+def test_a_damaged_file_of_results_is_named(row: str, complaint: str, tmp_path: Path) -> None:
+    """Guards the words of Python for a file that somebody has to mend."""
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "step.json").write_text('{"mnist/0.1": {}}')
-    with pytest.raises(RunFolderError, match=r"step\.json holds no results"):
+    (tmp_path / "figures" / "step.json").write_text(f'{{"mnist/0.1": {row}}}')
+    with pytest.raises(RunFolderError) as caught:
         read_figures(tmp_path)
+    assert f"step.json holds no results of this version ({complaint})" in str(caught.value)
 
 
 def test_options_that_are_for_tables_are_refused(tmp_path: Path) -> None:

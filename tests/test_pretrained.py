@@ -102,8 +102,14 @@ def test_weights_of_another_network_are_refused(
 def test_an_absent_network_says_what_makes_it(own: Path) -> None:
     with pytest.raises(DataError, match="neurosim pretrained --make ep --dataset mnist"):
         load_pretrained("ep", "mnist")
-    with pytest.raises(DataError, match="did you mean 'digits/ep'"):
-        load_pretrained("epp")
+    for names, complaint in (
+        (("epp",), r"unknown system 'epp'; did you mean 'ep'\? Allowed: .*corinfomax"),
+        (("foo", "mnist"), "unknown system 'foo'; allowed: .*ep"),
+        (("ep", "foo"), "unknown data set 'foo'; allowed: .*digits"),
+    ):
+        with pytest.raises(DataError, match=complaint) as caught:
+            load_pretrained(*names)
+        assert "--make" not in str(caught.value)
 
 
 def test_a_network_is_made_from_a_run(tmp_path: Path, own: Path) -> None:

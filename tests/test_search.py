@@ -11,10 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import call
+from command_line import call, refusal
 
 from neurosim import CorInfoMax, EquilibriumPropagation, load_dataset
-from neurosim.errors import DivergenceError, ParameterError, RunFolderError
+from neurosim.backends import backend_class
+from neurosim.errors import (
+    BuildError,
+    DivergenceError,
+    NeurosimError,
+    ParameterError,
+    RunFolderError,
+)
 from neurosim.models import SYSTEMS
 from neurosim.runs.interrupts import Interrupted
 from neurosim.runs.settings import read_config_file, resolve
@@ -71,6 +78,7 @@ def test_values_of_a_trial_become_parameters() -> None:
         ("alhpa", "did you mean 'alpha'"),
         ("alpha=1:0.1", "lower bound comes first"),
         ("alpha=1:2:3", "write NAME=LOW:HIGH"),
+        ("alpha=", "nothing is given after =; .* or alpha alone"),
         ("alpha=-1:1", "out of"),
         ("alpha=a,b", "is no number"),
         ("decay=2,3", "out of"),
@@ -252,8 +260,8 @@ def test_the_mean_over_seeds_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (trial,) = search(plan, tmp_path / "a", trials=1)["trials"]
     assert list(trial["epochs"].values()) == pytest.approx([30, 60, 70])
     shares[4] = [0.4]
-    (trial,) = search(plan, tmp_path / "b", trials=1)["trials"]
-    assert trial["validation_accuracy"] == 0
+    with pytest.raises(NeurosimError, match="none of 1 trials learnt, the first one diverged"):
+        search(plan, tmp_path / "b", trials=1)
 
 
 @needs_optuna
@@ -272,6 +280,59 @@ def test_settings_that_a_system_refuses_are_no_error(
     assert reached == {0.5: 0.0, 20.0: 60.0}
 
 
+@needs_optuna
+def test_a_search_of_failures_crowns_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Guards settings called best with which nothing was learnt."""
+    monkeypatch.setattr(module, "validation_accuracies", lambda *given: (s for s in (0.9, 0.8)))
+    caplog.set_level("INFO", logger="neurosim")
+    with pytest.raises(NeurosimError, match=r"none of 2 trials learnt, .* in epoch 3; vary other"):
+        search(small_plan("alpha=0.001:1"), tmp_path, trials=2)
+    assert "trial 0: diverged, or had a dead output, in epoch 3; it counts as 0 %" in caplog.text
+    assert not (tmp_path / "best.toml").exists()
+
+
+@needs_optuna
+def test_what_no_trial_can_take_is_refused_before_the_first(
+    tmp_path: Path, course: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a study of refusals, which the corrected command would be refused for."""
+
+    def refuse() -> None:
+        raise BuildError("install it")
+
+    words = ["search", "--dataset", "digits", "--system", "ep", "--epochs", 3, "--out", tmp_path]
+    assert "threads = 0" in refusal(*words, "--threads", 0)
+    assert "--validation 0" in refusal(*words, "--validation", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(backend_class("runtime"), "check_machine", refuse)
+        assert "install it" in refusal(*words, "--backend", "runtime")
+    assert course == []
+    assert call(*words, "--trials", 1).status == 0
+
+
+@needs_optuna
+def test_an_interrupt_brings_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Guards the warning by which Optuna tells of a trial that ended in an error."""
+    import optuna
+
+    def stop(*given: Any) -> Generator[float, None, None]:
+        raise Interrupted(signal.SIGINT)
+        yield
+
+    monkeypatch.setattr(module, "validation_accuracies", stop)
+    optuna.logging.enable_propagation()
+    try:
+        with pytest.raises(Interrupted):
+            search(small_plan(), tmp_path, trials=1)
+    finally:
+        optuna.logging.disable_propagation()
+    assert not [record for record in caplog.records if record.name.startswith("optuna")]
+
+
 def test_the_command_says_how_to_install_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     complaint = call("search", "--dataset", "digits").complaint
@@ -286,6 +347,7 @@ def test_the_command_reports_and_goes_on(
     course: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["search", "--system", "ep", "--dataset", "digits", "--out", tmp_path / "s"]
+    words += ["--epochs", 3]
     said = call(*words, "--trials", 2, "--vary", "alpha=0.001:1").out
     assert "first trial, 0:" in said
     assert "best trial, " in said

@@ -27,10 +27,10 @@ from command_line import (
     wait_until,
 )
 
-from neurosim.errors import ParameterError, RunFolderError
+from neurosim.errors import BuildError, ParameterError, RunFolderError
 from neurosim.runs import seeds as module
 from neurosim.runs import workers
-from neurosim.runs.seed_folder import seed_folders
+from neurosim.runs.seed_folder import prepare_seeds, seed_folders
 from neurosim.runs.seeds import resume_seeds, train_seeds
 from neurosim.runs.settings import read_config_file, resolve
 from neurosim.runs.worker import worker_command
@@ -281,6 +281,24 @@ def test_finished_seeds_say_so_and_are_left_as_they_are(processes, tmp_path, cap
     pytest.importorskip("tensorboard")
     resume_seeds(tmp_path, jobs=1, progress=False, tensorboard=True)
     assert processes["seed-1"] == ["--tensorboard", "--resume", str(tmp_path / "seed-1")]
+
+
+def test_a_start_that_fails_leaves_its_folder_free(tmp_path, monkeypatch):
+    """Guards settings of a start that failed, which the corrected one is refused for."""
+
+    def fail(settings):
+        raise BuildError("no compiler")
+
+    monkeypatch.setattr(module, "_compile", fail)
+    settings = resolve({"dataset": "digits", "hidden": [20]})
+    with pytest.raises(BuildError):
+        train_seeds(settings, [1, 2], tmp_path / "new", jobs=1, progress=False)
+    assert not [*(tmp_path / "new").iterdir()]
+    # one that was there before is kept: --resume needs its settings
+    prepare_seeds(tmp_path / "old", settings, [1])
+    with pytest.raises(BuildError):
+        resume_seeds(tmp_path / "old", jobs=1, progress=False)
+    assert (tmp_path / "old" / "config.toml").exists()
 
 
 def test_no_process_at_a_time_is_refused(tmp_path, monkeypatch):

@@ -683,14 +683,18 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     """Guards against a fresh network in place of the trained one."""
     with pytest.raises(CheckpointError):
         Simulator.load(tmp_path)
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match="there is no such folder; give the folder of a run"):
         Simulator.load(tmp_path / "nowhere")
+    for seed in (10, 9):
+        (tmp_path / f"seed-{seed}").mkdir()
+    with pytest.raises(CheckpointError, match=r"several seeds, 9, 10; give one of them, .*/seed-9"):
+        Simulator.load(tmp_path)
 
 
 def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, shared: Simulator) -> None:
     """Guards against a trace of Python instead of a word on the path."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError):
+    with pytest.raises(RunFolderError, match=r"it is a file; choose another path$"):
         shared.save(tmp_path / "file")
 
 

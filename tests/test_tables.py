@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import call
+from command_line import call, refusal
 
-from neurosim.errors import NeurosimError, ParameterError, RunFolderError
+from neurosim.backends import BACKENDS, backend_class
+from neurosim.errors import BuildError, NeurosimError, ParameterError, RunFolderError
 from neurosim.models import SYSTEMS
 from neurosim.reproduce import PAPERS, STUDIES, TABLES, chosen_rows, costs, measuring, rows_of
 from neurosim.reproduce import reproducing as module
@@ -238,11 +239,26 @@ def test_runs_of_other_settings_are_no_result(tmp_path: Path) -> None:
         result_of(row_named("mnist/csm"), make_runs(tmp_path / "c", "mnist/ep", {0: [0.9]}))
 
 
-def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{}", "no 'row' in it"),
+        ('{"row": 3}', "row is not text"),
+        ("3", "int instead of an object"),
+        (None, "unknown table 'x'"),
+    ],
+)
+def test_a_damaged_result_is_named(content: str | None, complaint: str, tmp_path: Path) -> None:
+    """Guards the words of Python for a file that somebody has to mend."""
+    if content is None:
+        runs = make_runs(tmp_path / "runs", "mnist/ep", {0: [0.9]})
+        result = dataclasses.asdict(result_of(row_named("mnist/ep"), runs))
+        content = json.dumps({**result, "table": "x"})
     (tmp_path / "table1").mkdir()
-    (tmp_path / "table1" / "mnist-ep.json").write_text('{"row": "mnist/ep"}')
-    with pytest.raises(RunFolderError, match=r"mnist-ep\.json holds no result"):
+    (tmp_path / "table1" / "mnist-ep.json").write_text(content)
+    with pytest.raises(RunFolderError) as caught:
         read_results(tmp_path)
+    assert f"mnist-ep.json holds no result of this version ({complaint})" in str(caught.value)
 
 
 def test_the_page_marks_differences_and_names_origins(tmp_path: Path) -> None:
@@ -370,6 +386,52 @@ def test_the_command_writes_results_and_their_page(
     assert (out / "images" / "results-digits.png").stat().st_size > 5000
 
 
+def test_what_no_row_can_be_computed_with_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards the same error for every row and seed, and hours of training before it."""
+
+    def train(*given: Any, **how: Any) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(module, "train_missing_seeds", train)
+    (tmp_path / "file").write_text("")
+    usual = {"--out": tmp_path / "out", "--runs": tmp_path / "runs"}
+    for option, value, complaint in (
+        ("--threads", 0, "threads = 0"),
+        ("--out", tmp_path / "file" / "a", "is a file; choose another --out"),
+        ("--runs", tmp_path / "file", "is a file; choose another --runs"),
+        ("--page", tmp_path / "file" / "p.md", "is a file; choose another --page"),
+    ):
+        words = [word for pair in {**usual, option: value}.items() for word in pair]
+        assert complaint in refusal("reproduce", "digits", *words)
+    words = [word for pair in usual.items() for word in pair]
+    for name in ("digits/digits-bp", "figures/mu-ff"):
+        (tmp_path / "out" / name).parent.mkdir(parents=True)
+        (tmp_path / "out" / f"{name}.json").write_text("3")
+    figure = ("reproduce", "figure", "mu-ff", "--rows", "digits", *words)
+    assert "mu-ff.json holds no results" in refusal(*figure)
+    assert "digits-bp.json holds no result" in refusal("reproduce", "digits", *words)
+    (tmp_path / "out" / "figures" / "mu-ff.json").unlink()
+    assert "there are 1437 images" in refusal(*figure, "--images", 99_999_999)
+    with monkeypatch.context() as patch:
+        patch.setattr(backend_class("runtime"), "check_machine", absent)
+        assert refusal(*figure, "--backend", "runtime") == "neurosim: install it"
+
+
+def absent() -> None:
+    """What a back end says of a machine without its packages."""
+    raise BuildError("install it")
+
+
+def test_the_help_names_every_back_end() -> None:
+    """Guards a back end that a command takes and does not tell of."""
+    for command in ("train", "search", "reproduce"):
+        said = call(command, "--help").out
+        (words,) = re.findall(r"--backend NAME\s+(.*?)see neurosim\s+backends", said, re.DOTALL)
+        assert set(BACKENDS) <= set(re.findall(r"\w+", words))
+
+
 def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*given: Any, **how: Any) -> None:
         raise Interrupted(signal.SIGINT)
@@ -382,9 +444,28 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_options_of_tables_are_refused_for_figures(tmp_path: Path) -> None:
     refused = call("reproduce", "figure", "urfb-linear", "--seeds", "3", "--out", tmp_path)
-    assert "--seeds: urfb-linear is made without runs" in refused.complaint
+    assert "--seeds is for runs, and urfb-linear is made without" in refused.complaint
     assert "--images is for figures" in call("reproduce", "digits", "--images", 50).complaint
     assert "name that, too" in call("reproduce", "--measure", "--rows", "a").complaint
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--list tabel1", "--list lists all tables and figures; leave tabel1 out"),
+        ("--list --rows mnist", "--rows has no effect on the list; leave it out"),
+        ("--list --seeds 3", "--seeds has no effect on the list; leave it out"),
+        ("--rows mnist", "--rows has no effect on the list; name a table or a figure as well"),
+        ("--out here", "--out has no effect on the list; name a table or a figure as well"),
+        *(
+            (f"digits --measure --{option}", f"--{option.split()[0]} has no effect on --measure")
+            for option in ("seeds 3", "epochs 1", "jobs 2", "cluster local", "list", "out here")
+        ),
+    ],
+)
+def test_options_without_effect_are_refused(words: str, complaint: str) -> None:
+    """Guards a list, or times, that somebody takes for those that were asked for."""
+    assert complaint in refusal("reproduce", *words.split())
 
 
 # ------------------------------------------------------------------ costs

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import threading
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from neurosim.files import temporary_path
 from neurosim.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from neurosim.runs.interrupts import Interrupted
 from neurosim.runs.opened import open_run
+from neurosim.runs.seed_folder import forget_seeds, holds_seeds, prepare_seeds
 from neurosim.runs.settings import read_config_file, resolve
 from neurosim.runs.training import resume_training, start_training
 from neurosim.runs.training_run import TrainingRun
@@ -411,6 +414,41 @@ def test_killed_before_the_first_checkpoint_begins_anew(
     assert not (tmp_path / "run" / "checkpoint.npz").exists()
     resume_training(tmp_path / "run", progress=False)
     assert_same_run(tmp_path / "run", finished)
+
+
+def test_a_run_that_was_shown_no_image_is_no_hindrance(
+    tmp_path: Path, finished: Path, killed_after: Callable[..., None]
+) -> None:
+    """Guards a mistake at the start that spoils its folder for the mended one."""
+    for name, again in (("out", train), ("resume", partial(resume_training, progress=False))):
+        killed_after(tmp_path / name, 1, parameters={"mu_ff": (1e-3, 1e-3)})
+        if name == "resume":
+            edit(tmp_path / name, "mu_ff = [\n    0.001,\n    0.001,\n]", mu_ff_of(finished))
+        again(tmp_path / name)
+        assert_same_run(tmp_path / name, finished)
+    killed_after(tmp_path / "trained", 2)
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        train(tmp_path / "trained")
+
+
+def mu_ff_of(folder: Path) -> str:
+    """The learning rates in the saved settings of a run, as they stand there."""
+    (found,) = re.findall(r"mu_ff = \[.*?\]", (folder / "config.toml").read_text(), re.DOTALL)
+    return str(found)
+
+
+def test_folders_of_seeds_are_taken_back_where_none_was_shown_an_image(
+    tmp_path: Path, killed_after: Callable[..., None]
+) -> None:
+    """Guards a folder with settings that a corrected start finds occupied, and lost learning."""
+    settings = resolve({"dataset": "digits", "hidden": (20,)})
+    for out, saved in ((tmp_path / "none", 1), (tmp_path / "some", 2)):
+        prepare_seeds(out, settings, [0, 1])
+        killed_after(out / "seed-0", saved)
+        forget_seeds(out)
+    assert not [*(tmp_path / "none").iterdir()]
+    assert (tmp_path / "some" / "seed-0" / "checkpoint.npz").exists()
+    assert holds_seeds(tmp_path / "some")
 
 
 def test_lost_checkpoints_do_not_begin_anew(folder: Path) -> None:

@@ -15,6 +15,7 @@ from neurosim.errors import ParameterError
 
 __all__ = [
     "Lists",
+    "add_backend",
     "add_circuit_options",
     "add_cluster_options",
     "add_data_folder",
@@ -261,10 +262,19 @@ def add_circuit_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.toml",
         help="settings from a file, e.g. the config.toml of a run",
     )
-    group.add_argument("--backend", help="cpp (compiled, default), cuda (a GPU), genn or "
-                       "runtime (no compiler needed); see neurosim backends")  # fmt: skip
+    add_backend(group)
     group.add_argument("--dtype", help="float32 (default) or float64")
     add_reading_options(parser)
+
+
+def add_backend(group: Any) -> None:
+    """Add the option that chooses the back end to a parser or group."""
+    group.add_argument(
+        "--backend",
+        metavar="NAME",
+        help="cpp (compiled, default), cuda (a GPU), genn or runtime (no compiler needed); see "
+        "neurosim backends",
+    )
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurosim.commands.options import (
+    add_backend,
     add_cluster_options,
     add_data_folder,
     add_list,
@@ -46,6 +47,10 @@ done; pages and figures are made from these files.
 #: Options that are about runs, which some figures do without.
 _OF_RUNS = ("rows", "seeds", "epochs", "images", "jobs", "threads", "backend", "cluster",
             "stretch", "runs", "page")  # fmt: skip
+#: Options that have no effect on a list, and on measured times.
+_NOT_LISTED = ("out", "data_dir", *_OF_RUNS)
+_NOT_MEASURED = ("list", "out", "seeds", "epochs", "images", "jobs", "cluster", "stretch", "runs",
+                 "page")  # fmt: skip
 
 
 def add(commands: Any) -> None:
@@ -66,7 +71,6 @@ def add(commands: Any) -> None:
         "--out",
         type=path,
         metavar="DIR",
-        default=Path("results"),
         help="folder for figures and numbers (default: results)",
     )
     add_data_folder(parser)
@@ -102,7 +106,7 @@ def _add_runs(group: Any) -> None:
         metavar="N",
         help="threads of each run (default: the cores, divided among --jobs; 1 with --measure)",
     )
-    group.add_argument("--backend", help="cpp (default), cuda or runtime")
+    add_backend(group)
     group.add_argument(
         "--runs", type=path, metavar="DIR", help="folder of the runs (default: runs/reproduce)"
     )
@@ -127,8 +131,13 @@ def _run(options: argparse.Namespace) -> int:
     from neurosim.runs.interrupts import Interrupted
 
     if options.measure:
+        _refuse(options, _NOT_MEASURED, "has no effect on --measure; leave it out")
         return _measure(options)
+    if options.list and options.what is not None:
+        raise ParameterError(f"--list lists all tables and figures; leave {options.what} out")
     if options.list or options.what is None:
+        way_out = "leave it out" if options.list else "name a table or a figure as well"
+        _refuse(options, _NOT_LISTED, f"has no effect on the list; {way_out}")
         print(listing(Costs.own(), Costs.shipped()))
         return 0
     if options.what in FIGURES:
@@ -156,6 +165,18 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Refuse options that would be ignored."""
+    for name in names:
+        if getattr(options, name) not in (None, False):
+            raise ParameterError(f"--{name.replace('_', '-')} {why}")
+
+
+def _out(options: argparse.Namespace) -> Path:
+    given: Path = options.out or Path("results")
+    return given
+
+
 def _figure(options: argparse.Namespace) -> Sequence[Path]:
     """Make a figure from runs, or one that needs none, and note how long that took."""
     from neurosim.reproduce import STUDIES, study
@@ -170,11 +191,9 @@ def _figure(options: argparse.Namespace) -> Sequence[Path]:
         rows = figure_rows(figure, options.rows)
         with cluster_from(options) as cluster:
             return make_figure(figure, rows, _request(options, cluster), options.images)
-    for name in _OF_RUNS:
-        if getattr(options, name) is not None:
-            raise ParameterError(f"--{name}: {options.name} is made without runs; leave it out")
+    _refuse(options, _OF_RUNS, f"is for runs, and {options.name} is made without; leave it out")
     begin = time.monotonic()
-    files = study(options.name).make(options.out, options.data_dir)
+    files = study(options.name).make(_out(options), options.data_dir)
     seconds = round(time.monotonic() - begin, 1)
     Costs.own().adding(studies={options.name: seconds}).write(own_file())
     return files
@@ -182,7 +201,8 @@ def _figure(options: argparse.Namespace) -> Sequence[Path]:
 
 def _table(options: argparse.Namespace) -> Sequence[Path]:
     """Train what is missing, and write the page of all results."""
-    from neurosim.reproduce.reproducing import reproduce_rows
+    from neurosim.files import place_given_by
+    from neurosim.reproduce.reproducing import check_place, reproduce_rows
     from neurosim.reproduce.results import read_results
     from neurosim.reproduce.results_figures import write_pages
     from neurosim.reproduce.tables import chosen_rows
@@ -190,10 +210,14 @@ def _table(options: argparse.Namespace) -> Sequence[Path]:
     if options.images is not None:
         raise ParameterError("--images is for figures: rows of tables have all images")
     rows = chosen_rows(options.what, options.rows)
+    page = options.page or _out(options) / "results.md"
+    check_place(page.parent / "images", "--out" if options.page is None else "--page")
+    # a damaged file is told before the first row is trained
+    read_results(_out(options))
     with cluster_from(options) as cluster:
         reproduce_rows(rows, _request(options, cluster))
-    page = options.page or options.out / "results.md"
-    return write_pages(read_results(options.out), page, page.parent / "images")
+    with place_given_by("--out" if options.page is None else "--page"):
+        return write_pages(read_results(_out(options)), page, page.parent / "images")
 
 
 def _request(options: argparse.Namespace, cluster: Cluster | None) -> Request:
@@ -202,7 +226,7 @@ def _request(options: argparse.Namespace, cluster: Cluster | None) -> Request:
 
     return Request(
         seeds=3 if options.seeds is None else options.seeds,
-        out=options.out,
+        out=_out(options),
         runs=options.runs or Path("runs/reproduce"),
         epochs=options.epochs,
         backend=options.backend,

@@ -16,7 +16,7 @@ from neurosim.data import Dataset
 from neurosim.errors import RunFolderError
 from neurosim.learning.simulator import Simulator
 from neurosim.runs.folder import RunFolder
-from neurosim.runs.opened import read_settings
+from neurosim.runs.opened import read_settings, way_on
 from neurosim.runs.settings import RunSettings
 from neurosim.runs.tally import objective_images
 from neurosim.system import PublishedCurve
@@ -120,8 +120,7 @@ class Run:
         """
         if not self.rows:
             raise RunFolderError(
-                f"{self.path} holds no metrics: no epoch is finished; continue the run with "
-                f"neurosim train --resume {self.path}"
+                f"{self.path} holds no metrics: no epoch is finished; {way_on(self.path)}"
             )
         return self.rows
 

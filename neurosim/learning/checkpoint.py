@@ -18,7 +18,7 @@ import json
 import logging
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,9 +163,22 @@ def load_checkpoint(folder: Path) -> tuple[Checkpoint, list[str]]:
             failures.append(f"{name} is {error}")
         else:
             return checkpoint, [f"{failure}; going on from {name}" for failure in failures]
-    raise CheckpointError(
+    raise CheckpointError(_nothing_there(folder, failures))
+
+
+def _nothing_there(folder: Path, failures: Sequence[str]) -> str:
+    if not folder.is_dir():
+        what = "it is a file" if folder.exists() else "there is no such folder"
+        return f"no usable checkpoint in {folder}: {what}; give the folder of a run"
+    seeds = sorted(int(run.name[5:]) for run in folder.glob("seed-*") if run.name[5:].isdecimal())
+    if seeds:
+        return (
+            f"{folder} holds runs with several seeds, {', '.join(map(str, seeds))}; give one of "
+            f"them, e.g. {folder / f'seed-{seeds[0]}'}"
+        )
+    return (
         f"no usable checkpoint in {folder}: {', '.join(failures)}; give the folder of a run "
-        f"that has written one, or start the run anew with another --out"
+        "that has written one, or start the run anew with another --out"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from neurosim.circuit import Circuit
 from neurosim.errors import CheckpointError, ParameterError
-from neurosim.files import storage_error
+from neurosim.files import place_given_by, storage_error
 from neurosim.learning.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -76,11 +76,12 @@ class Saving(Learner):
         if state["position"] and shown is not None:
             state["data"] = shown.digest
         folder = Path(path)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise storage_error(folder, "make the folder", error) from error
-        return save_checkpoint(folder, Checkpoint(arrays, plain_state(state)))
+        with place_given_by("path"):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise storage_error(folder, "make the folder", error) from error
+            return save_checkpoint(folder, Checkpoint(arrays, plain_state(state)))
 
     @classmethod
     def load(

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.backends.cpp.library import cache_folder
+from neurosim.data import DATASETS
 from neurosim.errors import DataError, NeurosimError, near_matches
 from neurosim.learning.simulator import Simulator
-from neurosim.runs.rows import json_object
+from neurosim.models import SYSTEMS
+from neurosim.runs.rows import json_object, values_of
 from neurosim.runs.settings import RunSettings, resolve, settings_from_config
 
 __all__ = ["Pretrained", "load_pretrained", "own_folder", "pretrained_networks", "read_pretrained"]
@@ -178,9 +180,8 @@ def read_pretrained(file: Path) -> Pretrained:
         If the file cannot be read, or holds something else.
     """
     try:
-        values: Mapping[str, Any] = json_object(file.read_bytes())
-        return Pretrained(**values)
-    except (OSError, TypeError, ValueError) as error:
+        return Pretrained(**values_of(Pretrained, json_object(file.read_bytes())))
+    except (OSError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"{file} describes no network of this version ({error}); remove it, and make it anew "
             "by neurosim pretrained --make"
@@ -191,7 +192,14 @@ def _folder_of(system: str, dataset: str) -> Path:
     for folder in (SHIPPED / dataset, own_folder() / dataset):
         if (folder / f"{system}.json").is_file():
             return folder
-    found = {f"{one.dataset}/{one.system}" for one in pretrained_networks()}
+    networks = [*pretrained_networks()]
+    for what, name, known in (
+        ("system", system, {*SYSTEMS, *(one.system for one in networks)}),
+        ("data set", dataset, {*DATASETS, *(one.dataset for one in networks)}),
+    ):
+        if name not in known:
+            raise DataError(f"unknown {what} {name!r}; {near_matches(name, known)}")
+    found = {f"{one.dataset}/{one.system}" for one in networks}
     wanted = f"{dataset}/{system}"
     raise DataError(
         f"no network {wanted} has learnt already; {near_matches(wanted, found)}; make it by "

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim.files import place_given_by
 from neurosim.learning.simulator import Simulator
 from neurosim.pretrained.loading import Pretrained
 from neurosim.runs.folder import RunFolder, make_folder, write_result
@@ -59,7 +60,8 @@ def make_pretrained(
         After a signal, once the run has written its checkpoint.
     """
     folder = runs / f"{settings.dataset}-{settings.system.name}"
-    train_missing_seeds(settings, 1, folder, threads=threads, progress=progress)
+    with place_given_by("--runs"):
+        train_missing_seeds(settings, 1, folder, threads=threads, progress=progress)
     return store(settings, folder / "seed-0", out)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from neurosim.backends.cpp.library import cache_folder
 from neurosim.data import DATASETS
 from neurosim.errors import RunFolderError
+from neurosim.files import place_given_by
 from neurosim.runs.folder import make_folder, write_result
 from neurosim.runs.provenance import processor
 from neurosim.runs.rows import json_object, summary_text
@@ -199,8 +200,9 @@ class Costs:
         RunFolderError
             If it cannot be written.
         """
-        make_folder(file.parent)
-        write_result(file, summary_text(dataclasses.asdict(self)).encode())
+        with place_given_by("NEUROSIM_CACHE"):
+            make_folder(file.parent)
+            write_result(file, summary_text(dataclasses.asdict(self)).encode())
 
     def of(self, row: Timed) -> Cost | None:
         """The fastest way measured for a row on one thread, or else in any way.

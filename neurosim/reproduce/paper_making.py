@@ -57,6 +57,8 @@ def make_figure(
         After a signal, once every run has written its checkpoint.
     """
     out = request.out
+    # a damaged file is told before the first row is trained
+    read_figures(out, [figure.name])
     given = {**request.settings, "train_images": images}
     cut = "" if images is None else f"-{images}-images"
     # all are checked before the first one is trained

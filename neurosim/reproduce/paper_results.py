@@ -14,7 +14,7 @@ from neurosim.errors import RunFolderError
 from neurosim.reproduce.papers import PAPERS, FigureRow, PaperFigure, paper_figure
 from neurosim.runs.folder import RunFolder, make_folder, write_result
 from neurosim.runs.opened import read_settings
-from neurosim.runs.rows import json_object
+from neurosim.runs.rows import json_object, values_of
 from neurosim.runs.seed_folder import seed_folders
 from neurosim.runs.settings import RunSettings
 
@@ -372,8 +372,10 @@ def read_figures(
 def _read(file: Path, figure: PaperFigure) -> list[FigureResult]:
     try:
         values = json_object(file.read_bytes())
-        found = {name: FigureResult(**of_row) for name, of_row in values.items()}
-    except (OSError, TypeError, ValueError, json.JSONDecodeError) as error:
+        found = {
+            name: FigureResult(**values_of(FigureResult, of_row)) for name, of_row in values.items()
+        }
+    except (OSError, TypeError, ValueError, RecursionError) as error:
         raise RunFolderError(
             f"{file} holds no results of this version ({error}); remove it, and make it anew by "
             f"neurosim reproduce figure {figure.name}"

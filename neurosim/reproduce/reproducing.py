@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurosim.errors import NeurosimError, ParameterError
+from neurosim.files import place_given_by, storage_error
+from neurosim.learning.network import check_parallel
 from neurosim.reproduce.results import result_of, write_row
 from neurosim.reproduce.tables import Row
 from neurosim.runs.cluster import Cluster
+from neurosim.runs.computable import check_computable
+from neurosim.runs.folder import make_folder
 from neurosim.runs.missing import plan_missing_seeds, train_missing_seeds
-from neurosim.runs.planned import PlannedSeeds
+from neurosim.runs.planned import PlannedRun, PlannedSeeds
 from neurosim.runs.seeds import RunsFailedError, finish_seeds
 from neurosim.runs.settings import RunSettings
 from neurosim.runs.workers import check_jobs, cluster_options
 
-__all__ = ["Request", "Wanted", "reproduce_rows", "train_wanted"]
+__all__ = ["Request", "Wanted", "check_place", "reproduce_rows", "train_wanted"]
 
 log = logging.getLogger("neurosim")
 
@@ -113,7 +120,8 @@ def train_wanted(
     ParameterError
         If a number is out of range.
     NeurosimError
-        If the cluster is lost.
+        If no run could begin, because of its back end, its images or a folder, or the cluster
+        is lost.
     Interrupted
         After a signal, once every run has written its checkpoint.
     """
@@ -121,6 +129,7 @@ def train_wanted(
     if seeds < 1:
         raise ParameterError(f"--seeds {seeds}: give 1 or more")
     check_jobs(1 if jobs is None else jobs)
+    _check_before(wanted, request)
     failures: list[str] = []
 
     def failed(one: Wanted, error: NeurosimError) -> None:
@@ -133,18 +142,76 @@ def train_wanted(
     for number, one in enumerate(wanted, start=1):
         log.info("%s (%d of %d), %d seeds", one.name, number, len(wanted), seeds)
         try:
-            train_missing_seeds(
-                one.settings,
-                seeds,
-                one.folder,
-                jobs=jobs,
-                threads=request.threads,
-                progress=request.progress,
-            )
+            with place_given_by("--runs"):
+                train_missing_seeds(
+                    one.settings,
+                    seeds,
+                    one.folder,
+                    jobs=jobs,
+                    threads=request.threads,
+                    progress=request.progress,
+                )
             ended(one)
         except NeurosimError as error:
             failed(one, error)
     return failures
+
+
+def check_place(folder: Path, option: str) -> None:
+    """Refuse a folder that cannot be written, before anything is computed for it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; made if missing.
+    option : str
+        The option that names it, for the message.
+
+    Raises
+    ------
+    RunFolderError
+        If it is a file or cannot be written.
+    """
+    with place_given_by(option):
+        make_folder(folder)
+        if not os.access(folder, os.W_OK):
+            error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            raise storage_error(folder, "write in", error)
+
+
+def _check_before(wanted: Sequence[Wanted], request: Request) -> None:
+    """Refuse once what every run would be refused for."""
+    check_place(request.out, "--out")
+    check_place(request.runs, "--runs")
+    left = [one for one in wanted if _is_left(one, request.seeds)]
+    for one in left:
+        if request.cluster is None:
+            check_computable(one.settings, None, request.threads)
+        else:
+            # other machines may have other back ends
+            check_parallel(one.settings.backend, None, request.threads)
+    if request.cluster is None:
+        images = {repr(_data_of(one.settings)): one.settings for one in left}
+        for settings in images.values():
+            settings.load_data()
+
+
+def _is_left(one: Wanted, seeds: int) -> bool:
+    """Whether runs are to be trained; a folder that cannot be read is told when its turn comes."""
+    with contextlib.suppress(NeurosimError):
+        runs = (PlannedRun(one.folder, seed, one.settings.epochs) for seed in range(seeds))
+        return any(run.options() for run in runs)
+    return False
+
+
+def _data_of(settings: RunSettings) -> tuple[Any, ...]:
+    return (
+        settings.dataset,
+        settings.data_dir,
+        settings.train_images,
+        settings.test_images,
+        settings.reading,
+    )
 
 
 def _train_on(
@@ -159,7 +226,8 @@ def _train_on(
     for one in wanted:
         try:
             how = cluster_options(one.settings.backend, None, request.threads)
-            plan = plan_missing_seeds(one.settings, request.seeds, one.folder, how=how)
+            with place_given_by("--runs"):
+                plan = plan_missing_seeds(one.settings, request.seeds, one.folder, how=how)
             planned[one.folder] = one, plan
         except NeurosimError as error:
             failed(one, error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from neurosim.reproduce.tables import TABLES, Row, rows_of
 from neurosim.runs.comparison import published_angles, published_curve
 from neurosim.runs.folder import RunFolder, make_folder, write_result
 from neurosim.runs.groups import Group, Spread, load_groups, run_folders
-from neurosim.runs.rows import json_object
+from neurosim.runs.rows import json_object, values_of
 from neurosim.runs.settings import RunSettings
 
 __all__ = ["Difference", "Result", "compared", "read_results", "result_of", "write_row"]
@@ -354,9 +354,11 @@ def read_results(out: Path) -> list[Result]:
 
 def _read(file: Path) -> Result:
     try:
-        values: Mapping[str, Any] = json_object(file.read_bytes())
-        return Result(**values)
-    except (OSError, TypeError, ValueError, json.JSONDecodeError) as error:
+        result = Result(**values_of(Result, json_object(file.read_bytes())))
+        if result.table not in TABLES:
+            raise ValueError(f"unknown table {result.table!r}")
+        return result
+    except (OSError, TypeError, ValueError, RecursionError) as error:
         raise RunFolderError(
             f"{file} holds no result of this version ({error}); remove it, and make it anew by "
             "neurosim reproduce"

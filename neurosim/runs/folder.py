@@ -17,10 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from neurosim.errors import RunFolderError
-from neurosim.files import append_synced, replace_file, storage_error, temporary_path
+from neurosim.files import another_place, append_synced, replace_file, storage_error, temporary_path
 from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME
 from neurosim.runs.locks import LOCK_NAME, take_lock
 from neurosim.runs.rows import json_object, metrics_line, summary_text
+from neurosim.runs.untrained import forget_untrained
 
 __all__ = ["RunFolder", "default_run_folder", "make_folder", "write_result"]
 
@@ -30,8 +31,8 @@ SUMMARY_NAME = "summary.json"
 LOG_NAME = "log.txt"
 
 _RUN_FILES = {CONFIG_NAME, METRICS_NAME, SUMMARY_NAME, CHECKPOINT_NAME, PREVIOUS_NAME}
-# Files of a run that was killed before it began; nothing is lost with them.
-_LEFTOVERS = {LOCK_NAME, LOG_NAME} | {temporary_path(Path(name)).name for name in _RUN_FILES}
+#: Files of a run that was killed before it began; nothing is lost with them.
+LEFTOVERS = {LOCK_NAME, LOG_NAME} | {temporary_path(Path(name)).name for name in _RUN_FILES}
 
 
 class RunFolder:
@@ -64,7 +65,8 @@ class RunFolder:
         Parameters
         ----------
         path : Path
-            A folder that is absent or empty; missing parents are made.
+            A folder that is absent or empty, or holds a run that was stopped before its
+            first image; missing parents are made.
 
         Returns
         -------
@@ -83,6 +85,7 @@ class RunFolder:
             _refuse_foreign(path)
         folder = cls(path, take_lock(path))
         with folder._closed_on_error():
+            forget_untrained(path, CONFIG_NAME, _RUN_FILES)
             _refuse_occupied(path)
             _refuse_foreign(path)
         return folder
@@ -352,7 +355,7 @@ def make_folder(path: Path) -> None:
     except (FileExistsError, NotADirectoryError) as error:
         raise RunFolderError(
             f"{path} cannot be a run folder: it, or a part of its path, is a file; "
-            f"choose another --out"
+            f"choose {another_place()}"
         ) from error
     except OSError as error:
         raise storage_error(path, "make the run folder", error) from error
@@ -377,8 +380,8 @@ def write_result(path: Path, data: bytes) -> None:
         replace_file(path, data)
     except OSError as error:
         raise RunFolderError(
-            f"cannot write {path}: {error.strerror or error}; make room there or choose another "
-            "--out"
+            f"cannot write {path}: {error.strerror or error}; make room there or choose "
+            f"{another_place()}"
         ) from error
 
 
@@ -391,11 +394,11 @@ def _names_in(path: Path) -> set[str]:
 
 def _refuse_foreign(path: Path) -> None:
     names = _names_in(path)
-    foreign = sorted(names - _LEFTOVERS)
+    foreign = sorted(names - LEFTOVERS)
     if foreign and not names & _RUN_FILES:
         raise RunFolderError(
             f"{path} is not empty and holds no run ({', '.join(foreign[:3])}"
-            f"{', ...' if len(foreign) > 3 else ''}); choose another --out, or empty it"
+            f"{', ...' if len(foreign) > 3 else ''}); choose {another_place()}, or empty it"
         )
 
 
@@ -404,7 +407,7 @@ def _refuse_occupied(path: Path) -> None:
     if present:
         raise RunFolderError(
             f"{path} already holds a run ({', '.join(present)}); go on with it by "
-            f"--resume {path}, or choose another --out"
+            f"--resume {path}, or choose {another_place()}"
         )
 
 

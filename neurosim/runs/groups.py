@@ -16,7 +16,7 @@ from neurosim.data.dataset import NOT_CHECKED, is_other
 from neurosim.errors import ParameterError, RunFolderError
 from neurosim.learning.named_systems import reference_of
 from neurosim.runs.folder import RunFolder
-from neurosim.runs.opened import read_settings
+from neurosim.runs.opened import read_settings, way_on
 from neurosim.runs.seed_folder import seed_folders
 from neurosim.runs.settings import RunSettings
 
@@ -259,9 +259,7 @@ def _read(path: Path) -> _Run:
     config = folder.read_config()
     rows = folder.read_metrics()
     if not rows:
-        raise RunFolderError(
-            f"{path} has not finished an epoch; go on with it: neurosim train --resume {path}"
-        )
+        raise RunFolderError(f"{path} has not finished an epoch; {way_on(path)}")
     contents = _other_contents(config.get("data"))
     given = sorted((k, repr(v)) for k, v in config.items() if k not in _ASIDE)
     return _Run(path, settings, contents, repr((contents, given)), rows)

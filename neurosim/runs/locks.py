@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from neurosim.errors import RunFolderError
-from neurosim.files import storage_error
+from neurosim.files import another_place, storage_error
 
 __all__ = ["LOCK_NAME", "take_lock"]
 
@@ -58,7 +58,7 @@ def _lock_for_this_process(descriptor: int, path: Path) -> None:
         pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
         raise RunFolderError(
             f"{path} is in use by another process (pid {pid}); wait for it to end, stop it, "
-            f"or choose another --out"
+            f"or choose {another_place()}"
         ) from error
     except OSError as error:
         raise storage_error(path, "lock", error) from error

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.errors import ParameterError, RunFolderError
+from neurosim.files import another_place
+from neurosim.learning.named_systems import reference_of
 from neurosim.runs.cluster import Cluster
 from neurosim.runs.planned import PlannedSeeds, plan_resumed_seeds, plan_seeds
-from neurosim.runs.seed_folder import add_seeds, holds_seeds, read_seeds_config
+from neurosim.runs.seed_folder import add_seeds, holds_seeds, seeds_settings
 from neurosim.runs.seeds import finish_seeds
 from neurosim.runs.settings import RunSettings, resolve
 from neurosim.runs.workers import check_jobs, cluster_options, worker_options
@@ -164,14 +166,39 @@ def _by_name(systems: Sequence[str], settings: Mapping[str, Any]) -> dict[str, R
 
 
 def _refuse_other_settings(folder: Path, wanted: RunSettings) -> None:
-    found = resolve({}, read_seeds_config(folder))
+    found = seeds_settings(folder)
     same = dataclasses.replace(
         found,
+        seed=wanted.seed,
         epochs=wanted.epochs,
         data_dir=wanted.data_dir,
         check_output=wanted.check_output,
     )
-    if same != dataclasses.replace(wanted, seed=found.seed):
+    if same != wanted:
         raise RunFolderError(
-            f"{folder} holds runs with other settings than the ones given; give another folder"
+            f"{folder} holds runs with other settings: {_first_difference(same, wanted)}; give "
+            f"the settings of these runs, or {another_place()}"
         )
+
+
+def _first_difference(found: RunSettings, wanted: RunSettings) -> str:
+    there, here = _named(found), _named(wanted)
+    for name in {**here, **there}:
+        if there.get(name) != here.get(name):
+            return f"{name} is {_words(there.get(name))} there and {_words(here.get(name))} here"
+    return "the class of the system is another one"
+
+
+def _named(settings: RunSettings) -> dict[str, Any]:
+    """All settings by the names under which they are given; those of the system after its name."""
+    fields = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    system, reading, preset = (fields.pop(name) for name in ("system", "reading", "preset"))
+    values = {field.name: getattr(system, field.name) for field in dataclasses.fields(system)}
+    name = {"system": reference_of(system), "hidden": values.pop("layers")[1:-1]}
+    return {**name, **fields, **reading.given(), **values, "preset": preset}
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "not given"
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -10,9 +10,10 @@ from neurosim.data import Dataset
 from neurosim.errors import RunFolderError
 from neurosim.learning.simulator import Simulator
 from neurosim.runs.folder import CONFIG_NAME, RunFolder
-from neurosim.runs.settings import RunSettings, resolve, settings_from_config
+from neurosim.runs.saved import saved_settings
+from neurosim.runs.settings import RunSettings
 
-__all__ = ["OpenedRun", "open_run", "read_settings"]
+__all__ = ["OpenedRun", "open_run", "read_settings", "way_on"]
 
 _WAY_OUT = "give the folder that `neurosim train` named at its end"
 
@@ -69,8 +70,7 @@ def read_settings(path: str | Path, *, way_out: str = _WAY_OUT, **given: Any) ->
         raise RunFolderError(f"no run folder {folder}: there is no such folder; {way_out}")
     if not (folder / CONFIG_NAME).exists():
         raise RunFolderError(f"{folder} holds no run: no {CONFIG_NAME} there; {way_out}")
-    config = RunFolder(folder).read_config()
-    return resolve(given, settings_from_config(config, str(folder)))
+    return saved_settings(folder, given)
 
 
 def open_run(
@@ -105,3 +105,27 @@ def open_run(
     settings = read_settings(folder, way_out=way_out, data_dir=data_dir)
     simulator = Simulator.load(folder, backend=settings.backend)
     return OpenedRun(folder, settings, simulator, settings.load_data())
+
+
+def way_on(folder: Path) -> str:
+    """What to do with a run that has not finished an epoch.
+
+    Parameters
+    ----------
+    folder : Path
+        Its folder.
+
+    Returns
+    -------
+    str
+        For an error message: to go on, or of a run that diverged why, and how to mend it.
+
+    Raises
+    ------
+    RunFolderError
+        If its summary is damaged.
+    """
+    diverged = RunFolder(folder).read_summary().get("diverged")
+    if diverged is None:
+        return f"go on with it: neurosim train --resume {folder}"
+    return f"{diverged}; start the new run with another --out"

@@ -15,13 +15,13 @@ from typing import Any
 from neurosim.errors import ParameterError
 from neurosim.runs.folder import CONFIG_NAME, RunFolder, write_result
 from neurosim.runs.provenance import environment
+from neurosim.runs.saved import saved_settings
 from neurosim.runs.seed_folder import (
     prepare_seeds,
     read_seeds,
-    read_seeds_config,
-    read_settings_of,
+    seeds_settings,
 )
-from neurosim.runs.settings import RunSettings, resolve
+from neurosim.runs.settings import RunSettings
 from neurosim.runs.tensorboard import FOLDER_NAME, require_tensorboard
 
 __all__ = ["PlannedRun", "PlannedSeeds", "plan_resumed_seeds", "plan_seeds"]
@@ -98,7 +98,7 @@ class PlannedRun:
     def _is_done(self) -> bool:
         """Whether it has finished with its epochs, or has them on the way to more."""
         run = RunFolder(self.folder)
-        if resolve({}, read_settings_of(self.folder)).epochs > self.epochs:
+        if saved_settings(self.folder).epochs > self.epochs:
             return len(run.read_metrics()) >= self.epochs
         # the summary is written last, after the checkpoint
         return bool(run.read_summary().get("epoch", 0) >= self.epochs)
@@ -118,12 +118,15 @@ class PlannedSeeds:
         Their seeds.
     runs : tuple of PlannedRun
         Those of which something is left.
+    new : bool
+        Whether their folder was made for this plan.
     """
 
     settings: RunSettings
     out: Path
     seeds: tuple[int, ...]
     runs: tuple[PlannedRun, ...]
+    new: bool = False
 
     @property
     def folders(self) -> list[Path]:
@@ -165,7 +168,8 @@ def plan_seeds(
     if tensorboard:
         require_tensorboard()
     prepare_seeds(out, settings, seeds)
-    return _plan(settings, out, seeds, how, tensorboard=tensorboard)
+    planned = _plan(settings, out, seeds, how, tensorboard=tensorboard)
+    return dataclasses.replace(planned, new=True)
 
 
 def plan_resumed_seeds(
@@ -207,7 +211,7 @@ def plan_resumed_seeds(
     if tensorboard:
         require_tensorboard()
     seeds = [seed for seed in read_seeds(path) if only is None or seed in only]
-    settings = resolve(given, read_seeds_config(path))
+    settings = seeds_settings(path, given)
     changes = _options_of(
         settings, given.get("data_dir"), given.get("backend"), given.get("check_output")
     )

@@ -6,27 +6,35 @@ first, so that the runs can be resumed whenever they are stopped.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurosim.errors import RunFolderError
-from neurosim.files import storage_error
-from neurosim.runs.folder import CONFIG_NAME, RunFolder, make_folder, write_result
+from neurosim.files import another_place, storage_error
+from neurosim.runs.folder import (
+    CONFIG_NAME,
+    LEFTOVERS,
+    RunFolder,
+    make_folder,
+    write_result,
+)
 from neurosim.runs.provenance import environment
-from neurosim.runs.settings import RunSettings, settings_from_config
+from neurosim.runs.saved import saved_settings
+from neurosim.runs.settings import RunSettings
 
 __all__ = [
     "add_seeds",
     "finished_epochs",
+    "forget_seeds",
     "holds_seeds",
     "prepare_seeds",
     "read_seeds",
-    "read_seeds_config",
-    "read_settings_of",
     "seed_folders",
+    "seeds_settings",
 ]
 
 #: The list of seeds in the folder.
@@ -90,11 +98,35 @@ def prepare_seeds(out: Path, settings: RunSettings, seeds: Sequence[int]) -> Non
         raise storage_error(out, "list the files in", error) from error
     if occupied:
         raise RunFolderError(
-            f"{out} is not empty; give another --out, or go on with --resume {out}"
+            f"{out} is not empty; give {another_place()}, or go on with --resume {out}"
         )
     # the seeds first: they tell this folder from that of a single run
     _write_list(out, seeds)
     write_result(out / CONFIG_NAME, settings.to_config(environment()).encode())
+
+
+def forget_seeds(out: Path) -> None:
+    """Take back :func:`prepare_seeds` where no run was shown an image.
+
+    Parameters
+    ----------
+    out : Path
+        The folder, in which nothing trains any more. With a trained run, or a file that is
+        none of a run's, it stays as it is.
+    """
+    runs = seed_folders(out)
+    try:
+        for folder in runs:
+            RunFolder.create(folder).close()
+    except RunFolderError:
+        return
+    with contextlib.suppress(OSError):
+        for folder in runs:
+            for name in LEFTOVERS:
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+        for name in (CONFIG_NAME, SEEDS_NAME):
+            (out / name).unlink(missing_ok=True)
 
 
 def add_seeds(path: Path, seeds: Sequence[int]) -> list[int]:
@@ -156,53 +188,34 @@ def read_seeds(path: Path) -> list[int]:
     return list(seeds)
 
 
-def read_seeds_config(path: Path) -> dict[str, Any]:
+def seeds_settings(path: Path, given: Mapping[str, Any] | None = None) -> RunSettings:
     """Settings common to the runs in a folder of :func:`train_seeds`.
 
     Parameters
     ----------
     path : Path
         The folder.
+    given : mapping of str to object, optional
+        Run settings that replace them; None keeps them.
 
     Returns
     -------
-    dict
-        For :func:`neurosim.runs.settings.resolve`.
+    RunSettings
+        Resolved.
 
     Raises
     ------
     RunFolderError
         If there are no settings, or they cannot be read.
+    ParameterError, DataError
+        If this version does not know them.
     """
     if not os.path.lexists(path / CONFIG_NAME):
         raise RunFolderError(
             f"{path} was left before its settings were written, so nothing has been learned; "
             "remove it and start anew"
         )
-    return read_settings_of(path)
-
-
-def read_settings_of(folder: Path) -> dict[str, Any]:
-    """Settings in the ``config.toml`` of a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Of a run, or of several that have settings in common.
-
-    Returns
-    -------
-    dict
-        For :func:`neurosim.runs.settings.resolve`.
-
-    Raises
-    ------
-    RunFolderError
-        If the file is absent or damaged.
-    ParameterError
-        If it names an unknown setting.
-    """
-    return settings_from_config(RunFolder(folder).read_config(), str(folder / CONFIG_NAME))
+    return saved_settings(path, given)
 
 
 def finished_epochs(folder: Path) -> list[dict[str, Any]]:

@@ -18,8 +18,8 @@ from neurosim.runs.interrupts import Interrupted
 from neurosim.runs.planned import PlannedSeeds, plan_resumed_seeds, plan_seeds
 from neurosim.runs.rows import summary_text
 from neurosim.runs.run_log import log_finished
-from neurosim.runs.seed_folder import finished_epochs, read_seeds, read_seeds_config
-from neurosim.runs.settings import RunSettings, resolve
+from neurosim.runs.seed_folder import finished_epochs, forget_seeds, read_seeds, seeds_settings
+from neurosim.runs.settings import RunSettings
 from neurosim.runs.workers import check_jobs, cluster_options, run_workers, worker_options
 
 __all__ = ["RunsFailedError", "finish_seeds", "resume_seeds", "train_seeds"]
@@ -181,7 +181,7 @@ def resume_seeds(
         "backend": backend,
         "check_output": check_output,
     }
-    settings = resolve(given, read_seeds_config(path))
+    settings = seeds_settings(path, given)
     how = _how(settings, len(seeds), jobs, lanes, threads, cluster)
     planned = plan_resumed_seeds(path, given, how=how, tensorboard=tensorboard)
     return finish_seeds([planned], jobs=jobs, progress=progress, cluster=cluster)[0]
@@ -257,10 +257,21 @@ def finish_seeds(
             failures = _train_here(left, jobs or 1, progress, finish)
     except KeyboardInterrupt as stop:
         raise Interrupted.by(stop) from stop
+    except NeurosimError:
+        _take_back(left)
+        raise
     if failures:
+        _take_back(left)
         runs = sum(len(one.seeds) for one in planned)
         raise RunsFailedError(runs, failures)
     return [summaries[one.out] for one in planned]
+
+
+def _take_back(planned: Sequence[PlannedSeeds]) -> None:
+    """Leave no folder that a corrected start would find occupied, and that holds nothing."""
+    for one in planned:
+        if one.new:
+            forget_seeds(one.out)
 
 
 def _train_here(

@@ -7,16 +7,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from neurosim.backends import backend_class
 from neurosim.errors import ParameterError
 from neurosim.learning.checkpoint import CHECKPOINT_NAME, PREVIOUS_NAME, load_checkpoint
-from neurosim.learning.network import check_parallel
+from neurosim.runs.computable import check_computable
 from neurosim.runs.folder import METRICS_NAME, RunFolder
 from neurosim.runs.provenance import environment
 from neurosim.runs.run_log import log_other_versions, log_settings, messages_in
-from neurosim.runs.settings import RunSettings, resolve, settings_from_config
+from neurosim.runs.saved import saved_settings
+from neurosim.runs.settings import RunSettings
 from neurosim.runs.tensorboard import FOLDER_NAME, require_tensorboard
 from neurosim.runs.training_run import TrainingRun
+from neurosim.runs.untrained import has_trained
 
 __all__ = ["resume_training", "start_training"]
 
@@ -71,9 +72,8 @@ def start_training(
     """
     if tensorboard:
         require_tensorboard()
-    _check_until(until)
-    check_parallel(settings.backend, lanes, threads)
-    _check_backend(settings)
+    _check_until(until, settings.epochs)
+    check_computable(settings, lanes, threads)
     data = settings.load_data()
     with RunFolder.create(out) as folder, messages_in(folder):
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
@@ -148,12 +148,13 @@ def resume_training(
     _check_until(until)
     with RunFolder.reopen(path) as folder, messages_in(folder):
         config = folder.read_config()
-        settings = resolve(given, settings_from_config(config, str(path)))
+        settings = saved_settings(path, given)
+        _check_until(until, settings.epochs)
         data = settings.load_data()
         run = TrainingRun(settings, folder, data, progress=progress, lanes=lanes, threads=threads)
         _restore(run)
         if run.simulator.epoch < settings.epochs:
-            _check_backend(settings)
+            check_computable(settings, lanes, threads)
         log_other_versions(config.get("environment"))
         if any(value is not None for value in given.values()):
             folder.write_config(settings.to_config(environment(), data.notes()))
@@ -168,16 +169,14 @@ def resume_training(
         return run.run(until)
 
 
-def _check_until(until: int | None) -> None:
+def _check_until(until: int | None, epochs: int | None = None) -> None:
     if until is not None and until < 1:
         raise ParameterError(f"--until {until}: give an epoch of 1 or more")
-
-
-def _check_backend(settings: RunSettings) -> None:
-    """Refuse what a back end cannot run, or not on this machine, before anything is read."""
-    kind = backend_class(settings.backend)
-    kind.check_circuit(settings.system.circuit(), batch=settings.system.batch)
-    kind.check_machine()
+    if until is not None and epochs is not None and until > epochs:
+        raise ParameterError(
+            f"--until {until}: the run ends after epoch {epochs}; leave --until out, or give "
+            "more --epochs"
+        )
 
 
 def _restore(run: TrainingRun) -> None:
@@ -189,7 +188,13 @@ def _restore(run: TrainingRun) -> None:
     checkpoint, complaints = load_checkpoint(run.folder.path)
     for complaint in complaints:
         log.warning(complaint)
-    run.restore(checkpoint)
+    if has_trained(checkpoint.state):
+        run.restore(checkpoint)
+        return
+    # another rule, or other settings, are no hindrance where nothing has been learnt
+    log.info("the run was stopped before its first image; it begins anew")
+    run.folder.write_metrics([])
+    run.save()
 
 
 def _never_began(folder: RunFolder) -> bool:

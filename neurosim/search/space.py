@@ -106,8 +106,8 @@ def dimensions(system: System, wanted: Sequence[str] = ()) -> tuple[Dimension, .
     Raises
     ------
     ParameterError
-        If a parameter is unknown or no number, bounds are out of its range, or by default
-        there is nothing to vary.
+        If a parameter is unknown or no number, bounds are missing or out of its range, or by
+        default there is nothing to vary.
     """
     infos = describe_parameters(system)
     texts = list(wanted) or [name for name, info in infos.items() if _is_rate(system, name, info)]
@@ -121,6 +121,12 @@ def dimensions(system: System, wanted: Sequence[str] = ()) -> tuple[Dimension, .
         if name not in infos:
             raise ParameterError(
                 f"--vary {name}: {system.name} has no such parameter; {near_matches(name, infos)}"
+            )
+    for name, text in zip(names, texts, strict=True):
+        if "=" in text and not text.partition("=")[2].strip():
+            raise ParameterError(
+                f"--vary {text}: nothing is given after =; write NAME=LOW:HIGH or NAME=A,B,..., or "
+                f"{name} alone for a quarter of its value to four times it"
             )
     if len(set(names)) != len(names):
         raise ParameterError(f"--vary {' '.join(names)}: one is given twice; leave it out")

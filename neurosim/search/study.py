@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.errors import NeurosimError, ParameterError, RunFolderError
+from neurosim.runs.computable import check_computable
 from neurosim.runs.folder import make_folder, write_result
 from neurosim.runs.interrupts import Interrupted, noted_interrupts
 from neurosim.runs.provenance import environment
@@ -149,9 +150,13 @@ def search(
     for name, number in (("trials", trials), ("seeds", plan.seeds)):
         if number < 1:
             raise ParameterError(f"--{name} {number}: give 1 or more")
+    split = split_training(plan.settings.load_data(), plan.held)
     make_folder(out)
     study = _open(plan, storage or f"sqlite:///{(out / 'study.db').absolute()}")
-    split = split_training(plan.settings.load_data(), plan.held)
+    if _finished(study) < trials:
+        # what no trial can take is refused before the study is bound to these settings
+        check_computable(plan.settings, None, threads)
+        _bind(study, plan)
     with noted_interrupts() as caught:
         while _finished(study) < trials and not caught:
             study.optimize(lambda trial: _accuracy(trial, plan, split, caught, threads), n_trials=1)
@@ -161,20 +166,18 @@ def search(
 
 
 def _open(plan: SearchPlan, url: str) -> Any:
-    """The study, made if absent; its first trial is that of the plan's own settings."""
+    """The study, made if absent."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # as a warning it prints the traceback of every error and interrupt that ends a trial
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         storage = _storage(url)
         study = optuna.create_study(
             study_name=_STUDY, storage=storage, load_if_exists=True, direction="maximize"
         )
         identity = study.user_attrs.get("identity")
-        if identity is None:
-            study.set_user_attr("identity", plan.identity())
-            study.enqueue_trial(_begin(plan), skip_if_exists=True)
         begun = len(study.trials)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -190,6 +193,13 @@ def _open(plan: SearchPlan, url: str) -> Any:
     study.sampler = optuna.samplers.TPESampler(seed=plan.settings.seed + begun)
     study.pruner = optuna.pruners.MedianPruner(_PATIENT_TRIALS, _PATIENT_EPOCHS)
     return study
+
+
+def _bind(study: Any, plan: SearchPlan) -> None:
+    """Let a new study be one of this plan; its first trial is that of the plan's own settings."""
+    if "identity" not in study.user_attrs:
+        study.set_user_attr("identity", plan.identity())
+        study.enqueue_trial(_begin(plan), skip_if_exists=True)
 
 
 def _storage(url: str) -> Any:
@@ -244,7 +254,8 @@ def _accuracy(
         return 0.0
     if epoch < settings.epochs:
         trial.set_user_attr("diverged", epoch)
-        accuracy = 0.0
+        log.info("trial %d: %s; it counts as 0 %%", trial.number, _failed(trial))
+        return 0.0
     log.info("trial %d: %.2f %%", trial.number, accuracy)
     return accuracy
 
@@ -271,7 +282,14 @@ def _write(study: Any, plan: SearchPlan, out: Path) -> dict[str, Any]:
     done = study.get_trials(states=(TrialState.COMPLETE,))
     if not done:
         raise NeurosimError("all trials were pruned; give more --trials")
-    best, first = study.best_trial, min(done, key=lambda trial: trial.number)
+    learnt = [trial for trial in done if not _failed(trial)]
+    if not learnt:
+        raise NeurosimError(
+            f"none of {len(done)} trials learnt, the first one {_failed(done[0])}; vary other "
+            "parameters or bounds by --vary, with another --out or --storage"
+        )
+    best = max(learnt, key=lambda trial: trial.value)
+    first = min(done, key=lambda trial: trial.number)
     settings = plan.with_values(best.params)
     summary = {
         "system": settings.system.name,
@@ -286,6 +304,16 @@ def _write(study: Any, plan: SearchPlan, out: Path) -> dict[str, Any]:
     write_result(out / "best.toml", settings.to_config(environment()).encode())
     write_result(out / "search.json", summary_text(summary).encode())
     return summary
+
+
+def _failed(trial: Any) -> str:
+    """Why a complete trial learnt nothing; empty if it did."""
+    if "refused" in trial.user_attrs:
+        return f"was refused: {trial.user_attrs['refused']}"
+    if "diverged" in trial.user_attrs:
+        epoch = trial.user_attrs["diverged"] + 1
+        return f"diverged, or had a dead output, in epoch {epoch}"
+    return ""
 
 
 def _importances(study: Any, done: list[Any]) -> dict[str, float]:
