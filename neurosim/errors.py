@@ -16,11 +16,17 @@ __all__ = [
     "DataError",
     "DivergenceError",
     "FigureError",
+    "MethodError",
     "NeurosimError",
     "ParameterError",
     "RunFolderError",
+    "brief",
+    "counted",
     "near_matches",
 ]
+
+#: Values longer than this are shortened in messages.
+_LONGEST_SHOWN = 80
 
 
 class NeurosimError(Exception):
@@ -37,6 +43,10 @@ class CircuitError(NeurosimError, ValueError):
 
 class DataError(NeurosimError, ValueError):
     """A data set is unknown, absent, unreadable or does not fit the network."""
+
+
+class MethodError(NeurosimError, RuntimeError):
+    """A method of a system that somebody wrote fails, or returns what no system may."""
 
 
 class BuildError(NeurosimError, RuntimeError):
@@ -72,7 +82,8 @@ def near_matches(name: object, allowed: Iterable[str]) -> str:
     Returns
     -------
     str
-        ``"did you mean 'a'? Allowed: a, b, c"`` or ``"allowed: a, b, c"``.
+        ``"did you mean 'a'? Allowed: a, b, c"`` or ``"allowed: a, b, c"``; ``"there are none"``
+        if nothing would have been.
 
     Examples
     --------
@@ -80,9 +91,56 @@ def near_matches(name: object, allowed: Iterable[str]) -> str:
     "did you mean 'epsilon'? Allowed: epsilon, g_l"
     """
     names = sorted(allowed)
+    if not names:
+        return "there are none"
     close = difflib.get_close_matches(str(name), names, n=2, cutoff=0.6)
+    close = close or [other for other in names if other.casefold() == str(name).casefold()]
     listing = ", ".join(names)
     if close:
         guesses = " or ".join(repr(guess) for guess in close)
         return f"did you mean {guesses}? Allowed: {listing}"
     return f"allowed: {listing}"
+
+
+def brief(value: object) -> str:
+    """A value for a message, shortened in the middle if it would not fit on a line.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+
+    Returns
+    -------
+    str
+        As Python writes it, at most 80 characters.
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:
+        # Python does not write out whole numbers of more than 4300 digits
+        return f"a {type(value).__name__} of very many digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:30]}...{text[-10:]}"
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things, in the singular for one.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    what : str
+        One of them; its plural ends in s.
+
+    Returns
+    -------
+    str
+        For example ``"1 epoch"``, ``"2 epochs"``.
+
+    Examples
+    --------
+    >>> counted(1, "image"), counted(0, "image"), counted(5000, "image")
+    ('1 image', '0 images', '5000 images')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
