@@ -19,7 +19,7 @@ from neurosim.learning.network import WeightedNetwork
 from neurosim.learning.resuming import ShownData
 from neurosim.learning.sanity import LearningCheck
 from neurosim.system import System
-from neurosim.system.drawing import noise_key, stage_inputs, training_inputs
+from neurosim.system.drawing import noise_key, scalar_inputs, stage_inputs, training_inputs
 
 __all__ = ["ChunkStats", "Learner", "Onlooker"]
 
@@ -217,7 +217,9 @@ class Learner(WeightedNetwork):
             )
         self._shown = shown
         order = self.epoch_order(len(images))
-        scalars = self.system.cycle_scalars(self._rng("scalars", self.epoch), len(images))
+        scalars = scalar_inputs(
+            self.system, self.circuit, self._rng("scalars", self.epoch), len(images)
+        )
         rates = self.system.rates(self.epoch)
         table, epoch = self.timetable, self.epoch
         at_once = self.system.batch if table.interrupts_images else self.whole_chunk

@@ -30,7 +30,12 @@ from neurosim.learning.inputs import (
 from neurosim.learning.locks import OwnLock
 from neurosim.learning.weights import WeightStore
 from neurosim.system import System
-from neurosim.system.drawing import evaluation_inputs, stage_inputs, training_inputs
+from neurosim.system.drawing import (
+    drawn_weights,
+    evaluation_inputs,
+    stage_inputs,
+    training_inputs,
+)
 from neurosim.system.stages import Stage, Timetable
 
 __all__ = ["WeightedNetwork", "check_parallel", "whole_number"]
@@ -102,9 +107,8 @@ class WeightedNetwork:
         self._building = OwnLock()
         self._warned: set[str] = set()
         self._warn_once("batch", batch_complaint(system))
-        drawn = system.initial_weights(self._rng("weights"))
         self._weights = WeightStore(
-            {name: array.astype(dtype) for name, array in drawn.items()},
+            drawn_weights(system, self.circuit, self._rng("weights"), dtype),
             frozenset(weight.name for weight in self.circuit.weights if weight.symmetric),
             {
                 weight.name: existing_weights(self.circuit, self.circuit.projection(p.projection))
