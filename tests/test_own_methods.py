@@ -254,6 +254,12 @@ def test_parts_hold_what_they_declare(make: Callable[[], Any], words: str) -> No
         make()
 
 
+def test_a_switch_is_no_number_of_epochs() -> None:
+    """Guards True, which Python takes for 1."""
+    with pytest.raises(ParameterError, match=r"epochs = True: give a whole number of 1 or more"):
+        Simulator(Toy(), backend="runtime").fit(X, Y, epochs=True)
+
+
 # ------------------------------------------------------------------ the command line
 
 

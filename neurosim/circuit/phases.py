@@ -31,10 +31,12 @@ def phase_lengths(circuit: Circuit, phases: Mapping[str, int] | None) -> dict[st
     Raises
     ------
     CircuitError
-        If a name is unknown, a length no whole number or negative, or the cycle empty or
-        too long.
+        If these are no lengths by name, a name is unknown, a length no whole number or
+        negative, or the cycle empty or too long.
     """
     lengths = circuit.phase_steps()
+    if phases is not None and not isinstance(phases, Mapping):
+        raise CircuitError(f"phases = {phases!r}: give a dict of steps by the names of phases")
     unknown = sorted(set(phases or {}) - set(lengths))
     if unknown:
         raise CircuitError(f"unknown phase {unknown[0]!r}; allowed: {', '.join(lengths)}")

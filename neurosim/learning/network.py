@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -325,9 +325,10 @@ def whole_number(name: str, number: object, least: int = 1) -> int:
     ParameterError
         If it is not a whole number, or too small.
     """
-    if not isinstance(number, (int, np.integer)) or number < least:
+    whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+    if not whole or cast(int, number) < least:
         raise ParameterError(f"{name} = {number!r}: give a whole number of {least} or more")
-    return int(number)
+    return int(cast(int, number))
 
 
 def _check_system(system: object) -> None:
