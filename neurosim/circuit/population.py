@@ -56,17 +56,17 @@ class Event:
     counted: bool | str = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.counted, bool) and not _LABEL.match(str(self.counted)):
+            raise CircuitError(
+                f"event {self.name!r} is counted as {self.counted!r}; use True, False or plain "
+                "words of letters, digits, single spaces and hyphens, such as 'graded spikes'"
+            )
         check_kinds(self)
         check_part_name("event", self.name)
         if self.moment not in MOMENTS:
             raise CircuitError(
                 f"event {self.name!r} at moment {self.moment!r}; "
                 f"{near_matches(self.moment, MOMENTS)}"
-            )
-        if not isinstance(self.counted, bool) and not _LABEL.match(str(self.counted)):
-            raise CircuitError(
-                f"event {self.name!r} is counted as {self.counted!r}; use True, False or plain "
-                "words of letters, digits, single spaces and hyphens, such as 'graded spikes'"
             )
 
 
