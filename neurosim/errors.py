@@ -1,4 +1,4 @@
-"""The errors neurosim raises for what a user can mend.
+"""The errors neurosim raises for what a user can mend, and its warnings.
 
 Every message names what was given, what is allowed and the way out; the
 command line prints it as one line and exits with status 2.
@@ -6,8 +6,11 @@ command line prints it as one line and exits with status 2.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
 
 __all__ = [
     "BuildError",
@@ -18,12 +21,19 @@ __all__ = [
     "FigureError",
     "MethodError",
     "NeurosimError",
+    "NeurosimWarning",
     "ParameterError",
     "RunFolderError",
     "brief",
     "counted",
     "near_matches",
+    "warn",
+    "warnings_told",
 ]
+
+log = logging.getLogger("neurosim")
+#: Blocks of :func:`warnings_told` that have begun and not ended.
+_blocks: list[object] = []
 
 #: Values longer than this are shortened in messages.
 _LONGEST_SHOWN = 80
@@ -31,6 +41,10 @@ _LONGEST_SHOWN = 80
 
 class NeurosimError(Exception):
     """Base class: something the user can mend, said in one line."""
+
+
+class NeurosimWarning(UserWarning):
+    """Something that goes on, and that the user may not want, said in one line."""
 
 
 class ParameterError(NeurosimError, ValueError):
@@ -67,6 +81,43 @@ class DivergenceError(NeurosimError, ArithmeticError):
 
 class FigureError(NeurosimError, ValueError):
     """A figure is unknown, or this run or system has nothing to show in it."""
+
+
+def warn(message: str, stacklevel: int) -> None:
+    """Warn in one line: in Python as Python does, on the command line by a message.
+
+    Parameters
+    ----------
+    message : str
+        What goes on, and the way out.
+    stacklevel : int
+        Whose line Python shows beside it: 1 is the caller's.
+
+    Warns
+    -----
+    NeurosimWarning
+        Unless within :func:`warnings_told`.
+    """
+    if _blocks:
+        log.warning("%s", message)
+    else:
+        warnings.warn(message, NeurosimWarning, stacklevel=stacklevel + 1)
+
+
+@contextlib.contextmanager
+def warnings_told() -> Iterator[None]:
+    """Say neurosim's warnings through its logger, without a line of code beside them.
+
+    Yields
+    ------
+    None
+        For the length of the block, or of a command that is decorated with this.
+    """
+    _blocks.append(None)
+    try:
+        yield
+    finally:
+        _blocks.pop()
 
 
 def near_matches(name: object, allowed: Iterable[str]) -> str:

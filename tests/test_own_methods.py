@@ -287,3 +287,14 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
     )
     assert "Traceback" in call("equations", f"{file}:Broken", "-v").err
     assert issubclass(MethodError, NeurosimError)
+
+
+def test_the_command_line_warns_in_one_line(tmp_path: Path) -> None:
+    """Guards a warning of Python's, with a line of neurosim's code below it."""
+    options = ("--batch", 100_000, "--hidden", 5, "--backend", "runtime", "--quiet")
+    few = ("--dataset", "digits", "--train-images", 6, "--test-images", 4, "--epochs", 1)
+    result = call("train", *few, *options, "--set", "lambda_=0.999999", "--out", tmp_path / "run")
+    assert result.status == 0, result
+    (line,) = result.err.splitlines()
+    assert line.startswith("neurosim: batches of 100000 images are 5000 times the published 20")
+    assert "(there are only 6)" in line

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from neurosim.commands.options import add_data_folder, add_list, path, shown, whole_number
-from neurosim.errors import ParameterError
+from neurosim.errors import ParameterError, warnings_told
 
 __all__ = ["add", "add_image_options"]
 
@@ -70,6 +70,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     add_data_folder(parser)
 
 
+@warnings_told()
 def _run(options: argparse.Namespace) -> int:
     from neurosim.backends import check_choices
     from neurosim.recording import RecordingSize

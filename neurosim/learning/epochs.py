@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import warnings
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.backends.interface import Backend, Chunk, ChunkResult, Weights
-from neurosim.errors import DataError, NeurosimError
+from neurosim.errors import DataError, NeurosimError, warn
+from neurosim.learning.inputs import batch_complaint
 from neurosim.learning.locks import OwnLock
 from neurosim.learning.network import WeightedNetwork
 from neurosim.learning.resuming import ShownData
@@ -195,7 +195,7 @@ class Learner(WeightedNetwork):
 
     def _begin_epoch(self) -> None:
         if self.position or self.between:
-            warnings.warn(
+            warn(
                 f"epoch {self.epoch + 1} was interrupted after image {self.position} and begins "
                 "anew; to go on with it, give the same images and fit(..., resume=True)",
                 stacklevel=3,
@@ -216,6 +216,7 @@ class Learner(WeightedNetwork):
                 "begin anew (fit without resume=True)"
             )
         self._shown = shown
+        self._warn_once("batch", batch_complaint(self.system, len(images)))
         order = self.epoch_order(len(images))
         scalars = scalar_inputs(
             self.system, self.circuit, self._rng("scalars", self.epoch), len(images)

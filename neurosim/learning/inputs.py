@@ -140,13 +140,15 @@ def check_lengths(images: NDArray[Any], targets: NDArray[Any]) -> None:
 _FAR_ABOVE = 2.5
 
 
-def batch_complaint(system: System) -> str:
+def batch_complaint(system: System, images: int) -> str:
     """What to say of a batch so large that its updates are too long.
 
     Parameters
     ----------
     system : System
         Its rates are those of one image where it names a published batch.
+    images : int
+        Images of an epoch.
 
     Returns
     -------
@@ -156,10 +158,12 @@ def batch_complaint(system: System) -> str:
     usual = system.published_batch
     if usual is None or system.batch <= _FAR_ABOVE * usual:
         return ""
-    times = system.batch / usual
+    ratio = system.batch / usual
+    times = f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.3g}"
+    only = f" (there are only {images})" if system.batch > images else ""
     return (
-        f"batches of {system.batch} images are {times:.3g} times the published {usual}; rates are "
-        f"those of one image, so an update is {times:.3g} times as long and learning may fail: "
+        f"batches of {system.batch} images are {times} times the published {usual}{only}; rates "
+        f"are those of one image, so an update is {times} times as long and learning may fail: "
         "lower the rates, or take a smaller batch"
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any, Self, cast
 
 import numpy as np
@@ -18,11 +17,10 @@ from neurosim.circuit import Circuit
 from neurosim.circuit.phases import phase_lengths
 from neurosim.circuit.readouts import with_readouts
 from neurosim.data.scaling import scale_complaint
-from neurosim.errors import CircuitError, DataError, ParameterError
+from neurosim.errors import CircuitError, DataError, ParameterError, warn
 from neurosim.learning.inputs import (
     as_images,
     as_targets,
-    batch_complaint,
     check_lengths,
     output_range,
     range_complaint,
@@ -70,11 +68,6 @@ class WeightedNetwork:
     CircuitError
         If the circuit takes other inputs than images, targets and what the system draws,
         cannot learn in batches as large as the system's, or does not fit its stages.
-
-    Warns
-    -----
-    UserWarning
-        If the batch is far above the published one.
     """
 
     def __init__(
@@ -106,7 +99,6 @@ class WeightedNetwork:
         self._analysis: Backend | None = None
         self._building = OwnLock()
         self._warned: set[str] = set()
-        self._warn_once("batch", batch_complaint(system))
         self._weights = WeightStore(
             drawn_weights(system, self.circuit, self._rng("weights"), dtype),
             frozenset(weight.name for weight in self.circuit.weights if weight.symmetric),
@@ -300,7 +292,7 @@ class WeightedNetwork:
     def _warn_once(self, about: str, complaint: str) -> None:
         if complaint and about not in self._warned:
             self._warned.add(about)
-            warnings.warn(complaint, stacklevel=4)
+            warn(complaint, stacklevel=4)
 
 
 def whole_number(name: str, number: object, least: int = 1) -> int:
