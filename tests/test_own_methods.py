@@ -135,7 +135,7 @@ MISFITS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "no scalar": ("cycle_scalars", {}, r"no 'gain', .*of shape \(n,\)"),
     "another": ("cycle_scalars", {"gian": [1.0]}, r"'gian', .*did you mean 'gain'\?"),
-    "few": ("cycle_scalars", {"gain": [1.0]}, r"'gain' of shape \(1,\) for n = 11 images"),
+    "few": ("cycle_scalars", {"gain": [1.0]}, r"'gain' of shape \(1,\) for 11 images"),
 }
 
 
@@ -298,3 +298,37 @@ def test_the_command_line_warns_in_one_line(tmp_path: Path) -> None:
     (line,) = result.err.splitlines()
     assert line.startswith("neurosim: batches of 100000 images are 5000 times the published 20")
     assert "(there are only 6)" in line
+
+
+#: Contradictions on the command line, and how they are refused.
+TOGETHER = {
+    "--batch 10 --set batch=20": "--batch 10 and --set batch=20 are the same parameter; give one",
+    "--event-threshold 0 --set event_threshold=1": "--event-threshold 0 and --set event_threshold",
+    "--set beta=1 --set beta=2": "--set beta=1 and --set beta=2 contradict each other",
+}
+
+
+@pytest.mark.parametrize("options", TOGETHER)
+def test_contradictions_are_refused(options: str) -> None:
+    """Guards an option that is dropped in silence."""
+    assert TOGETHER[options] in refusal("train", "--dataset", "digits", *options.split())
+
+
+def test_hidden_layers_that_a_system_does_not_take_are_refused(tmp_path: Path) -> None:
+    """Guards --hidden for a system of one layer, which would train without them."""
+    file = tmp_path / "mine.py"
+    preset = "Preset(hidden=(), epochs=1, parameters={}, source='here')"
+    file.write_text(
+        OWN.replace("import sys", "import sys\nfrom neurosim.system import Preset").replace(
+            "    def circuit", f"    preset = classmethod(lambda *_: {preset})\n    def circuit"
+        )
+    )
+    message = refusal("train", "--system", f"{file}:Broken", "--dataset", "digits", "--hidden", 30)
+    assert "--hidden 30: the hidden layers of 'broken' are none; leave --hidden out" in message
+
+
+def test_a_nudge_without_its_phase_is_refused(tmp_path: Path) -> None:
+    """Guards a number that changes nothing, and "invalid float value"."""
+    given = ("record", tmp_path, "--out", tmp_path / "a.nc", "--free-only", "--beta")
+    assert "in which --beta 0.5 would act; give one of them" in refusal(*given, 0.5)
+    assert "argument --beta: give a number, not 'x'" in refusal(*given, "x")

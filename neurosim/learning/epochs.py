@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.backends.interface import Backend, Chunk, ChunkResult, Weights
-from neurosim.errors import DataError, NeurosimError, warn
+from neurosim.errors import DataError, NeurosimError, counted, warn
 from neurosim.learning.inputs import batch_complaint
 from neurosim.learning.locks import OwnLock
 from neurosim.learning.network import WeightedNetwork
@@ -211,9 +211,9 @@ class Learner(WeightedNetwork):
             self.position and self._shown is not None and not self._shown.is_same(shown)
         ):
             raise DataError(
-                f"epoch {self.epoch + 1} was interrupted after image {self.position}, and these "
-                f"{len(images)} images are not those that it began with; give the same ones, or "
-                "begin anew (fit without resume=True)"
+                f"epoch {self.epoch + 1} was interrupted after image {self.position}, and what is "
+                f"given ({counted(len(images), 'image')}) is not what it began with; give the same "
+                "images, or begin anew (fit without resume=True)"
             )
         self._shown = shown
         self._warn_once("batch", batch_complaint(self.system, len(images)))

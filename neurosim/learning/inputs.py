@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurosim.circuit import Circuit
 from neurosim.circuit.parser import parse_equations
 from neurosim.data import one_hot
-from neurosim.errors import DataError
+from neurosim.errors import DataError, counted
 from neurosim.system import System
 
 __all__ = [
@@ -133,7 +133,10 @@ def check_lengths(images: NDArray[Any], targets: NDArray[Any]) -> None:
         If their numbers differ.
     """
     if len(images) != len(targets):
-        raise DataError(f"{len(images)} images but {len(targets)} labels; one label per image")
+        raise DataError(
+            f"{counted(len(images), 'image')} but {counted(len(targets), 'label')}; one label per "
+            "image"
+        )
 
 
 #: Batches this many times the published one are warned of.

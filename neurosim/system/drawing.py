@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.circuit import Circuit, CycleInput
-from neurosim.errors import CircuitError, near_matches
+from neurosim.errors import CircuitError, counted, near_matches
 from neurosim.system.base import System
 
 __all__ = ["GIVEN", "drawn_inputs", "drawn_weights", "evaluation_inputs", "noise_key",
@@ -145,10 +145,11 @@ def scalar_inputs(system: System, circuit: Circuit, rng: np.random.Generator, n:
                 f"{owner} returns no {name!r}, an input of circuit {circuit.name!r}; let it return "
                 "one number per image, of shape (n,)"
             )
-        if arrays[name].shape != (n,) or not np.isfinite(arrays[name]).all():
+        array = arrays[name]
+        if array.shape != (n,) or not np.isfinite(array).all():
             raise CircuitError(
-                f"{owner} returns {name!r} of shape {arrays[name].shape} for n = {n} images; give "
-                f"finite numbers of shape ({n},)"
+                f"{owner} returns {name!r} of shape {array.shape} for {counted(n, 'image')}; "
+                f"give finite numbers of shape ({n},)"
             )
     return arrays
 
