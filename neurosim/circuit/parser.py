@@ -49,6 +49,11 @@ _ELSEWHERE = (
     (r"(?<![<>=!])=(?!=)", "=", "=="),
     (r"\?", "?", "int(condition)"),
 )
+#: What expressions are made of.
+_KNOWN = (
+    ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name,
+    ast.Constant, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+)  # fmt: skip
 _BITWISE = ((ast.BitXor, "^", "**"), (ast.BitAnd, "&", "and"), (ast.BitOr, "|", "or"))
 
 
@@ -241,6 +246,12 @@ def expression_complaint(text: str) -> str:
                 return f"cannot be read; write {instead!r} for {found!r}"
         return f"cannot be read: {error.msg}"
     for node in nodes:
+        if isinstance(node, ast.IfExp):
+            return "cannot be read; write 'int(c)*a + int(not c)*b' for 'a if c else b'"
+        if not isinstance(node, _KNOWN) or (
+            isinstance(node, ast.Constant) and not isinstance(node.value, (int, float))
+        ):
+            return f"holds {ast.unparse(node)!r}, which is no number, name, function or operator"
         if not isinstance(node, ast.BinOp):
             continue
         for kind, found, instead in _BITWISE:
