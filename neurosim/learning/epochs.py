@@ -211,9 +211,9 @@ class Learner(WeightedNetwork):
             self.position and self._shown is not None and not self._shown.is_same(shown)
         ):
             raise DataError(
-                f"epoch {self.epoch + 1} was interrupted after image {self.position}, and what is "
-                f"given ({counted(len(images), 'image')}) is not what it began with; give the same "
-                "images, or begin anew (fit without resume=True)"
+                f"epoch {self.epoch + 1} was interrupted after image {self.position}, and the "
+                f"{counted(len(images), 'image')} given are not those that it began with; give the "
+                "same ones, or begin anew (fit without resume=True)"
             )
         self._shown = shown
         self._warn_once("batch", batch_complaint(self.system, len(images)))
