@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import inspect
 import logging
 import pickle
@@ -188,6 +189,7 @@ def test_an_exception_below_a_method_of_neurosim_names_the_users() -> None:
 def test_other_arguments_than_neurosim_gives_are_named() -> None:
     """Guards a method that is never entered, so that no line of it was reached."""
 
+    @functools.cache
     def cycle_scalars(self: Any, n: int) -> Any:
         return {}
 

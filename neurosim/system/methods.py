@@ -8,6 +8,7 @@ is checked to be of the kind that :class:`~neurosim.system.System` promises.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
@@ -214,7 +215,7 @@ def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _definition(method: Callable[..., Any]) -> str:
-    code = getattr(method, "__code__", None)
+    code = getattr(inspect.unwrap(method), "__code__", None)
     where = f"{Path(code.co_filename).name}:{code.co_firstlineno}, " if code else ""
     return f"{where}{getattr(method, '__name__', method)}"
 
