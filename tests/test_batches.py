@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from neurosim import CorInfoMax, Simulator
 from neurosim.backends.chunks import Chunk
 from neurosim.backends.cpp.lanes import check_lane_memory, images_in_flight
 from neurosim.circuit import Circuit
-from neurosim.errors import CircuitError, ParameterError
+from neurosim.errors import CircuitError, NeurosimWarning, ParameterError
+from neurosim.learning.inputs import batch_complaint
 from neurosim.models import EquilibriumPropagation
 
 IMAGES, BATCH = 13, 4
@@ -126,13 +126,15 @@ def test_a_run_goes_on_with_its_batches(task: Task, tmp_path: Path) -> None:
 # ------------------------------------------------------------------ warnings and refusals
 
 
-def test_batches_far_above_the_published_one_are_warned_of() -> None:
+def test_batches_far_above_the_published_one_are_warned_of(task: Task) -> None:
     """Guards a silent failure: an update five times as long does not learn."""
-    with pytest.warns(UserWarning, match=r"batches of 100 images are 5 times the published 20"):
-        Simulator(CorInfoMax(layers=(4, 3, 2), batch=100), backend="runtime")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        Simulator(CorInfoMax(layers=(4, 3, 2), batch=20), backend="runtime")
+    words = r"batches of 100 images are 5 times the published 20 \(there are only 13\); rates are"
+    with pytest.warns(NeurosimWarning, match=words) as told:
+        Simulator(deep_system(batch=100), backend="runtime").fit(*task, progress=False)
+    (own,) = (warning for warning in told if warning.category is NeurosimWarning)
+    assert own.filename == __file__
+    assert batch_complaint(CorInfoMax(batch=20), 5) == ""
+    assert "5000 times the published 20;" in batch_complaint(CorInfoMax(batch=100_000), 200_000)
 
 
 @pytest.mark.parametrize("batch", [0, -1, 1.5, True, "20"])

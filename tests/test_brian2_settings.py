@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import importlib
 import logging
 import os
@@ -234,6 +235,17 @@ def test_a_mistake_in_a_circuit_is_one_line(shown: list[str], code: str, word: s
     with pytest.raises(CircuitError, match=word) as caught:
         run_broken(code)
     assert "\n" not in str(caught.value)
+    assert shown == []
+
+
+def test_what_is_built_and_never_run_is_deleted_in_silence(shown: list[str]) -> None:
+    """Guards a warning for every object beside an error that comes after the build."""
+    with open_backend("runtime", symmetric_circuit(), **OPENED) as backend:
+        chunk = dataclasses.replace(symmetric_problem(), parameters={"joined.nu": 1.0})
+        with pytest.raises(CircuitError, match=r"no parameter 'joined\.nu'"):
+            backend.run(chunk)
+    del backend
+    gc.collect()
     assert shown == []
 
 

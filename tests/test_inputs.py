@@ -175,7 +175,7 @@ def test_colours_that_come_last_are_refused_with_the_way_out() -> None:
         (np.zeros((2, 3)), r"target row 0 gives all outputs the rate 0 \(and 1 other rows"),
         ([[0, 1, 0], [0.5, 0.5, 0.5]], r"target row 1 gives all outputs the rate 0\.5"),
         ([0, 1, 2], r"2 images but 3 labels"),
-        ([0], r"2 images but 1 labels"),
+        ([0], r"2 images but 1 label;"),
         ([], r"give whole class numbers|0 labels"),
         ([[0, 1, 0], [1]], r"labels of shape \(n,\) or \(n, 3\) are needed"),
         (np.ma.masked_array([0, 1], mask=[False, True]), r"labels: 1 values are masked"),

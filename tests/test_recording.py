@@ -470,7 +470,12 @@ def test_what_cannot_be_recorded_is_said_in_one_line(
         ({"ids": [1]}, "each of the 3 images"),
         ({"ids": [[1], [2, 3]]}, "ids: give whole numbers in one row"),
         ({"layer": 1, "neurons": [[1], [2, 3]]}, "give whole numbers in one row"),
+        ({"layer": "1"}, "layer = '1': give a whole number, or None for all layers"),
+        ({"layer": True}, "layer = True: give a whole number"),
         ({"memory_limit": 10}, "memory_limit.*name a file"),
+        ({"memory_limit": -1}, "memory_limit = -1: give a number of bytes"),
+        ({"phases": ["nudged"]}, r"phases = \['nudged'\]: give a dict, such as .*'nudged': 0"),
+        ({"inputs": 1.0}, r"inputs = 1\.0: give a dict, such as"),
         ({"inputs": {"beta": float("nan")}}, "beta = nan; give one finite number"),
         ({"inputs": {"beta": "1"}}, "beta = '1'; give one finite number"),
         ({"inputs": {"beta": [1.0] * 3}}, r"beta = \[1.0, 1.0, 1.0\]; give one finite number"),
@@ -485,6 +490,8 @@ def test_what_cannot_be_recorded_is_said_in_one_line(
             simulator.record(x, y, **how)
     with pytest.raises(CircuitError, match=r"'nudge'.*nudged"):
         simulator.record(x, y, phases={"nudge": 0})
+    with pytest.raises(CircuitError, match=r"phases = \['nudged'\]: give a dict of steps"):
+        recording_size(simulator, 3, phases=["nudged"])  # type: ignore[arg-type]
     with pytest.raises(CircuitError, match="not all 0"):
         simulator.record(x, y, phases={"free": 0, "nudged": 0})
     with pytest.raises(DataError, match=r"'nudged' is no phase of an evaluation.*give labels"):

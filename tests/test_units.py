@@ -173,6 +173,5 @@ def test_an_unknown_name_is_refused_where_it_stands(
 
 def test_an_equation_that_is_no_mathematics_is_refused_by_population() -> None:
     """Guards against a bare SyntaxError that names no place."""
-    circuit = changed(small_system().circuit(), "g_B*(v_B - u) : 1", "g_B*(v_B - u : 1")
     with pytest.raises(CircuitError, match=r"\bpyramidal_1\b"):
-        build_network(circuit, 2)
+        changed(small_system().circuit(), "g_B*(v_B - u) : 1", "g_B*(v_B - u : 1")

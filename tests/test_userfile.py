@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -160,8 +162,10 @@ class Bare(System):
         (CLASHING, "{file}:Slower", r"is called 'corinfomax', as one of neurosim's own"),
         (UNNAMED, "{file}:Slower", r"is called 'My Rule'; use small letters"),
         (BARE, "{file}:Bare", r"is not complete: it lacks .*circuit.*title, citation"),
-        ("1/0", "{file}:Slower", r"cannot be run: ZeroDivisionError: division by zero"),
-        ("def", "{file}:Slower", r"cannot be run: SyntaxError"),
+        ("1/0", "{file}:Slower", r"rules\.py:1 cannot be run: ZeroDivisionError: division by zero"),
+        ("\ndef", "{file}:Slower", r"rules\.py:2 cannot be run: SyntaxError"),
+        ("raise SystemExit(3)", "{file}:Slower", r"rules\.py:1 cannot be run: SystemExit: 3$"),
+        ("", "{file}:Slower", r"no system of that name there; there are none$"),
         ("import absent_module", "{file}:Slower", r"cannot be run: ModuleNotFoundError"),
     ],
 )
@@ -174,6 +178,22 @@ def test_files_that_hold_no_usable_system_are_refused_in_one_line(
     message = refusal("train", "--system", reference.format(file=file), *FEW)
     assert re.search(words, message), message
     assert str(tmp_path) in message
+
+
+def test_a_file_may_import_what_lies_beside_it(tmp_path: Path) -> None:
+    """Guards files in several parts, and two folders whose parts have the same names."""
+    path = list(sys.path)
+    for brake in ("0.5", "0.25"):
+        folder = tmp_path / brake
+        folder.mkdir()
+        (folder / "beside.py").write_text(RULE.replace("1.0", brake))
+        file = folder / "rules.py"
+        file.write_text("from beside import Slower\nclass Own(Slower):\n    name = 'own'\n")
+        found = system_named(f"{file}:Own")
+        assert found().brake == float(brake)
+        assert pickle.loads(pickle.dumps(found())) == found()
+        assert reference_of(found()) == f"{file}:Own"
+    assert sys.path == path
 
 
 def test_a_file_that_is_no_python_file_is_refused(tmp_path: Path) -> None:

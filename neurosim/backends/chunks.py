@@ -15,7 +15,7 @@ from neurosim.circuit import Circuit, Population, Projection
 from neurosim.circuit.gathering import learning_parts, learns_at_once
 from neurosim.circuit.kept import kept_by_events
 from neurosim.circuit.phases import phase_lengths
-from neurosim.errors import CircuitError, DataError, ParameterError, near_matches
+from neurosim.errors import CircuitError, DataError, ParameterError, counted, near_matches
 
 __all__ = [
     "Chunk",
@@ -154,7 +154,7 @@ def check_chunk(circuit: Circuit, chunk: Chunk, max_cycles: int) -> dict[str, in
 def _check_inputs(circuit: Circuit, chunk: Chunk, max_cycles: int) -> None:
     cycles = chunk.cycles if chunk.inputs else 0
     if not 1 <= cycles <= max_cycles:
-        raise DataError(f"a chunk of {cycles} images; this build runs 1 to {max_cycles}")
+        raise DataError(f"a chunk of {counted(cycles, 'image')}; this build runs 1 to {max_cycles}")
     names = [item.name for item in circuit.inputs]
     unknown = sorted(set(chunk.inputs) - set(names))
     if unknown:
@@ -365,5 +365,10 @@ def log_run(backend: str, chunk: Chunk, seconds: float, how: str = "") -> None:
     """
     learnt = f"learnt, batches of {chunk.batch}" if chunk.learning else "shown"
     log.debug(
-        "%s: %d images %s in %.2f s%s", backend, chunk.cycles, learnt, seconds, how and f", {how}"
+        "%s: %s %s in %.2f s%s",
+        backend,
+        counted(chunk.cycles, "image"),
+        learnt,
+        seconds,
+        how and f", {how}",
     )

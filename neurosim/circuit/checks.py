@@ -22,6 +22,7 @@ from neurosim.circuit.parts import (
     Weight,
     WeightPart,
 )
+from neurosim.circuit.syntax import check_syntax
 from neurosim.circuit.weights import weight_shape
 from neurosim.errors import CircuitError, near_matches
 
@@ -53,6 +54,7 @@ def check_circuit(circuit: Assembly) -> None:
         check_gathering(projection)
         check_order(circuit, projection)
     check_declarations(circuit)
+    check_syntax(circuit)
     for weight in circuit.weights:
         for part in weight.parts:
             _check_weight_part(circuit, weight, part)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from neurosim.circuit.assembly import Assembly
 from neurosim.circuit.checks import check_circuit
 from neurosim.circuit.identity import compiled_structure
+from neurosim.circuit.kinds import check_kinds
 from neurosim.circuit.lookup import with_part
 from neurosim.circuit.parts import (
     CycleInput,
@@ -78,6 +79,7 @@ class Circuit(Assembly):
     """
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         # a frozen dataclass can only be filled in this way
         object.__setattr__(self, "weights", all_weights(self))
         check_circuit(self)

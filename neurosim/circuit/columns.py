@@ -7,7 +7,7 @@ import re
 from neurosim.circuit.assembly import Assembly
 from neurosim.circuit.code import Code, circuit_code
 from neurosim.circuit.parts import Projection
-from neurosim.errors import CircuitError
+from neurosim.errors import CircuitError, counted
 
 __all__ = ["check_columns"]
 
@@ -34,7 +34,7 @@ def check_columns(circuit: Assembly) -> None:
                 if size != item.width:
                     raise CircuitError(
                         f"{code.place} reads column {cell} of the input {item.name!r}, which has "
-                        f"{item.width} columns for {size} cells; declare "
+                        f"{counted(item.width, 'column')} for {counted(size, 'cell')}; declare "
                         f"CycleInput({item.name!r}, {size})"
                     )
 

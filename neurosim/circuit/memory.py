@@ -6,6 +6,7 @@ results would depend on how many images a run shows at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from neurosim.circuit.assembly import Assembly
@@ -22,7 +23,7 @@ from neurosim.circuit.parser import (
     reads_outside,
 )
 from neurosim.circuit.parts import Event, Population, Projection
-from neurosim.errors import CircuitError
+from neurosim.errors import CircuitError, near_matches
 
 __all__ = ["check_memory"]
 
@@ -82,6 +83,12 @@ def _check_time(circuit: Assembly) -> None:
                 raise CircuitError(
                     f"{code.place} reads {name!r}, which goes on from image to image within a "
                     f"chunk only, so results would depend on the chunks; use {instead}"
+                )
+        for called in re.findall(r"\b(\w+)\s*\(\s*cycle_time\b", code.text):
+            if called not in tables:
+                raise CircuitError(
+                    f"{code.place} calls {called}(cycle_time, ...), which is no input with "
+                    f"columns of circuit {circuit.name!r}; {near_matches(called, tables)}"
                 )
         if reads_outside(code.text, "cycle_time", tables):
             raise CircuitError(

@@ -8,6 +8,7 @@ which names and units there are: a circuit's checks and its build do.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 import re
@@ -21,10 +22,12 @@ __all__ = [
     "Statement",
     "canonical",
     "dependencies",
+    "expression_complaint",
     "identifiers",
     "parse_equations",
     "parse_statements",
     "reads_outside",
+    "without_comments",
 ]
 
 Kind = Literal["differential", "subexpression", "parameter"]
@@ -37,6 +40,21 @@ _ASSIGNMENT = re.compile(rf"\s*({_NAME})\s*([-+*/%]?=)(?!=)\s*(\S.*?)\s*\Z", re.
 _IDENTIFIER = re.compile(rf"(?<![\w.]){_NAME}")
 _TOKEN = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|\w+|\*\*|//|[<>=!]=|[^\w\s]")
 _WORDS = frozenset({"and", "or", "not", "True", "False"})
+
+#: What other languages write, and what equations say instead.
+_ELSEWHERE = (
+    ("&&", "&&", "and"),
+    (r"\|\|", "||", "or"),
+    (r"!(?!=)", "!", "not"),
+    (r"(?<![<>=!])=(?!=)", "=", "=="),
+    (r"\?", "?", "int(condition)"),
+)
+#: What expressions are made of.
+_KNOWN = (
+    ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name,
+    ast.Constant, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+)  # fmt: skip
+_BITWISE = ((ast.BitXor, "^", "**"), (ast.BitAnd, "&", "and"), (ast.BitOr, "|", "or"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,10 +148,22 @@ def identifiers(text: str) -> frozenset[str]:
     >>> sorted(identifiers("clip(u, 0, 1) > 1e-3 and not onset"))
     ['clip', 'onset', 'u']
     """
-    return frozenset(_IDENTIFIER.findall(_without_comments(text))) - _WORDS
+    return frozenset(_IDENTIFIER.findall(without_comments(text))) - _WORDS
 
 
-def _without_comments(text: str) -> str:
+def without_comments(text: str) -> str:
+    """Code without what stands behind ``#``.
+
+    Parameters
+    ----------
+    text : str
+        Lines of code.
+
+    Returns
+    -------
+    str
+        As many lines.
+    """
     return "\n".join(line.partition("#")[0] for line in text.splitlines())
 
 
@@ -155,7 +185,7 @@ def canonical(expression: str) -> str:
     >>> canonical("w*( r_pre-1e-3 )  # eq. 1")
     'w * ( r_pre - 1e-3 )'
     """
-    return " ".join(_TOKEN.findall(_without_comments(expression)))
+    return " ".join(_TOKEN.findall(without_comments(expression)))
 
 
 def reads_outside(text: str, name: str, functions: Iterable[str]) -> bool:
@@ -183,6 +213,59 @@ def reads_outside(text: str, name: str, functions: Iterable[str]) -> bool:
     calls = "|".join(map(re.escape, functions))
     rest = re.sub(rf"\b(?:{calls})\s*\(\s*{name}\b", "(", text) if calls else text
     return name in identifiers(rest)
+
+
+@functools.cache
+def expression_complaint(text: str) -> str:
+    """What is wrong with an expression or a condition.
+
+    Parameters
+    ----------
+    text : str
+        Code, perhaps of several lines.
+
+    Returns
+    -------
+    str
+        The end of a sentence, with what to write instead; empty if nothing is wrong.
+
+    Examples
+    --------
+    >>> expression_complaint("onset && r > 0")
+    "cannot be read; write 'and' for '&&'"
+    """
+    code = without_comments(text)
+    if not code.strip():
+        return "is empty; write a condition, such as 'onset'"
+    try:
+        # in brackets, an expression may go on over several lines
+        nodes = [*ast.walk(ast.parse(f"({code}\n)", mode="eval"))]
+    except SyntaxError as error:
+        for pattern, found, instead in _ELSEWHERE:
+            if re.search(pattern, code):
+                return f"cannot be read; write {instead!r} for {found!r}"
+        return f"cannot be read: {error.msg}"
+    for node in nodes:
+        if isinstance(node, ast.IfExp):
+            return "cannot be read; write 'int(c)*a + int(not c)*b' for 'a if c else b'"
+        if not isinstance(node, _KNOWN) or (
+            isinstance(node, ast.Constant) and not isinstance(node.value, (int, float))
+        ):
+            return f"holds {ast.unparse(node)!r}, which is no number, name, function or operator"
+        if not isinstance(node, ast.BinOp):
+            continue
+        for kind, found, instead in _BITWISE:
+            if isinstance(node.op, kind):
+                return f"cannot be read; write {instead!r} for {found!r}"
+        if isinstance(node.op, (ast.Div, ast.FloorDiv, ast.Mod)) and _is_zero(node.right):
+            return "divides by 0; give another divisor"
+    return ""
+
+
+def _is_zero(node: ast.expr) -> bool:
+    while isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Constant) and node.value == 0
 
 
 @functools.cache

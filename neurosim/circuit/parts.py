@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
+from neurosim.circuit.kinds import check_kinds
 from neurosim.circuit.lookup import with_part
 from neurosim.circuit.names import check_part_name, check_variable_name
 from neurosim.circuit.population import MOMENTS, Event, Population
@@ -73,6 +74,7 @@ class Phase:
     meets: bool = False
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_part_name("phase", self.name)
         if self.steps < 1:
             raise CircuitError(f"phase {self.name!r} has {self.steps} steps; at least 1 is needed")
@@ -102,6 +104,7 @@ class CycleInput:
     width: int = 0
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_part_name("cycle input", self.name)
         check_variable_name("a circuit's input", self.name)
         if self.width < 0:
@@ -137,6 +140,7 @@ class Pathway:
     side: Literal["pre", "post"] = "pre"
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_part_name("pathway", self.name)
         if self.side not in ("pre", "post"):
             raise CircuitError(
@@ -197,6 +201,7 @@ class Projection:
     states: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_part_name("projection", self.name)
         wired = as_wiring(self.wiring, f"projection {self.name!r}")
         object.__setattr__(self, "wiring", wired.kind if isinstance(wired, Named) else wired)
@@ -256,6 +261,7 @@ class WeightPart:
     layout: Layout = "dense"
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.layout not in _LAYOUTS:
             raise CircuitError(
                 f"weight part {self.projection}.{self.variable} is laid out {self.layout!r}; "
@@ -301,6 +307,7 @@ class Weight:
     variable: str = ""
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if bool(self.parts) == bool(self.population) or (
             bool(self.population) != bool(self.variable)
         ):
@@ -327,3 +334,6 @@ class Readout:
     population: str
     event: str
     variable: str
+
+    def __post_init__(self) -> None:
+        check_kinds(self)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
 
 from neurosim.circuit import MAX_CYCLE_STEPS, Circuit
 from neurosim.circuit.parser import identifiers, parse_equations, parse_statements
@@ -29,13 +31,23 @@ def phase_lengths(circuit: Circuit, phases: Mapping[str, int] | None) -> dict[st
     Raises
     ------
     CircuitError
-        If a name is unknown, a length negative or the cycle empty or too long.
+        If these are no lengths by name, a name is unknown, a length no whole number or
+        negative, or the cycle empty or too long.
     """
     lengths = circuit.phase_steps()
+    if phases is not None and not isinstance(phases, Mapping):
+        raise CircuitError(f"phases = {phases!r}: give a dict of steps by the names of phases")
     unknown = sorted(set(phases or {}) - set(lengths))
     if unknown:
         raise CircuitError(f"unknown phase {unknown[0]!r}; allowed: {', '.join(lengths)}")
-    lengths.update(phases or {})
+    given: Mapping[str, Any] = phases or {}
+    for name, steps in given.items():
+        if isinstance(steps, bool) or not isinstance(steps, Integral):
+            raise CircuitError(
+                f"phase {name!r} has the length {steps!r}; give a whole number of steps, or 0 to "
+                "leave the phase out"
+            )
+        lengths[name] = int(steps)
     if min(lengths.values()) < 0 or sum(lengths.values()) == 0:
         raise CircuitError(f"phase lengths {lengths} must be 0 or more, and not all 0")
     if sum(lengths.values()) > MAX_CYCLE_STEPS:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from neurosim.circuit.kinds import check_kinds
 from neurosim.circuit.names import check_part_name
 from neurosim.errors import CircuitError, near_matches
 
@@ -55,16 +56,17 @@ class Event:
     counted: bool | str = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.counted, bool) and not _LABEL.match(str(self.counted)):
+            raise CircuitError(
+                f"event {self.name!r} is counted as {self.counted!r}; use True, False or plain "
+                "words of letters, digits, single spaces and hyphens, such as 'graded spikes'"
+            )
+        check_kinds(self)
         check_part_name("event", self.name)
         if self.moment not in MOMENTS:
             raise CircuitError(
                 f"event {self.name!r} at moment {self.moment!r}; "
                 f"{near_matches(self.moment, MOMENTS)}"
-            )
-        if not isinstance(self.counted, bool) and not _LABEL.match(str(self.counted)):
-            raise CircuitError(
-                f"event {self.name!r} is counted as {self.counted!r}; use True, False or plain "
-                "words of letters, digits, single spaces and hyphens, such as 'graded spikes'"
             )
 
 
@@ -134,6 +136,7 @@ class Population:
     averages: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_part_name("population", self.name)
         twice = sorted(self.weights.keys() & self.states)
         if twice:

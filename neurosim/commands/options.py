@@ -7,10 +7,11 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from neurosim.commands.given import given_settings, refuse_unused_hidden
 from neurosim.errors import ParameterError
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "cluster_from",
     "joined_lists",
     "names",
+    "number",
     "number_list",
     "numbers",
     "path",
@@ -34,9 +36,6 @@ __all__ = [
 
 #: A number, or a list of numbers and ranges.
 _NUMBERS = re.compile(r"\d[\d,-]*")
-
-#: Options that are not named after their setting.
-_OPTION_NAMES = {"check_output": "no-output-check"}
 
 
 def path(text: str) -> Path:
@@ -87,6 +86,30 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"give a whole number, not {text!r}") from None
+
+
+def number(text: str) -> float:
+    """Convert an option to a number.
+
+    Parameters
+    ----------
+    text : str
+        What the user wrote.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"give a number, not {text!r}") from None
 
 
 def number_list(text: str) -> list[int]:
@@ -393,37 +416,15 @@ def settings_from(options: argparse.Namespace) -> Any:
     Raises
     ------
     ParameterError
-        If an option or a line of the file is unknown or out of its range.
+        If an option or a line of the file is unknown or out of its range, or two options
+        contradict each other.
     """
-    from neurosim.runs.settings import read_config_file, resolve
+    from neurosim.runs.settings import RUN_DEFAULTS, read_config_file, resolve
 
     config = None if options.config is None else read_config_file(options.config)
-    return resolve(_command_line_settings(options), config)
-
-
-def _command_line_settings(options: argparse.Namespace) -> dict[str, Any]:
-    from neurosim.runs.settings import RUN_DEFAULTS
-
-    given = {name: getattr(options, name, None) for name in RUN_DEFAULTS}
-    parameters = dict(_split_setting(text) for text in options.set)
-    _refuse_run_settings(parameters, RUN_DEFAULTS)
-    for name in ("event_threshold", "batch"):
-        if getattr(options, name) is not None:
-            parameters[name] = getattr(options, name)
-    return {**given, "parameters": parameters}
-
-
-def _split_setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip() or not value.strip():
-        raise ParameterError(f"--set {text}: write --set NAME=VALUE, e.g. --set epsilon=0.3")
-    return name.strip(), value.strip()
-
-
-def _refuse_run_settings(parameters: Iterable[str], settings: Iterable[str]) -> None:
-    for name in sorted({*parameters} & {*settings}):
-        option = _OPTION_NAMES.get(name, name.replace("_", "-"))
-        raise ParameterError(f"--set {name}: this is no parameter of the system; use --{option}")
+    settings = resolve(given_settings(options, RUN_DEFAULTS), config)
+    refuse_unused_hidden(options.hidden, settings.system)
+    return settings
 
 
 def shown(file: Path) -> str:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from neurosim.commands.options import add_data_folder, add_list, path, shown, whole_number
-from neurosim.errors import ParameterError
+from neurosim.commands.options import (
+    add_data_folder,
+    add_list,
+    number,
+    path,
+    shown,
+    whole_number,
+)
+from neurosim.errors import ParameterError, counted, warnings_told
 
-__all__ = ["add", "add_image_options"]
+__all__ = ["add", "add_image_options", "check_nudge"]
 
 _EXAMPLES = """\
 examples:
@@ -38,7 +45,7 @@ def add(commands: Any) -> None:
     add_list(parser, "--neurons", metavar="N", help="neurons of the layer, e.g. 3 7 or 0-19")
     parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
     parser.add_argument(
-        "--beta", type=float, metavar="X", help="signed nudge (default: the system's own)"
+        "--beta", type=number, metavar="X", help="signed nudge (default: the system's own)"
     )
     parser.add_argument("--out", type=path, required=True, metavar="FILE.nc", help="the file")
     parser.add_argument(
@@ -70,6 +77,27 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     add_data_folder(parser)
 
 
+def check_nudge(options: argparse.Namespace) -> None:
+    """Refuse a nudge without the phase that it acts in.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With ``free_only`` and ``beta``.
+
+    Raises
+    ------
+    ParameterError
+        If both are given.
+    """
+    if options.free_only and options.beta is not None:
+        raise ParameterError(
+            f"--free-only leaves out the nudged phase, in which --beta {options.beta:g} would act; "
+            "give one of them"
+        )
+
+
+@warnings_told()
 def _run(options: argparse.Namespace) -> int:
     from neurosim.backends import check_choices
     from neurosim.recording import RecordingSize
@@ -77,6 +105,7 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.memory_limit < 1:
         raise ParameterError(f"--memory-limit {options.memory_limit}: give 1 or more (megabytes)")
+    check_nudge(options)
     if options.neurons is not None and options.layer is None:
         raise ParameterError("--neurons are numbered within a layer; give --layer N as well")
     check_choices(backend=options.backend)
@@ -98,5 +127,5 @@ def _run(options: argparse.Namespace) -> int:
         recording.close()
     size = RecordingSize.in_words(options.out.stat().st_size)
     if not options.quiet:
-        print(f"recorded {len(x)} images: {shown(options.out)} ({size})")
+        print(f"recorded {counted(len(x), 'image')}: {shown(options.out)} ({size})")
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from neurosim.errors import counted
+
 if TYPE_CHECKING:
     from neurosim.circuit import Circuit
 
@@ -36,7 +38,8 @@ def _run(options: argparse.Namespace) -> int:
         for dataset in DATASETS:
             preset = system.preset(dataset)
             hidden = "-".join(map(str, preset.hidden))
-            print(f"  preset {dataset}: hidden {hidden}, {preset.epochs} epochs; {preset.source}")
+            epochs = counted(preset.epochs, "epoch")
+            print(f"  preset {dataset}: hidden {hidden}, {epochs}; {preset.source}")
         if options.parameters:
             defaults = {f.name: f.default for f in _fields(system)}
             for parameter, info in describe_parameters(system).items():

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurosim.errors import FigureError
+from neurosim.errors import FigureError, counted
 from neurosim.figures import style
 from neurosim.figures.run import Activity, Run, Source, as_run
 from neurosim.learning.information import CorrelativeInformation, correlative_information
@@ -69,7 +69,7 @@ def convergence(run: Source, *, images: int = 8) -> Figure:
         axes.set_xlim(0, time[-1] + circuit.dt / 2)
         style.label(axes, "", "time", r"$\sum |\Delta u|$ of a layer per step", x_unit="ms")
         style.shade_phases(axes, phases, start=circuit.dt / 2)
-        count = f"mean and range of {len(x)} images"
+        count = f"mean and range of {counted(len(x), 'image')}"
         axes.legend(loc="best", title=count, title_fontsize=8.5)
     return figure
 

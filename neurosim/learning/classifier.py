@@ -294,8 +294,8 @@ class NeurosimClassifier(ClassifierMixin, BaseEstimator):
     def _begin(self, images: NDArray[Any], classes: NDArray[Any]) -> None:
         if len(classes) < 2:
             raise DataError(
-                f"all labels are of one class, {classes[0]!r}: a classifier needs two classes or "
-                "more"
+                f"all labels are of one class, {classes.tolist()[0]!r}: a classifier "
+                "needs two classes or more"
             )
         system, self._epochs = self._network(images.shape[1], len(classes))
         scale = InputScale.learnt(self.scale, images)

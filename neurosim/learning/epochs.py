@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import warnings
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -13,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.backends.interface import Backend, Chunk, ChunkResult, Weights
-from neurosim.errors import DataError, NeurosimError
+from neurosim.errors import DataError, NeurosimError, counted, warn
+from neurosim.learning.inputs import batch_complaint
 from neurosim.learning.locks import OwnLock
 from neurosim.learning.network import WeightedNetwork
 from neurosim.learning.resuming import ShownData
 from neurosim.learning.sanity import LearningCheck
 from neurosim.system import System
-from neurosim.system.drawing import noise_key, stage_inputs, training_inputs
+from neurosim.system.drawing import noise_key, scalar_inputs, stage_inputs, training_inputs
 
 __all__ = ["ChunkStats", "Learner", "Onlooker"]
 
@@ -195,7 +195,7 @@ class Learner(WeightedNetwork):
 
     def _begin_epoch(self) -> None:
         if self.position or self.between:
-            warnings.warn(
+            warn(
                 f"epoch {self.epoch + 1} was interrupted after image {self.position} and begins "
                 "anew; to go on with it, give the same images and fit(..., resume=True)",
                 stacklevel=3,
@@ -211,13 +211,16 @@ class Learner(WeightedNetwork):
             self.position and self._shown is not None and not self._shown.is_same(shown)
         ):
             raise DataError(
-                f"epoch {self.epoch + 1} was interrupted after image {self.position}, and these "
-                f"{len(images)} images are not those that it began with; give the same ones, or "
-                "begin anew (fit without resume=True)"
+                f"epoch {self.epoch + 1} was interrupted after image {self.position}, and the "
+                f"{counted(len(images), 'image')} given are not those that it began with; give the "
+                "same ones, or begin anew (fit without resume=True)"
             )
         self._shown = shown
+        self._warn_once("batch", batch_complaint(self.system, len(images)))
         order = self.epoch_order(len(images))
-        scalars = self.system.cycle_scalars(self._rng("scalars", self.epoch), len(images))
+        scalars = scalar_inputs(
+            self.system, self.circuit, self._rng("scalars", self.epoch), len(images)
+        )
         rates = self.system.rates(self.epoch)
         table, epoch = self.timetable, self.epoch
         at_once = self.system.batch if table.interrupts_images else self.whole_chunk

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurosim.circuit import Circuit
 from neurosim.circuit.parser import parse_equations
 from neurosim.data import one_hot
-from neurosim.errors import DataError
+from neurosim.errors import DataError, counted
 from neurosim.system import System
 
 __all__ = [
@@ -133,20 +133,25 @@ def check_lengths(images: NDArray[Any], targets: NDArray[Any]) -> None:
         If their numbers differ.
     """
     if len(images) != len(targets):
-        raise DataError(f"{len(images)} images but {len(targets)} labels; one label per image")
+        raise DataError(
+            f"{counted(len(images), 'image')} but {counted(len(targets), 'label')}; one label per "
+            "image"
+        )
 
 
 #: Batches this many times the published one are warned of.
 _FAR_ABOVE = 2.5
 
 
-def batch_complaint(system: System) -> str:
+def batch_complaint(system: System, images: int) -> str:
     """What to say of a batch so large that its updates are too long.
 
     Parameters
     ----------
     system : System
         Its rates are those of one image where it names a published batch.
+    images : int
+        Images of an epoch.
 
     Returns
     -------
@@ -156,10 +161,12 @@ def batch_complaint(system: System) -> str:
     usual = system.published_batch
     if usual is None or system.batch <= _FAR_ABOVE * usual:
         return ""
-    times = system.batch / usual
+    ratio = system.batch / usual
+    times = f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.3g}"
+    only = f" (there are only {images})" if system.batch > images else ""
     return (
-        f"batches of {system.batch} images are {times:.3g} times the published {usual}; rates are "
-        f"those of one image, so an update is {times:.3g} times as long and learning may fail: "
+        f"batches of {system.batch} images are {times} times the published {usual}{only}; rates "
+        f"are those of one image, so an update is {times} times as long and learning may fail: "
         "lower the rates, or take a smaller batch"
     )
 

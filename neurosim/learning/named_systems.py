@@ -6,12 +6,15 @@ defined, and only that program can give it back.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import inspect
+import logging
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -19,12 +22,17 @@ from neurosim.data.registry import dataset_info
 from neurosim.errors import ParameterError, near_matches
 from neurosim.models import SYSTEMS, find_system
 from neurosim.system import System
+from neurosim.system.methods import place_in
 
 __all__ = ["reference_of", "system_named", "system_with_layers"]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
 #: References of the classes that were read from files.
 _READ: dict[type[System], str] = {}
+#: Modules that such files imported from beside them, and their folders.
+_NEIGHBOURS: dict[str, str] = {}
+
+log = logging.getLogger("neurosim")
 
 
 def system_named(reference: str) -> type[System]:
@@ -145,11 +153,36 @@ def _module(path: Path) -> ModuleType:
     # dataclasses look up their module in sys.modules while they are made
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with _neighbours_of(path):
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise ParameterError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+        place = f"{path}{place_in(error, path)}"
+        log.debug("%s", place, exc_info=error)
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise ParameterError(f"{place} cannot be run: {reason}") from error
     return module
+
+
+@contextlib.contextmanager
+def _neighbours_of(path: Path) -> Iterator[None]:
+    """Let a file import what lies beside it, as it may when Python itself runs it."""
+    folder, before = str(path.parent), set(sys.modules)
+    for name, home in list(_NEIGHBOURS.items()):
+        if home != folder:
+            # a file of the same name beside this one is meant; who imported the other keeps it
+            sys.modules.pop(name, None)
+            del _NEIGHBOURS[name]
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
+        for name in set(sys.modules) - before:
+            if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder + os.sep):
+                _NEIGHBOURS[name] = folder
 
 
 def _class_in(module: ModuleType, class_name: str, reference: str) -> type[System]:
@@ -168,7 +201,7 @@ def _class_in(module: ModuleType, class_name: str, reference: str) -> type[Syste
     missing += [name for name in ("name", "title", "citation") if not hasattr(found, name)]
     if missing:
         raise ParameterError(f"system {reference!r} is not complete: it lacks {', '.join(missing)}")
-    if not _NAME.match(found.name):
+    if not _NAME.match(str(found.name)):
         raise ParameterError(
             f"system {reference!r} is called {found.name!r}; use small letters, digits and -"
         )

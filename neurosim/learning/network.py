@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,11 +17,10 @@ from neurosim.circuit import Circuit
 from neurosim.circuit.phases import phase_lengths
 from neurosim.circuit.readouts import with_readouts
 from neurosim.data.scaling import scale_complaint
-from neurosim.errors import CircuitError, DataError, ParameterError
+from neurosim.errors import CircuitError, DataError, ParameterError, warn
 from neurosim.learning.inputs import (
     as_images,
     as_targets,
-    batch_complaint,
     check_lengths,
     output_range,
     range_complaint,
@@ -30,7 +28,12 @@ from neurosim.learning.inputs import (
 from neurosim.learning.locks import OwnLock
 from neurosim.learning.weights import WeightStore
 from neurosim.system import System
-from neurosim.system.drawing import evaluation_inputs, stage_inputs, training_inputs
+from neurosim.system.drawing import (
+    drawn_weights,
+    evaluation_inputs,
+    stage_inputs,
+    training_inputs,
+)
 from neurosim.system.stages import Stage, Timetable
 
 __all__ = ["WeightedNetwork", "check_parallel", "whole_number"]
@@ -65,11 +68,6 @@ class WeightedNetwork:
     CircuitError
         If the circuit takes other inputs than images, targets and what the system draws,
         cannot learn in batches as large as the system's, or does not fit its stages.
-
-    Warns
-    -----
-    UserWarning
-        If the batch is far above the published one.
     """
 
     def __init__(
@@ -101,10 +99,8 @@ class WeightedNetwork:
         self._analysis: Backend | None = None
         self._building = OwnLock()
         self._warned: set[str] = set()
-        self._warn_once("batch", batch_complaint(system))
-        drawn = system.initial_weights(self._rng("weights"))
         self._weights = WeightStore(
-            {name: array.astype(dtype) for name, array in drawn.items()},
+            drawn_weights(system, self.circuit, self._rng("weights"), dtype),
             frozenset(weight.name for weight in self.circuit.weights if weight.symmetric),
             {
                 weight.name: existing_weights(self.circuit, self.circuit.projection(p.projection))
@@ -296,7 +292,7 @@ class WeightedNetwork:
     def _warn_once(self, about: str, complaint: str) -> None:
         if complaint and about not in self._warned:
             self._warned.add(about)
-            warnings.warn(complaint, stacklevel=4)
+            warn(complaint, stacklevel=4)
 
 
 def whole_number(name: str, number: object, least: int = 1) -> int:
@@ -321,9 +317,10 @@ def whole_number(name: str, number: object, least: int = 1) -> int:
     ParameterError
         If it is not a whole number, or too small.
     """
-    if not isinstance(number, (int, np.integer)) or number < least:
+    whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+    if not whole or cast(int, number) < least:
         raise ParameterError(f"{name} = {number!r}: give a whole number of {least} or more")
-    return int(number)
+    return int(cast(int, number))
 
 
 def _check_system(system: object) -> None:

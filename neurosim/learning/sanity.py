@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurosim.backends.interface import Weights
 from neurosim.circuit import Circuit
-from neurosim.errors import DivergenceError
+from neurosim.errors import DivergenceError, warn
 from neurosim.learning.dead_output import DeadOutput
 
 __all__ = ["LearningCheck"]
@@ -120,7 +119,7 @@ class LearningCheck:
             )
         if wrong >= _WARN_AFTER and not self._warned:
             self._warned = True
-            warnings.warn(
+            warn(
                 f"the output may be dead {where}: it gave the same answer to {wrong} images in a "
                 f"row that are of other classes; learning stops at {_STOP_AFTER}, unless "
                 "check_output=False",

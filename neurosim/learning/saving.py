@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from pathlib import Path
 from typing import Any, Self
 
 from neurosim.circuit import Circuit
-from neurosim.errors import CheckpointError, ParameterError
+from neurosim.errors import CheckpointError, ParameterError, warn
 from neurosim.files import place_given_by, storage_error
 from neurosim.learning.checkpoint import (
     Checkpoint,
@@ -128,7 +127,7 @@ class Saving(Learner):
         complaint = equations_complaint(state, simulator.circuit, folder)
         for told in [*complaints, complaint]:
             if told:
-                warnings.warn(told, stacklevel=2)
+                warn(told, stacklevel=2)
         return simulator
 
 

@@ -14,7 +14,7 @@ from neurosim.backends import BACKENDS, backend_class
 from neurosim.backends.interface import Backend, Chunk, ChunkResult
 from neurosim.circuit.meetings import meeting_phase
 from neurosim.circuit.phases import phase_lengths
-from neurosim.errors import DataError, ParameterError
+from neurosim.errors import DataError, ParameterError, counted
 from neurosim.learning.epochs import Learner
 from neurosim.recording.cycles import Presentation
 from neurosim.recording.labels import Block, label_groups
@@ -193,6 +193,9 @@ def _wanted_rows(only: ArrayLike | None, images: int) -> NDArray[np.bool_]:
     if rows.ndim != 1 or not rows.size or rows.dtype.kind not in "iu":
         raise DataError(f"only = {only!r}: give numbers of rows of the images, at least one")
     if rows.min() < 0 or rows.max() >= images:
-        raise DataError(f"only: there are {images} images; give rows from 0 to {images - 1}")
+        raise DataError(
+            f"only: rows of {counted(images, 'image')} run from 0 to {images - 1}; give some of "
+            "these"
+        )
     wanted[rows] = True
     return wanted

@@ -14,11 +14,18 @@ from numpy.typing import NDArray
 from neurosim.backends.interface import Chunk, Weights
 from neurosim.circuit import Circuit
 from neurosim.circuit.phases import phase_lengths
-from neurosim.errors import DataError, near_matches
+from neurosim.errors import DataError, brief, near_matches
 from neurosim.system import System
 from neurosim.system.drawing import drawn_inputs, evaluation_inputs, noise_key
 
 __all__ = ["Network", "Presentation", "plan_presentation", "presentation_chunks"]
+
+
+_EXAMPLES = {
+    "inputs": "{'beta': -1.0}",
+    "phases": "{'nudged': 0}",
+    "parameters": "{'cells.tau': 0.01}",
+}
 
 
 class Weighted(Protocol):
@@ -110,12 +117,16 @@ def plan_presentation(
     Raises
     ------
     DataError
-        If an input is unknown, has no value or no finite one, a phase length is no whole
-        number, or a phase that needs targets is asked for without them.
+        If what is given is no mapping, an input is unknown, has no value or no finite one, a
+        phase length is no whole number, or a phase that needs targets is asked for without
+        them.
     CircuitError
         If a phase is unknown, or no step is left.
     """
     system, circuit = network.system, network.circuit
+    for name, value in (("inputs", inputs), ("phases", phases), ("parameters", parameters)):
+        if value is not None and not isinstance(value, Mapping):
+            raise DataError(f"{name} = {brief(value)}: give a dict, such as {_EXAMPLES[name]}")
     given = dict(phases or {})
     _check_steps(given)
     evaluation = phase_lengths(circuit, system.evaluation_phases())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,8 +175,12 @@ def must_stream(size: RecordingSize, to: str | Path | None, memory_limit: float)
     Raises
     ------
     DataError
-        If the disk has no room for it, or it is too large and no file is named.
+        If the limit is no number of bytes, the disk has no room for the recording, or it is
+        too large and no file is named.
     """
+    given: object = memory_limit
+    if not isinstance(given, Real) or not memory_limit >= 0:
+        raise DataError(f"memory_limit = {memory_limit!r}: give a number of bytes, such as 1e9")
     if to is not None:
         check_room(Path(to), size)
     if size.memory <= memory_limit:

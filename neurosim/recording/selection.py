@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim.circuit import Circuit
-from neurosim.errors import DataError
+from neurosim.errors import DataError, brief
 from neurosim.recording.cycles import Network
 from neurosim.system import System
 from neurosim.system.traces import LayerTraces
@@ -110,6 +111,9 @@ def choose_layers(system: System, layer: int | None) -> tuple[LayerTraces, ...]:
     DataError
         If the system has no such layer.
     """
+    given: object = layer
+    if given is not None and (isinstance(given, bool) or not isinstance(given, Integral)):
+        raise DataError(f"layer = {brief(layer)}: give a whole number, or None for all layers")
     layers = system.layer_traces()
     chosen = tuple(item for item in layers if layer is None or item.layer == layer)
     if not chosen:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurosim.circuit.phases import phase_lengths
-from neurosim.errors import DataError
+from neurosim.errors import DataError, counted
 from neurosim.recording.cycles import Network
 from neurosim.recording.selection import Selection, select
 
@@ -46,8 +46,9 @@ class RecordingSize:
         """In words, with units."""
         words = self.in_words
         return (
-            f"{self.images} images x {self.steps} steps, {self.values_per_image:,} values per "
-            f"image: {words(self.memory)} in memory, {words(self.disk)} as a file"
+            f"{counted(self.images, 'image')} x {counted(self.steps, 'step')}, "
+            f"{self.values_per_image:,} values per image: {words(self.memory)} in memory, "
+            f"{words(self.disk)} as a file"
         )
 
     @staticmethod

@@ -25,9 +25,11 @@ from neurosim.circuit.graph import (
     find_layers,
     signal_weight,
 )
-from neurosim.errors import NeurosimError
 from neurosim.system.feedback import FeedbackPair
-from neurosim.system.parameters import parameter
+from neurosim.system.layer_sizes import check_layers
+from neurosim.system.live import live_parameters
+from neurosim.system.methods import guard_methods
+from neurosim.system.parameters import check_parameters, parameter
 from neurosim.system.presets import Preset, find_preset
 from neurosim.system.stages import Stage
 from neurosim.system.traces import LayerTraces, plain_traces
@@ -45,6 +47,11 @@ class System(abc.ABC):
         Layer sizes from input to output, at least two.
     batch : int
         Images per update of the weights; part of the learning protocol. 1 is online.
+
+    Raises
+    ------
+    ParameterError
+        If layers or parameters are of the wrong type or out of range.
     """
 
     name: ClassVar[str]
@@ -59,6 +66,15 @@ class System(abc.ABC):
 
     layers: tuple[int, ...] = (784, 500, 10)
     batch: int = parameter(1, "images per update of the weights", "", "[1, 1000000]")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        guard_methods(cls, System.__post_init__)
+
+    def __post_init__(self) -> None:
+        """Refuse layers and parameters that are out of range."""
+        check_layers(type(self).__name__, self.layers)
+        check_parameters(self)
 
     @abc.abstractmethod
     def circuit(self) -> Circuit:
@@ -327,9 +343,7 @@ class System(abc.ABC):
             (such as ``"beta"``), or a parameter shared by the cells of a layer. By default
             every real-valued parameter that reaches the cells without another compilation.
         """
-        return tuple(
-            field.name for field in dataclasses.fields(self) if _reaches_cells(self, field.name)
-        )
+        return live_parameters(self)
 
     @classmethod
     def preset(cls, dataset: str, hidden: tuple[int, ...] | None = None) -> Preset:
@@ -433,18 +447,3 @@ class System(abc.ABC):
             for k, (forward, backward) in enumerate(pairs, start=1)
             if forward is not None and backward is not None and not backward.transposed
         )
-
-
-def _reaches_cells(system: System, name: str) -> bool:
-    """Whether a slightly larger value changes parameters of cells, and nothing else."""
-    value = getattr(system, name)
-    if not isinstance(value, float) or value == 0:
-        return False
-    try:
-        changes: dict[str, Any] = {name: value * 1.01}
-        before, changed = system.circuit(), dataclasses.replace(system, **changes).circuit()
-    except NeurosimError:
-        return False
-    same = before.structure() == changed.structure()
-    same &= before.phase_steps() == changed.phase_steps() and before.dt == changed.dt
-    return same and before.populations != changed.populations

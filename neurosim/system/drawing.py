@@ -1,4 +1,4 @@
-"""What a system draws for the cycles of a run: inputs of any width, and the key of its noise.
+"""What a system draws: its weights, inputs of any width for every cycle, the key of its noise.
 
 Inputs are drawn for blocks of images, each block by a generator of its own that follows from
 the seed, the epoch and the number of the block. So a chunk needs memory for its own images
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.circuit import Circuit, CycleInput
-from neurosim.errors import CircuitError, near_matches
+from neurosim.errors import CircuitError, counted, near_matches
 from neurosim.system.base import System
 
-__all__ = ["GIVEN", "drawn_inputs", "evaluation_inputs", "noise_key", "stage_inputs",
-           "training_inputs"]  # fmt: skip
+__all__ = ["GIVEN", "drawn_inputs", "drawn_weights", "evaluation_inputs", "noise_key",
+           "scalar_inputs", "stage_inputs", "training_inputs"]  # fmt: skip
 
 #: Inputs that the data give.
 GIVEN = ("stimulus", "target")
@@ -44,6 +44,114 @@ def drawn_inputs(circuit: Circuit) -> tuple[CycleInput, ...]:
         All but image and target.
     """
     return tuple(item for item in circuit.inputs if item.width and item.name not in GIVEN)
+
+
+def drawn_weights(
+    system: System, circuit: Circuit, rng: np.random.Generator, dtype: str
+) -> dict[str, NDArray[Any]]:
+    """Weights before learning, if they are those that a circuit has.
+
+    Parameters
+    ----------
+    system : System
+        Draws them.
+    circuit : Circuit
+        Its circuit.
+    rng : numpy.random.Generator
+        What they are drawn with.
+    dtype : str
+        Their precision.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By name.
+
+    Raises
+    ------
+    CircuitError
+        Names the weight that is missing, unknown, of another shape or not finite.
+    """
+    owner = f"{type(system).__name__}.initial_weights(rng)"
+    arrays = system.initial_weights(rng)
+    shapes = {weight.name: weight.shape for weight in circuit.weights}
+    for name in arrays:
+        if name not in shapes:
+            raise CircuitError(
+                f"{owner} returns {name!r}, which is no weight of circuit {circuit.name!r}; "
+                f"{near_matches(name, shapes)}"
+            )
+    for name, shape in shapes.items():
+        if name not in arrays:
+            raise CircuitError(
+                f"{owner} returns no {name!r}, a weight of circuit {circuit.name!r}; let it return "
+                f"one, of shape {shape}"
+            )
+    with np.errstate(over="ignore"):
+        found = {name: np.asarray(array).astype(dtype) for name, array in arrays.items()}
+    for name, array in found.items():
+        if array.shape != shapes[name]:
+            raise CircuitError(
+                f"{owner} returns {name!r} of shape {array.shape}; give it the shape {shapes[name]}"
+            )
+        if not np.isfinite(array).all():
+            raise CircuitError(
+                f"{owner} returns {name!r} with values that are not finite, the first at "
+                f"{_first_not_finite(array)}; give finite numbers"
+            )
+    return found
+
+
+def _first_not_finite(array: NDArray[Any]) -> str:
+    return str(np.argwhere(~np.isfinite(array))[0].tolist())
+
+
+def scalar_inputs(system: System, circuit: Circuit, rng: np.random.Generator, n: int) -> Arrays:
+    """Inputs of one number per cycle that a system draws for an epoch of training.
+
+    Parameters
+    ----------
+    system : System
+        Draws them.
+    circuit : Circuit
+        Its circuit.
+    rng : numpy.random.Generator
+        What they are drawn with.
+    n : int
+        Images of the epoch.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Of shape (n,), by name.
+
+    Raises
+    ------
+    CircuitError
+        If the system draws other inputs than the circuit has, or numbers that are not finite.
+    """
+    owner = f"{type(system).__name__}.cycle_scalars(rng, n)"
+    names = [item.name for item in circuit.inputs if not item.width]
+    arrays = {name: np.asarray(a) for name, a in system.cycle_scalars(rng, n).items()}
+    for name in arrays:
+        if name not in names:
+            raise CircuitError(
+                f"{owner} returns {name!r}, which is no input of one number per cycle of circuit "
+                f"{circuit.name!r}; {near_matches(name, names)}"
+            )
+    for name in names:
+        if name not in arrays:
+            raise CircuitError(
+                f"{owner} returns no {name!r}, an input of circuit {circuit.name!r}; let it return "
+                "one number per image, of shape (n,)"
+            )
+        array = arrays[name]
+        if array.shape != (n,) or not np.isfinite(array).all():
+            raise CircuitError(
+                f"{owner} returns {name!r} of shape {array.shape} for {counted(n, 'image')}; "
+                f"give finite numbers of shape ({n},)"
+            )
+    return arrays
 
 
 def training_inputs(

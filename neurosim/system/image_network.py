@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from neurosim.circuit import Pathway, Pool, Projection, RandomFraction
-from neurosim.errors import ParameterError, near_matches
+from neurosim.errors import ParameterError, brief, near_matches
 from neurosim.system.layered import LayeredSystem
 from neurosim.system.networks import FORMS, NetworkLayer, full_layer, read_network
-from neurosim.system.parameters import brief, parameter
+from neurosim.system.parameters import parameter
 from neurosim.system.pooling import margin_start, max_pooling
 
 __all__ = ["ADD", "ADD_BACK", "DROPOUT", "ImageNetwork"]

@@ -20,43 +20,18 @@ from neurosim.circuit import (
     Weight,
 )
 from neurosim.circuit.parser import parse_equations
-from neurosim.errors import CircuitError, ParameterError, near_matches
+from neurosim.errors import CircuitError, near_matches
 from neurosim.system.base import Compartment, System
 from neurosim.system.building_blocks import BIAS_CELL, glorot_uniform, relay_traces
-from neurosim.system.parameters import check_parameters, describe_parameters, parameter
+from neurosim.system.parameters import describe_parameters, parameter
 from neurosim.system.timing import check_whole_steps, whole_steps
 from neurosim.system.traces import LayerTraces, Trace
 
-__all__ = ["HIDDEN", "UPPER", "LayeredSystem", "check_layers"]
+__all__ = ["HIDDEN", "UPPER", "LayeredSystem"]
 
 #: For per-layer parameters: what they have a value for.
 UPPER = "layer above the input"
 HIDDEN = "hidden layer"
-
-
-def check_layers(owner: str, layers: tuple[int, ...]) -> None:
-    """Refuse anything but two or more whole layer sizes of 1 or more.
-
-    Parameters
-    ----------
-    owner : str
-        Name of the system, for messages.
-    layers : tuple of int
-        What was given.
-
-    Raises
-    ------
-    ParameterError
-        If it is not such a tuple.
-    """
-    whole = isinstance(layers, tuple) and all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in layers
-    )
-    if not whole or len(layers) < 2:
-        raise ParameterError(
-            f"{owner}.layers = {layers!r}: give at least an input and an output layer, as a "
-            "tuple, each a whole number of cells of 1 or more"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,11 +79,9 @@ class LayeredSystem(System):
     )
 
     def __post_init__(self) -> None:
-        owner = type(self).__name__
-        check_layers(owner, self.layers)
-        check_parameters(self)
+        super().__post_init__()
         times = {name: getattr(self, name) for name in self.phase_times.values()}
-        check_whole_steps(owner, times, self.dt)
+        check_whole_steps(type(self).__name__, times, self.dt)
 
     @property
     def depth(self) -> int:

@@ -15,14 +15,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from neurosim.circuit.finite import is_finite
-from neurosim.errors import ParameterError, near_matches
+from neurosim.errors import ParameterError, brief, near_matches
 from neurosim.system.names import check_name
 
 __all__ = [
     "SWITCH",
     "ParameterInfo",
     "allowed_text",
-    "brief",
     "check_parameters",
     "describe_parameters",
     "find_parameter",
@@ -32,8 +31,6 @@ __all__ = [
 
 #: How a switch is written in files and on the command line.
 SWITCH = "true or false"
-#: Values longer than this are shortened in messages.
-_LONGEST_SHOWN = 80
 
 #: Allowed numbers of values of a per-layer parameter, from the number of layers.
 _COUNTS: Mapping[str, Callable[[int], tuple[int, ...]]] = {
@@ -361,15 +358,29 @@ def check_parameters(instance: Any) -> None:
     Raises
     ------
     ParameterError
-        If a value has the wrong type or lies outside its range, or a per-layer
-        parameter has another number of values than ``instance.layers`` needs.
+        If a value has the wrong type or lies outside its range, a per-layer
+        parameter has another number of values than ``instance.layers`` needs, or the class
+        is no dataclass.
     """
+    _refuse_undeclared(type(instance))
     defaults = {field.name: field.default for field in dataclasses.fields(instance)}
     for name, info in describe_parameters(instance).items():
         label, value = f"{type(instance).__name__}.{name}", getattr(instance, name)
         _check_one(label, value, defaults[name], info)
         if info.per:
             _check_count(label, name, value, info.counts(len(instance.layers)))
+
+
+def _refuse_undeclared(owner: type) -> None:
+    for kind in owner.__mro__:
+        for name, value in vars(kind).items():
+            # the decorator puts the default in the place of the field
+            if isinstance(value, dataclasses.Field):
+                raise ParameterError(
+                    f"{kind.__name__}.{name} is no parameter yet: write "
+                    f"@dataclasses.dataclass(frozen=True) above class {kind.__name__}, and the "
+                    f"type of {name} behind its name"
+                )
 
 
 def _check_count(label: str, name: str, values: tuple[Any, ...], counts: tuple[int, ...]) -> None:
@@ -412,27 +423,6 @@ def _check_one(label: str, value: Any, default: Any, info: ParameterInfo) -> Non
         raise ParameterError(
             f"{label} = {brief(value)}{unit} is out of range; allowed: {info.range_text()}{unit}"
         )
-
-
-def brief(value: Any) -> str:
-    """A value for a message, shortened in the middle if it would not fit on a line.
-
-    Parameters
-    ----------
-    value : object
-        What was given.
-
-    Returns
-    -------
-    str
-        As Python writes it, at most 80 characters.
-    """
-    try:
-        text = repr(value)
-    except ValueError:
-        # Python does not write out whole numbers of more than 4300 digits
-        return f"a {type(value).__name__} of very many digits"
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:30]}...{text[-10:]}"
 
 
 def _kind(default: Any) -> tuple[type, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from neurosim.circuit.kinds import check_kinds
 from neurosim.circuit.names import check_part_name
 from neurosim.errors import CircuitError, ParameterError
 
@@ -45,7 +46,7 @@ class Stage:
     Raises
     ------
     CircuitError
-        If the name cannot be used.
+        If the name cannot be used, or phases or parts are not given as above.
     ParameterError
         If a number is none.
 
@@ -72,6 +73,7 @@ class Stage:
                     f"stage {self.name!r} has {name} = {given!r}: give a whole number of {least} "
                     "or more"
                 )
+        check_kinds(self)
 
     @property
     def shows_images(self) -> bool:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from neurosim.errors import ParameterError
-from neurosim.system.parameters import SWITCH, ParameterInfo, brief, find_parameter
+from neurosim.errors import ParameterError, brief
+from neurosim.system.parameters import SWITCH, ParameterInfo, find_parameter
 
 __all__ = ["parse_value"]
 

@@ -50,7 +50,7 @@ from neurosim.circuit.kept import commit_of_sums, sum_name
 from neurosim.circuit.noise import with_streams
 from neurosim.circuit.parser import parse_equations
 
-__all__ = ["BuiltNetwork", "build_network", "counter_name", "learning_objects"]
+__all__ = ["BuiltNetwork", "build_network", "counter_name", "join_network", "learning_objects"]
 
 #: (slot, order) of the condition, the delivery and the action of an event, by moment.
 _SCHEDULE: Mapping[str, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]] = {
@@ -200,10 +200,9 @@ def build_network(
                 built.groups[name].state_updater.order = place
         built.monitors |= _make_monitors(record or {}, cells or {}, built.groups)
         check_units(circuit, built.groups, built.synapses)
-    except BaseException:
-        _give_up(built)
-        raise
-    built.network.add(*built.objects())
+    finally:
+        # also what is given up, or Brian2 would warn of every object that it deletes
+        join_network(built, *built.objects())
     return built
 
 
@@ -226,10 +225,19 @@ def _make_objects(circuit: Circuit, max_cycles: int, built: BuiltNetwork, whole:
         built.readouts[readout.name] = _make_readout(readout, built.groups)
 
 
-def _give_up(built: BuiltNetwork) -> None:
-    """Spare the user a warning for every object that was made for no network."""
-    for part in built.objects():
-        part._network = "given up"
+def join_network(built: BuiltNetwork, *parts: Any) -> None:
+    """Add objects to a network, also for Brian2, which asks only once the network runs.
+
+    Parameters
+    ----------
+    built : BuiltNetwork
+        What they become part of.
+    *parts : brian2.BrianObject
+        Just made. Brian2 would warn of each that is deleted before a run.
+    """
+    built.network.add(*parts)
+    for part in parts:
+        part._network = built.network.id
 
 
 def _function_name(circuit: Circuit, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 from brian2.core.functions import DEFAULT_FUNCTIONS
@@ -11,7 +12,7 @@ from neurosim.backends.brian.functions import OWN_FUNCTIONS
 from neurosim.circuit import Circuit, Population, Projection
 from neurosim.circuit.code import Code, circuit_code
 from neurosim.circuit.declarations import rhythm_names
-from neurosim.circuit.names import NOISE_FUNCTIONS
+from neurosim.circuit.names import NOISE_FUNCTIONS, RANDOM_FUNCTIONS
 from neurosim.circuit.parser import Line, identifiers, parse_equations, parse_statements
 from neurosim.errors import CircuitError, near_matches
 
@@ -21,6 +22,8 @@ __all__ = ["check_names"]
 _EVERYWHERE = NOISE_FUNCTIONS | {
     *DEFAULT_FUNCTIONS, *DEFAULT_CONSTANTS, *DEFAULT_UNITS, *OWN_FUNCTIONS,
 }  # fmt: skip
+#: Functions that a misspelt name may mean.
+_FUNCTIONS = sorted({*NOISE_FUNCTIONS, *DEFAULT_FUNCTIONS, *OWN_FUNCTIONS} - RANDOM_FUNCTIONS)
 #: What else the code of cells and of synapses may read.
 _OF_CELLS = frozenset({"i", "N", "dt"})
 _OF_SYNAPSES = _OF_CELLS | {"j", "N_pre", "N_post", "N_incoming", "N_outgoing"}
@@ -119,4 +122,5 @@ def _suggestion(circuit: Circuit, code: Code, name: str, known: Iterable[str]) -
                     f"it is a variable of the cells of {end!r}: write {name + suffix!r} for that "
                     "of the cell at this end of the synapse"
                 )
-    return near_matches(name, known)
+    meant = difflib.get_close_matches(name, _FUNCTIONS, n=1)
+    return near_matches(name, {*known, *meant})

@@ -8,7 +8,7 @@ from typing import Any
 import brian2 as b2
 import numpy as np
 
-from neurosim.backends.brian.build import BuiltNetwork
+from neurosim.backends.brian.build import BuiltNetwork, join_network
 from neurosim.backends.brian.rhythm import COMMIT, RHYTHM
 from neurosim.circuit import Circuit, Projection
 from neurosim.circuit.gathering import gathered_variables
@@ -36,7 +36,7 @@ def add_ties(circuit: Circuit, built: BuiltNetwork) -> None:
                 order=13,
                 name=f"ties_{projection.name}",
             )
-            built.network.add(operation)
+            join_network(built, operation)
 
 
 def _summing(circuit: Circuit, projection: Projection, built: BuiltNetwork) -> Callable[[], None]:

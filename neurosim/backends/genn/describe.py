@@ -40,9 +40,6 @@ def describe(circuit: Circuit, dtype: np.dtype[Any]) -> dict[str, Any]:
     """
     check_circuit(circuit)
     built, groups = build_network(circuit, 1), linked(circuit)
-    for part in built.objects():
-        # Brian2 warns of objects that were in no network's run
-        part._network = built.network.id
     pathways = [(p, pathway) for p in circuit.projections for pathway in p.pathways]
     twice = any(_may_sense_later(circuit, *pair) for pair in pathways)
     synapses = [write_synapses(circuit, projection, groups) for projection in circuit.projections]

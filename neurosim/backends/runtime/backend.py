@@ -19,6 +19,7 @@ from neurosim.backends.brian.build import (
     BuiltNetwork,
     build_network,
     counter_name,
+    join_network,
     learning_objects,
 )
 from neurosim.backends.brian.messages import explain_brian_error
@@ -117,7 +118,7 @@ class RuntimeBackend(Backend):
                 f"what {name!r} makes is a {type(made).__name__}; give a function of the built "
                 "network that returns one Brian2 object, such as a StateMonitor"
             )
-        self._built.network.add(made)
+        join_network(self._built, made)
         self._added[name] = made
 
     # ------------------------------------------------------------ for a look at Brian2

@@ -16,7 +16,7 @@ import numpy as np
 from brian2.core.variables import ArrayVariable
 from numpy.typing import NDArray
 
-from neurosim.backends.brian.build import BuiltNetwork, counter_name
+from neurosim.backends.brian.build import BuiltNetwork, counter_name, join_network
 from neurosim.backends.brian.rhythm import RHYTHM
 from neurosim.circuit import Circuit
 from neurosim.circuit.kept import cell_weights, sum_name
@@ -48,7 +48,7 @@ class Meetings:
             self._before_step, clock=built.groups[RHYTHM].clock, when="start", order=-1,
             name="meetings",
         )  # fmt: skip
-        built.network.add(self.operation)
+        join_network(built, self.operation)
 
     def prepare(self, lengths: Mapping[str, int], images: int, batch: int, learning: bool) -> int:
         """Plan a run.
