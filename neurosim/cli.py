@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from neurosim.commands import COMMANDS
 from neurosim.commands.options import Lists, joined_lists
-from neurosim.errors import NeurosimError, near_matches
+from neurosim.errors import NeurosimError, near_matches, warnings_told
 
 __all__ = ["build_parser", "main"]
 
@@ -171,7 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.verbose:
             _tell_versions()
-        status = int(options.run(options))
+        with warnings_told():
+            status = int(options.run(options))
         log.debug("done in %.1f s", time.perf_counter() - started)
         sys.stdout.flush()
     except NeurosimError as error:

@@ -111,7 +111,7 @@ def warnings_told() -> Iterator[None]:
     Yields
     ------
     None
-        For the length of the block, or of a command that is decorated with this.
+        For the length of the block.
     """
     _blocks.append(None)
     try:

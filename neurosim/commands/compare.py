@@ -18,7 +18,7 @@ from neurosim.commands.options import (
     shown,
     whole_number,
 )
-from neurosim.errors import ParameterError, warnings_told
+from neurosim.errors import ParameterError
 
 __all__ = ["add"]
 
@@ -89,7 +89,6 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=_run)
 
 
-@warnings_told()
 def _run(options: argparse.Namespace) -> int:
     from neurosim.figures.groups import write_comparison
     from neurosim.runs.groups import load_groups

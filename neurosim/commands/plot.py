@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 from neurosim.commands.options import add_data_folder, add_list, names, path, shown
-from neurosim.errors import warnings_told
 
 __all__ = ["add"]
 
@@ -42,7 +41,6 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=_run)
 
 
-@warnings_told()
 def _run(options: argparse.Namespace) -> int:
     from neurosim.figures import open_runs, save_all
 

@@ -13,7 +13,7 @@ from neurosim.commands.options import (
     shown,
     whole_number,
 )
-from neurosim.errors import ParameterError, counted, warnings_told
+from neurosim.errors import ParameterError, counted
 
 __all__ = ["add", "add_image_options", "check_nudge"]
 
@@ -97,7 +97,6 @@ def check_nudge(options: argparse.Namespace) -> None:
         )
 
 
-@warnings_told()
 def _run(options: argparse.Namespace) -> int:
     from neurosim.backends import check_choices
     from neurosim.recording import RecordingSize

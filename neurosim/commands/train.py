@@ -22,7 +22,7 @@ from neurosim.commands.options import (
     shown,
     whole_number,
 )
-from neurosim.errors import ParameterError, warnings_told
+from neurosim.errors import ParameterError
 
 __all__ = ["add"]
 
@@ -150,7 +150,6 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=_run)
 
 
-@warnings_told()
 def _run(options: argparse.Namespace) -> int:
     from neurosim.runs.interrupts import Interrupted
 

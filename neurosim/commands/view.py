@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from neurosim.commands.options import add_list, names, path, shown, whole_number
+from neurosim.commands.options import add_list, names, number, path, shown, whole_number
 from neurosim.commands.record import add_image_options
 from neurosim.errors import ParameterError
 
@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--free-only", action="store_true", help="leave the nudged phase out")
     parser.add_argument(
-        "--beta", type=float, metavar="X", help="signed nudge (default: the system's)"
+        "--beta", type=number, metavar="X", help="signed nudge (default: the system's)"
     )
     parser.add_argument(
         "--explore",
