@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosim.errors import NeurosimError, ParameterError
+from neurosim.errors import NeurosimError, ParameterError, counted
 from neurosim.files import place_given_by, storage_error
 from neurosim.learning.network import check_parallel
 from neurosim.reproduce.results import result_of, write_row
@@ -140,7 +140,7 @@ def train_wanted(
         _train_on(request.cluster, wanted, request, ended, failed)
         return failures
     for number, one in enumerate(wanted, start=1):
-        log.info("%s (%d of %d), %d seeds", one.name, number, len(wanted), seeds)
+        log.info("%s (%d of %d), %s", one.name, number, len(wanted), counted(seeds, "seed"))
         try:
             with place_given_by("--runs"):
                 train_missing_seeds(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from neurosim.errors import counted
 from neurosim.files import storage_error
 from neurosim.runs.folder import RunFolder
 from neurosim.runs.provenance import environment
@@ -78,7 +79,8 @@ def log_finished(path: Path, epochs: int) -> None:
     epochs : int
         How many epochs it has.
     """
-    log.info("%s has all its %d epochs; --epochs with a larger number goes on", path, epochs)
+    all_of_them = counted(epochs, "epoch")
+    log.info("%s has all its %s; --epochs with a larger number goes on", path, all_of_them)
 
 
 def log_other_versions(before: Any) -> None:
