@@ -46,8 +46,8 @@ memory do. So the lines of more cores than were measured are lower bounds.
 
 Milliseconds of a network that has just begun to learn; a seed has {epochs} epochs, each with an
 evaluation of all test images.{drawn} Beside them stand times by the clock in the last epoch of the
-[runs that were made](results.md), on other machines and at other hours: other work makes them longer,
-and a network that has learnt makes them shorter, since it sends fewer errors.
+[runs that were made](results.md), on other machines and at other hours: other work makes them
+longer, and a network that has learnt makes them shorter, since it sends fewer errors.
 """
 
 
