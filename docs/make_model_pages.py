@@ -8,25 +8,22 @@ is out of date.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from neurosim.figures.page import render_index, render_page
 from neurosim.models import SYSTEMS
-from neurosim.reproduce.results import read_results
+from neurosim.reproduce.results import Result, read_results
 from neurosim.reproduce.results_page import render_courses
 from neurosim.system import System
 
 DOCS = Path(__file__).parent
 
 
-def render(system: type[System]) -> str:
-    """The page of one system: Markdown."""
-    results = [
-        result
-        for result in read_results(DOCS.parent / "results")
-        if (result.table, result.system) == ("table1", system.name)
-    ]
-    return render_page(system, DOCS / "images", render_courses(results, "../results.md"))
+def render(system: type[System], results: Sequence[Result]) -> str:
+    """The page of one system: Markdown, with its rows among the results of all."""
+    own = [one for one in results if (one.table, one.system) == ("table1", system.name)]
+    return render_page(system, DOCS / "images", render_courses(own, "../results.md"))
 
 
 def render_all_equations() -> str:
@@ -55,7 +52,10 @@ neurosim equations corinfomax --format latex
 
 def pages() -> dict[Path, str]:
     """Text of every page by its path."""
-    made = {DOCS / "models" / f"{name}.md": render(system) for name, system in SYSTEMS.items()}
+    results = read_results(DOCS.parent / "results")
+    made = {
+        DOCS / "models" / f"{name}.md": render(system, results) for name, system in SYSTEMS.items()
+    }
     made[DOCS / "models" / "README.md"] = render_index(SYSTEMS)
     made[DOCS / "equations.md"] = render_all_equations()
     return made

@@ -52,8 +52,9 @@ def check_circuit(circuit: Assembly) -> None:
     for projection in circuit.projections:
         _check_projection(circuit, projection)
         check_gathering(projection)
-        check_order(circuit, projection)
     check_declarations(circuit)
+    for projection in circuit.projections:
+        check_order(circuit, projection)
     check_syntax(circuit)
     for weight in circuit.weights:
         for part in weight.parts:

@@ -16,6 +16,7 @@ from neurosim.circuit.names import RANDOM_FUNCTIONS
 from neurosim.circuit.parser import (
     Line,
     canonical,
+    computed,
     dependencies,
     identifiers,
     parse_equations,
@@ -172,7 +173,7 @@ def _check_onset_condition(
 ) -> None:
     if event.moment != "onset":
         return
-    read = dependencies(_computed(lines), identifiers(event.condition)) & set(changes)
+    read = dependencies(computed(lines), identifiers(event.condition)) & set(changes)
     if read:
         raise CircuitError(
             f"condition of event {event.name!r} of population {population.name!r} reads "
@@ -195,7 +196,7 @@ def _reset_variables(
         assigned: set[str] = set()
         for statement in parse_statements(event.action):
             assigned.add(statement.target)
-            if dependencies(_computed(lines), statement.reads) & old:
+            if dependencies(computed(lines), statement.reads) & old:
                 old.add(statement.target)
             elif statement.operator == "=":
                 old.discard(statement.target)
@@ -203,11 +204,6 @@ def _reset_variables(
         if canonical(event.condition) == "onset":
             reset |= assigned - old
     return reset - kept
-
-
-def _computed(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    """Equations whose value follows at once from others; integrated ones keep their own."""
-    return tuple(line for line in lines if line.kind == "subexpression")
 
 
 # ---------------------------------------------------------------- synapses

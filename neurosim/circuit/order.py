@@ -12,6 +12,7 @@ from __future__ import annotations
 from neurosim.circuit.assembly import Assembly
 from neurosim.circuit.parser import (
     Statement,
+    computed,
     dependencies,
     identifiers,
     parse_equations,
@@ -34,7 +35,8 @@ def check_order(circuit: Assembly, projection: Projection) -> None:
     circuit : Assembly
         Where the cells are.
     projection : Projection
-        With any number of pathways. One to one, no synapses meet, and all is allowed.
+        With any number of pathways, and no variable that is named like one of cells. One to one,
+        no synapses meet, and all is allowed.
 
     Raises
     ------
@@ -45,10 +47,7 @@ def check_order(circuit: Assembly, projection: Projection) -> None:
         return
     for pathway in projection.pathways:
         statements = parse_statements(pathway.code)
-        targets = {
-            statement.target: _of_cells(circuit, projection, statement.target)
-            for statement in statements
-        }
+        targets = {one.target: _of_cells(circuit, projection, one.target) for one in statements}
         changed = {target: cell for target, cell in targets.items() if cell is not None}
         for statement in statements if changed else ():
             again = _read_otherwise(circuit, projection, statement, changed)
@@ -66,7 +65,7 @@ def _of_cells(circuit: Assembly, projection: Projection, name: str) -> Variable 
     """What a name such as ``s_post`` stands for; None if it is of the synapse."""
     variable, _, side = name.rpartition("_")
     ends = {"pre": projection.source, "post": projection.target}
-    if side not in ends or name in {line.name for line in parse_equations(projection.equations)}:
+    if side not in ends:
         return None
     cells = circuit.population(ends[side])
     known = {line.name for line in parse_equations(cells.equations)}
@@ -77,7 +76,7 @@ def _read_otherwise(
     circuit: Assembly, projection: Projection, statement: Statement, changed: dict[str, Variable]
 ) -> str:
     """The name of a changed variable that a statement reads by another way, if there is one."""
-    own = [line for line in parse_equations(projection.equations) if line.kind == "subexpression"]
+    own = computed(parse_equations(projection.equations))
     for name in sorted(identifiers(statement.expression)):
         for read in sorted(dependencies(own, [name])):
             variable = _of_cells(circuit, projection, read)
@@ -97,8 +96,7 @@ def _behind(circuit: Assembly, variable: Variable) -> set[Variable]:
         reached: set[Variable] = set()
         for name, one in new:
             cells = circuit.population(name)
-            lines = [x for x in parse_equations(cells.equations) if x.kind == "subexpression"]
-            names = dependencies(lines, [one])
+            names = dependencies(computed(parse_equations(cells.equations)), [one])
             reached |= {(name, other) for other in names}
             reached |= {cells.links[other] for other in names if other in cells.links}
         new = reached - found

@@ -21,6 +21,7 @@ __all__ = [
     "Line",
     "Statement",
     "canonical",
+    "computed",
     "dependencies",
     "expression_complaint",
     "identifiers",
@@ -332,6 +333,22 @@ def _line(code: str, comment: str) -> Line:
         )
     flags = tuple(flag.strip() for flag in (unit[2] or "").split(",") if flag.strip())
     return Line(name[1] or name[2], unit[1], comment, expression.strip(), kind, flags)
+
+
+def computed(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Equations whose value follows at once from others; integrated ones keep their own.
+
+    Parameters
+    ----------
+    lines : iterable of Line
+        Equations.
+
+    Returns
+    -------
+    tuple of Line
+        In the order given.
+    """
+    return tuple(line for line in lines if line.kind == "subexpression")
 
 
 def dependencies(
